@@ -1,0 +1,1 @@
+//! A low-latency authorization switch for binary ISO 8583 traffic.

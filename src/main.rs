@@ -1,0 +1,2 @@
+//! The `authswitch` command.
+fn main() {}
