@@ -1,1 +1,4 @@
 //! A low-latency authorization switch for binary ISO 8583 traffic.
+
+pub mod base;
+pub mod iso8583;

@@ -1,0 +1,115 @@
+//! The facts of a request, as routing and risk see them: parsed, small, without bytes.
+
+use crate::base::money::Amount;
+
+/// What a request asks, reduced to what decisions need.
+#[derive(Debug, Clone, Copy)]
+pub struct Authorization {
+    /// What is asked.
+    pub kind: Kind,
+    /// DE 4 and DE 49.
+    pub amount: Amount,
+    /// The card number or scanned code that pays, as a lookup key.
+    pub instrument: Option<Instrument>,
+    /// DE 42, space padded; all zero if the message named no merchant.
+    pub merchant: [u8; 15],
+    /// DE 41, space padded; all zero if the message named no terminal.
+    pub terminal: [u8; 8],
+    /// DE 18, merchant category code, 0 if absent.
+    pub mcc: u16,
+    /// DE 22, POS entry mode, 0 if absent.
+    pub entry_mode: u16,
+}
+
+/// What a request asks: DE 3's first two digits, read together with the MTI class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// DE 3 = 00xxxx, 09xxxx.
+    Purchase,
+    /// DE 3 = 02xxxx.
+    Void,
+    /// DE 3 = 20xxxx.
+    Refund,
+    /// DE 3 = 30xxxx, 31xxxx.
+    Inquiry,
+    /// DE 3 = 26xxxx, 40xxxx.
+    Transfer,
+    /// Cash, deposit, fee, bill payment, private codes.
+    Other,
+}
+
+impl Kind {
+    /// The kind named by the first two digits of DE 3.
+    pub const fn from_processing_code(kind: u8) -> Self {
+        match kind {
+            0 | 9 => Self::Purchase,
+            2 => Self::Void,
+            20 => Self::Refund,
+            30 | 31 => Self::Inquiry,
+            26 | 40 => Self::Transfer,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A PAN or payment code reduced to a key for range lookups: its first 18 digits, left-aligned,
+/// and its full length. Cannot be printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Instrument {
+    head: u64,
+    length: u8,
+    scanned: bool,
+}
+
+impl Instrument {
+    /// A key from ASCII digits; `None` if empty, longer than 24, or not digits.
+    pub fn from_digits(digits: &[u8], scanned: bool) -> Option<Self> {
+        if digits.is_empty() || digits.len() > 24 || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let head = (0..Self::HEAD_DIGITS).fold(0, |head, place| {
+            head * 10 + u64::from(digits.get(place).map_or(0, |digit| digit - b'0'))
+        });
+        Some(Self { head, length: digits.len() as u8, scanned })
+    }
+
+    /// How many leading digits take part in a range lookup.
+    pub const HEAD_DIGITS: usize = 18;
+
+    /// The first 18 digits as a number; shorter ones are filled with zeros on the right.
+    pub const fn head(self) -> u64 {
+        self.head
+    }
+
+    /// Digits in all.
+    pub const fn length(self) -> u8 {
+        self.length
+    }
+
+    /// True if it came from a bar code or QR code, false if it is a PAN.
+    pub const fn scanned(self) -> bool {
+        self.scanned
+    }
+}
+
+impl std::fmt::Debug for Instrument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.scanned { "code" } else { "pan" };
+        write!(f, "<{kind}, {} digits>", self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instrument_is_left_aligned_and_cannot_be_printed() {
+        let short = Instrument::from_digits(b"62", false).expect("digits");
+        assert_eq!(short.head(), 620_000_000_000_000_000);
+        let code = Instrument::from_digits(b"281006012345678901234567", true).expect("digits");
+        assert_eq!((code.head(), code.length()), (281_006_012_345_678_901, 24));
+        assert_eq!(format!("{code:?}"), "<code, 24 digits>");
+        assert_eq!(Instrument::from_digits(b"28x", true), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! Every bound of the switch, with its arithmetic. Configuration may lower them, never raise them.
+//!
+//! Over a bound the switch refuses or sheds (DE 39 = 91 or 96); it never grows.
+
+use std::time::Duration;
+
+/// Longest frame body accepted, bytes. POS and network messages stay below 2 KiB; 4 KiB leaves
+/// room for DE 55 and private fields at their maximum.
+pub const FRAME_BYTES_MAX: usize = 4096;
+
+/// Shortest frame body accepted, bytes: MTI 2 + bitmap 8 + one field of 2.
+pub const FRAME_BYTES_MIN: usize = 12;
+
+/// Data elements 2 to 192: three bitmaps of 64.
+pub const ELEMENTS_MAX: usize = 192;
+
+/// Worker threads.
+pub const WORKERS_MAX: usize = 64;
+
+/// Sessions of one worker. 50,000 idle POS connections on two workers fit twice over.
+pub const SESSIONS_MAX: usize = 65_536;
+
+/// STANs of a partner link: 000001 to 999999.
+pub const STAN_MAX: u32 = 999_999;
+
+/// Requests in flight per partner link and worker. Slots are a power of two so that a STAN finds
+/// its slot by a mask; 65,536 in flight for 1.5 s is a rate of 43,000/s of a partner that never
+/// answers, per worker.
+pub const IN_FLIGHT_MAX: usize = 65_536;
+
+/// Bytes waiting in one session's outbox before we stop reading from whoever fills it.
+pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes read from one session at once.
+pub const READ_BYTES: usize = 256 * 1024;
+
+/// Messages of a session that could not be answered before it is closed.
+pub const DROPS_MAX: u8 = 3;
+
+/// Network management requests (0800) per second and session; more are dropped and counted.
+pub const ECHO_RATE_MAX: u32 = 20;
+
+/// Zero-length keep-alive frames per second and session, where a dialect allows them at all.
+pub const KEEPALIVE_RATE_MAX: u32 = 1;
+
+/// From the first byte of a frame to its last.
+pub const FRAME_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A peer that takes no byte for this long is closed.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// An acquirer session without a byte for this long is closed.
+pub const IDLE_DEADLINE: Duration = Duration::from_secs(900);
+
+/// Nesting of BER-TLV templates (EMV uses two).
+pub const TLV_DEPTH_MAX: u8 = 3;
+
+/// Tags in one BER-TLV element.
+pub const TLV_TAGS_MAX: u8 = 64;
+
+const _: () = assert!(IN_FLIGHT_MAX.is_power_of_two());
+// A slot must have left the late window of its last tenant when its STAN comes round again.
+const _: () = assert!(IN_FLIGHT_MAX < STAN_MAX as usize);
+const _: () = assert!(FRAME_BYTES_MIN < FRAME_BYTES_MAX);
+// Spans are kept as 16-bit offsets.
+const _: () = assert!(FRAME_BYTES_MAX <= u16::MAX as usize);
+// One read can hold at least one frame behind the rest of another.
+const _: () = assert!(READ_BYTES >= 2 * (FRAME_BYTES_MAX + 8));
+const _: () = assert!(OUTBOX_BYTES_MAX >= READ_BYTES);

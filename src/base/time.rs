@@ -1,0 +1,188 @@
+//! Time as the core sees it: a value handed in, never read.
+//!
+//! Deadlines use [`Instant`], which is monotonic and has no date. Dates on the wire (DE 7) use
+//! [`Wall`], which may step. Keeping them apart is what makes a clock step harmless (no timer
+//! moves, nothing expires) and lets a simulator run a day in a second.
+
+use std::time::Duration;
+
+/// Nanoseconds since the process chose its origin. Monotonic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// An instant `ns` nanoseconds after the origin.
+    pub const fn from_ns(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    /// Nanoseconds since the origin.
+    pub const fn ns(self) -> u64 {
+        self.0
+    }
+
+    /// This instant moved forward; saturates at the end of time (584 years).
+    #[must_use]
+    pub const fn after(self, delay: Duration) -> Self {
+        let ns = delay.as_nanos();
+        Self(self.0.saturating_add(if ns > u64::MAX as u128 { u64::MAX } else { ns as u64 }))
+    }
+
+    /// Time passed since `earlier`, zero if `earlier` lies ahead.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Seconds since 1970-01-01 00:00 UTC. May step in either direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Wall(u64);
+
+impl Wall {
+    /// A wall-clock time from Unix seconds.
+    pub const fn from_unix_s(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// Unix seconds.
+    pub const fn unix_s(self) -> u64 {
+        self.0
+    }
+
+    /// The UTC calendar date and time of day.
+    pub fn civil(self) -> Civil {
+        let (days, second_of_day) = (self.0 / 86_400, (self.0 % 86_400) as u32);
+        let (year, month, day) = date_of(days);
+        Civil {
+            year,
+            month,
+            day,
+            hour: (second_of_day / 3600) as u8,
+            minute: (second_of_day / 60 % 60) as u8,
+            second: (second_of_day % 60) as u8,
+        }
+    }
+}
+
+/// Both clocks, read together, once per batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// For deadlines.
+    pub instant: Instant,
+    /// For dates in messages.
+    pub wall: Wall,
+}
+
+/// A UTC calendar date and time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Civil {
+    /// Year, for example 2026.
+    pub year: u32,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59; a leap second is not representable in Unix time.
+    pub second: u8,
+}
+
+impl Civil {
+    /// DE 7, transmission date and time: ten digits `MMDDhhmmss` (ISO 8583:1987).
+    pub fn de7(&self) -> [u8; 10] {
+        let mut digits = [0; 10];
+        let parts = [self.month, self.day, self.hour, self.minute, self.second];
+        for (pair, part) in digits.chunks_exact_mut(2).zip(parts) {
+            pair.copy_from_slice(&[b'0' + part / 10, b'0' + part % 10]);
+        }
+        digits
+    }
+}
+
+/// True if `MMDDhhmmss` names a moment that exists. The year is not on the wire: 29 February
+/// passes only while the year of `wall` is a leap year.
+pub fn de7_is_valid(value: u64, wall: Wall) -> bool {
+    let part = |divisor: u64| value / divisor % 100;
+    let (month, day) = (part(100_000_000), part(1_000_000));
+    let (hour, minute, second) = (part(10_000), part(100), part(1));
+    if !(1..=12).contains(&month) || day == 0 || hour > 23 || minute > 59 || second > 59 {
+        return false;
+    }
+    if month == 2 && day == 29 {
+        return is_leap(wall.civil().year);
+    }
+    day <= u64::from(DAYS_IN_MONTH[month as usize - 1])
+}
+
+const DAYS_IN_MONTH: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+/// The proleptic Gregorian date of a day number. Counting from 1 March makes the leap day the last
+/// of its year, so that month lengths follow one linear formula.
+fn date_of(days_since_1970: u64) -> (u32, u8, u8) {
+    let days = days_since_1970 + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * march_month + 2) / 5 + 1) as u8;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 } as u8;
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year as u32, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_dates() {
+        let civil = Wall::from_unix_s(1_795_313_565).civil();
+        assert_eq!((civil.year, civil.month, civil.day), (2026, 11, 22));
+        assert_eq!(&civil.de7(), b"1122021245");
+        let leap = Wall::from_unix_s(951_782_400).civil();
+        assert_eq!((leap.year, leap.month, leap.day), (2000, 2, 29));
+    }
+
+    #[test]
+    fn every_day_follows_its_predecessor() {
+        let mut last = date_of(0);
+        assert_eq!(last, (1970, 1, 1));
+        for days in 1..200_000 {
+            let (year, month, day) = date_of(days);
+            let length = if last.1 == 2 && is_leap(last.0) {
+                29
+            } else {
+                DAYS_IN_MONTH[usize::from(last.1) - 1]
+            };
+            let expected = match (last.1, last.2 == length) {
+                (12, true) => (last.0 + 1, 1, 1),
+                (_, true) => (last.0, last.1 + 1, 1),
+                _ => (last.0, last.1, last.2 + 1),
+            };
+            assert_eq!((year, month, day), expected);
+            last = expected;
+        }
+    }
+
+    #[test]
+    fn de7_rejects_moments_that_do_not_exist() {
+        let in_2026 = Wall::from_unix_s(1_795_313_565);
+        let in_2024 = Wall::from_unix_s(1_710_000_000);
+        assert!(de7_is_valid(1_122_235_959, in_2026));
+        assert!(!de7_is_valid(231_256_199, in_2026));
+        assert!(!de7_is_valid(229_000_000, in_2026));
+        assert!(de7_is_valid(229_000_000, in_2024));
+        assert!(!de7_is_valid(1_301_000_000, in_2026));
+        assert!(!de7_is_valid(1_131_000_000, in_2026));
+        assert!(!de7_is_valid(1_122_240_000, in_2026));
+    }
+}

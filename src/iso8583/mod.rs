@@ -1,0 +1,7 @@
+//! Floor 1: bytes to messages and back. Knows ISO 8583, not transactions.
+//!
+//! Reading order: [`spec`] says what a dialect can say, [`dialect`] compiles it to a flat table,
+//! [`decode`] walks a message once to an [`decode::Index`] of offsets, [`message`] looks at
+//! it, [`encode`] writes and patches, [`transcode`] carries a message from one dialect to another.
+
+pub mod spec;
