@@ -2,3 +2,5 @@
 
 pub mod base;
 pub mod iso8583;
+pub mod routing;
+pub mod switch;

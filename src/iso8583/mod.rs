@@ -4,4 +4,9 @@
 //! [`decode`] walks a message once to an [`decode::Index`] of offsets, [`message`] looks at
 //! it, [`encode`] writes and patches, [`transcode`] carries a message from one dialect to another.
 
+pub mod bitmap;
+pub mod charset;
+pub mod digits;
+pub mod error;
+pub mod mti;
 pub mod spec;

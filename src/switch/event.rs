@@ -1,0 +1,50 @@
+//! What can happen to a worker's switch: the only way anything enters the core.
+//!
+//! Sessions are numbered by the shell. A session may be a socket of this worker or, where a
+//! partner has fewer connections than there are workers, the far end of a mailbox that leads to
+//! the worker that owns the socket; the core does not tell them apart.
+
+use std::sync::Arc;
+
+use crate::base::ids::{LinkId, SessionId};
+use crate::routing::RouteTable;
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A connection of `link` is established (accepted, dialled, or shared by another worker).
+    Opened {
+        /// The new session.
+        session: SessionId,
+        /// Whose it is.
+        link: LinkId,
+        /// True if another worker owns the socket; no sign-on is sent on it from here.
+        shared: bool,
+    },
+    /// Bytes arrived. [`super::Switch::handle`] returns how many it took; the shell keeps the
+    /// rest (less than one frame) and hands it in again in front of the next bytes.
+    Received {
+        /// Where from.
+        session: SessionId,
+        /// Everything unread of this session so far.
+        bytes: &'a [u8],
+    },
+    /// The peer will send nothing more (FIN) but may still read: what it asked is answered, then
+    /// the session is closed by a command.
+    Ended {
+        /// Which session.
+        session: SessionId,
+    },
+    /// The session is gone. Bytes still in its lane were not taken by the kernel.
+    Closed {
+        /// Which session.
+        session: SessionId,
+    },
+    /// [`super::Switch::next_deadline`] has been reached.
+    Deadline,
+    /// A new route table; every request from here on sees it, whole.
+    Routes(Arc<RouteTable>),
+    /// Finish what was accepted, take nothing new on, sign off. Done when
+    /// [`super::Switch::is_drained`].
+    Drain,
+}

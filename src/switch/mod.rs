@@ -1,0 +1,4 @@
+//! Floor 3: the transaction. `(now, event)` in, outbox out.
+
+pub mod event;
+pub mod outbox;

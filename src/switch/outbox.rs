@@ -1,0 +1,286 @@
+//! What the core wants done: bytes per session, and commands.
+//!
+//! A lane collects the bytes of one session; the shell writes each dirty lane once per batch. The
+//! lane is a FIFO of whole frames and one writer empties it, so half a frame is never followed by
+//! another frame. Buffers are lent from a pool: an idle session holds none, and after warm-up
+//! nothing is allocated.
+
+use crate::base::ids::{SessionId, WorkerId};
+
+/// Lanes, commands and decisions of one worker.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    lanes: Vec<Lane>,
+    dirty: Vec<SessionId>,
+    spare: Vec<Vec<u8>>,
+    relays: Vec<Relay>,
+    /// What else is to be done, in order. The shell drains it after each batch.
+    pub commands: Vec<Command>,
+}
+
+/// Something to do that is not bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Close the session once its lane is written (or at its write deadline).
+    Close {
+        /// Which session.
+        session: SessionId,
+        /// Why, for counters and the log.
+        cause: CloseCause,
+    },
+    /// The partner session is signed on (or no longer): tell the workers that share it.
+    Share {
+        /// Which session.
+        session: SessionId,
+        /// True if requests may be sent on it.
+        up: bool,
+    },
+}
+
+/// Why a session was closed by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseCause {
+    /// The stream cannot be trusted any more: a length that is no length.
+    Framing,
+    /// A TLS hello on a plain port.
+    TlsOnPlain,
+    /// Too many messages that could not be answered.
+    Drops,
+    /// A frame was not complete in time.
+    FrameDeadline,
+    /// The peer took no bytes in time, or its lane is full.
+    WriteStall,
+    /// Nothing was heard for too long.
+    Idle,
+    /// The peer ended its side and everything is answered.
+    Finished,
+    /// The peer did not answer sign-on or echo in time.
+    NoEcho,
+    /// Too many sessions.
+    Capacity,
+    /// The switch is shutting down.
+    Drained,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    generation: u32,
+    bytes: Vec<u8>,
+    /// Bytes at the front of `bytes` that the kernel has taken.
+    written: usize,
+    dirty: bool,
+}
+
+/// Frames that arrived here but belong to another worker.
+#[derive(Debug)]
+pub struct Relay {
+    /// The partner session they arrived on.
+    pub session: SessionId,
+    /// The worker whose STAN they carry.
+    pub worker: WorkerId,
+    /// Whole frames, as received.
+    pub bytes: Vec<u8>,
+}
+
+impl Outbox {
+    /// Makes room for `session` and forgets what a former tenant of its slot left.
+    pub fn open(&mut self, session: SessionId) {
+        let slot = session.slot as usize;
+        if slot >= self.lanes.len() {
+            self.lanes.resize_with(slot + 1, Lane::default);
+        }
+        if let Some(lane) = self.lanes.get_mut(slot) {
+            let old =
+                std::mem::replace(lane, Lane { generation: session.generation, ..Lane::default() });
+            self.give_back(old.bytes);
+        }
+    }
+
+    /// Forgets the bytes of a session that is gone.
+    pub fn close(&mut self, session: SessionId) {
+        if let Some(lane) = self.lane_mut(session) {
+            let bytes = std::mem::take(&mut lane.bytes);
+            lane.written = 0;
+            lane.generation = lane.generation.wrapping_add(1);
+            self.give_back(bytes);
+        }
+    }
+
+    /// The buffer to append whole frames for `session` to; marks it dirty. `None` if the session
+    /// is gone.
+    #[inline]
+    pub fn lane(&mut self, session: SessionId) -> Option<&mut Vec<u8>> {
+        let lane = self.lanes.get_mut(session.slot as usize)?;
+        if lane.generation != session.generation {
+            return None;
+        }
+        if !lane.dirty {
+            lane.dirty = true;
+            self.dirty.push(session);
+        }
+        if lane.bytes.capacity() == 0 {
+            lane.bytes = self.spare.pop().unwrap_or_default();
+        }
+        Some(&mut lane.bytes)
+    }
+
+    /// Bytes of `session` that the kernel has not taken.
+    #[inline]
+    pub fn backlog_bytes(&self, session: SessionId) -> usize {
+        self.lanes
+            .get(session.slot as usize)
+            .filter(|lane| lane.generation == session.generation)
+            .map_or(0, |lane| lane.bytes.len() - lane.written)
+    }
+
+    /// Appends a frame for another worker: it arrived on our `session` but answers a request of
+    /// `worker`.
+    pub fn relay(&mut self, session: SessionId, worker: WorkerId, frame: &[u8]) {
+        let open =
+            self.relays.iter_mut().find(|relay| relay.session == session && relay.worker == worker);
+        if let Some(relay) = open {
+            relay.bytes.extend_from_slice(frame);
+        } else {
+            let mut bytes = self.spare.pop().unwrap_or_default();
+            bytes.extend_from_slice(frame);
+            self.relays.push(Relay { session, worker, bytes });
+        }
+    }
+
+    /// Shell: the next session with bytes to write, once per batch each.
+    pub fn next_dirty(&mut self) -> Option<SessionId> {
+        while let Some(session) = self.dirty.pop() {
+            if let Some(lane) = self.lane_mut(session) {
+                lane.dirty = false;
+                if lane.bytes.len() > lane.written {
+                    return Some(session);
+                }
+            }
+        }
+        None
+    }
+
+    /// Shell: true if some lane was appended to since it was last written.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty() || !self.relays.is_empty() || !self.commands.is_empty()
+    }
+
+    /// Shell: what is to be written to `session`.
+    pub fn unwritten(&self, session: SessionId) -> &[u8] {
+        self.lanes
+            .get(session.slot as usize)
+            .filter(|lane| lane.generation == session.generation)
+            .and_then(|lane| lane.bytes.get(lane.written..))
+            .unwrap_or(&[])
+    }
+
+    /// Shell: the kernel took `count` bytes of `session`. An emptied buffer goes back to the pool.
+    pub fn wrote(&mut self, session: SessionId, count: usize) {
+        let Some(lane) = self.lane_mut(session) else { return };
+        lane.written += count;
+        debug_assert!(lane.written <= lane.bytes.len(), "no more was written than was there");
+        if lane.written >= lane.bytes.len() {
+            lane.written = 0;
+            let bytes = std::mem::take(&mut lane.bytes);
+            self.give_back(bytes);
+        }
+    }
+
+    /// Shell: takes the whole unwritten buffer of a shared session, to be mailed to the worker
+    /// that owns the socket.
+    pub fn take(&mut self, session: SessionId) -> Vec<u8> {
+        let spare = self.spare.pop().unwrap_or_default();
+        match self.lane_mut(session) {
+            Some(lane) => {
+                debug_assert_eq!(lane.written, 0, "a mailbox takes all or nothing");
+                std::mem::replace(&mut lane.bytes, spare)
+            }
+            None => spare,
+        }
+    }
+
+    /// Shell: frames for other workers.
+    pub fn next_relay(&mut self) -> Option<Relay> {
+        self.relays.pop()
+    }
+
+    /// Shell: a used buffer for the pool.
+    pub fn give_back(&mut self, mut bytes: Vec<u8>) {
+        if bytes.capacity() > 0 && bytes.capacity() <= BUFFER_BYTES_KEPT && self.spare.len() < 1024
+        {
+            bytes.clear();
+            self.spare.push(bytes);
+        }
+    }
+
+    fn lane_mut(&mut self, session: SessionId) -> Option<&mut Lane> {
+        self.lanes
+            .get_mut(session.slot as usize)
+            .filter(|lane| lane.generation == session.generation)
+    }
+}
+
+/// Buffers that grew beyond this are freed, so that one burst does not hold memory for ever.
+const BUFFER_BYTES_KEPT: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(slot: u32, generation: u32) -> SessionId {
+        SessionId { slot, generation }
+    }
+
+    #[test]
+    fn bytes_leave_in_order_and_once() {
+        let mut outbox = Outbox::default();
+        outbox.open(session(3, 1));
+        outbox.lane(session(3, 1)).expect("open").extend_from_slice(b"one");
+        outbox.lane(session(3, 1)).expect("open").extend_from_slice(b"two");
+        assert_eq!(outbox.next_dirty(), Some(session(3, 1)));
+        assert_eq!(outbox.next_dirty(), None);
+        assert_eq!(outbox.unwritten(session(3, 1)), b"onetwo");
+        outbox.wrote(session(3, 1), 4);
+        assert_eq!(outbox.unwritten(session(3, 1)), b"wo");
+        assert_eq!(outbox.backlog_bytes(session(3, 1)), 2);
+        outbox.wrote(session(3, 1), 2);
+        assert_eq!(outbox.backlog_bytes(session(3, 1)), 0);
+    }
+
+    #[test]
+    fn a_slots_next_tenant_gets_nothing_of_its_predecessor() {
+        let mut outbox = Outbox::default();
+        outbox.open(session(0, 1));
+        outbox.lane(session(0, 1)).expect("open").extend_from_slice(b"secret");
+        outbox.open(session(0, 2));
+        assert!(outbox.lane(session(0, 1)).is_none());
+        assert_eq!(outbox.unwritten(session(0, 2)), b"");
+        assert_eq!(outbox.next_dirty(), None);
+        outbox.close(session(0, 2));
+        assert!(outbox.lane(session(0, 2)).is_none());
+    }
+
+    #[test]
+    fn buffers_are_reused() {
+        let mut outbox = Outbox::default();
+        outbox.open(session(0, 1));
+        outbox.lane(session(0, 1)).expect("open").extend_from_slice(&[7; 300]);
+        let address = outbox.unwritten(session(0, 1)).as_ptr();
+        outbox.wrote(session(0, 1), 300);
+        outbox.lane(session(0, 1)).expect("open").extend_from_slice(&[8; 300]);
+        assert_eq!(outbox.unwritten(session(0, 1)).as_ptr(), address);
+    }
+
+    #[test]
+    fn relays_are_collected_per_session_and_worker() {
+        let mut outbox = Outbox::default();
+        outbox.relay(session(1, 0), WorkerId(1), b"ab");
+        outbox.relay(session(1, 0), WorkerId(1), b"cd");
+        outbox.relay(session(1, 0), WorkerId(2), b"ef");
+        let mut relays: Vec<_> = std::iter::from_fn(|| outbox.next_relay())
+            .map(|relay| (relay.worker.0, relay.bytes))
+            .collect();
+        relays.sort();
+        assert_eq!(relays, [(1, b"abcd".to_vec()), (2, b"ef".to_vec())]);
+    }
+}
