@@ -1,4 +1,5 @@
 //! A low-latency authorization switch for binary ISO 8583 traffic.
 
+pub mod app;
 pub mod base;
 pub mod iso8583;
