@@ -1,3 +1,5 @@
+//! Files that are right, and files each wrong in one way.
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -73,6 +75,29 @@ fn a_child_overrides_replaces_and_drops() {
 }
 
 #[test]
+fn a_section_replaces_the_parents_whole() {
+    let folder = Folder::new("sections");
+    let rules = "[match]\ndefault = [11]\n[echo]\ndefault = [3]\n\
+        [presence]\ndefault = { mandatory = [11] }\n";
+    let head = "name = \"child\"\nabout = \"x\"\ninherits = \"iso87-binary\"\n";
+    folder.write("child", &format!("{head}{rules}"));
+    let spec = load("child", Some(&folder.0)).expect("no mistakes");
+    assert_eq!(spec.match_keys.into_iter().collect::<Vec<_>>(), [("default".to_owned(), vec![11])]);
+    assert_eq!(spec.echo.into_iter().collect::<Vec<_>>(), [("default".to_owned(), vec![3])]);
+    assert_eq!(spec.presence.into_keys().collect::<Vec<_>>(), ["default"]);
+}
+
+#[test]
+fn a_parent_is_found_beside_its_child_and_before_a_shipped_one() {
+    let folder = Folder::new("beside");
+    let parent = HEAD.replace("name = \"dialect\"", "name = \"cup-pos\"");
+    folder.write("cup-pos", &parent);
+    folder.write("child", "name = \"child\"\nabout = \"x\"\ninherits = \"cup-pos\"\n");
+    let spec = load(folder.file("child").to_str().unwrap(), None).expect("no mistakes");
+    assert_eq!(spec.fields.keys().collect::<Vec<_>>(), [&3]);
+}
+
+#[test]
 fn composites_are_read() {
     let text = "55 = { max = 99, wire = \"binary\", length = \"bcd2\", inner = \"a\" }\n\
         [composite.a]\nkind = \"ber-tlv\"\nunknown = \"drop\"\ntags = [\"9F26\", \"DF8129\"]\n\
@@ -95,7 +120,7 @@ fn composites_are_read() {
 }
 
 /// One mistake each, added behind [`HEAD`]: the line it must be found on, and what must be said.
-const MISTAKES: [(&str, usize, &str, &str); 44] = [
+const MISTAKES: [(&str, usize, &str, &str); 46] = [
     (
         "2 = { size = 6, wire = \"bdc\" }",
         10,
@@ -114,6 +139,19 @@ const MISTAKES: [(&str, usize, &str, &str); 44] = [
     ),
     ("2 = { max = 19, wire = \"bcd\" }", 10, "2 = {", "missing length"),
     ("2 = { max = 100, wire = \"bcd\", length = \"bcd2\" }", 10, "2 = {", "can say (99)"),
+    (
+        "2 = { max = 500, wire = \"hex\", length = \"ascii3\", counts = \"bytes\" }",
+        10,
+        "2 = {",
+        "can say (999)",
+    ),
+    (
+        "4 = { max = 198, wire = \"bcd\", length = \"bcd2\", counts = \"bytes\" }\n\
+         2 = { max = 199, wire = \"bcd\", length = \"bcd2\", counts = \"bytes\" }",
+        11,
+        "2 = {",
+        "can say (99)",
+    ),
     ("2 = { max = 256, wire = \"hex\", length = \"binary1\" }", 10, "2 = {", "can say (255)"),
     ("2 = { max = 9, wire = \"bcd\", length = \"bcd\" }", 10, "length = ", "unknown length"),
     ("2 = { max = 9, wire = \"bcd\", length = \"bcd7\" }", 10, "length = ", "unknown length"),
@@ -254,7 +292,7 @@ fn inheritance_goes_wrong_in_four_ways() {
     };
     file("a", "b", "");
     file("b", "a", "");
-    file("orphan", "nobody", "");
+    file("orphan", "nobody", "without = [64]\n[match]\ndefault = [7]\n");
     file("drops", "cup-pos", "without = [127, 64]\n");
     file("wrong", "pos-bcd", "mac = 1\n");
     file("under", "wrong", "mac = 2\n");
@@ -263,6 +301,7 @@ fn inheritance_goes_wrong_in_four_ways() {
     assert!(
         reasons("orphan").contains("orphan.toml:3: \"inherits = \\\"nobody\\\"\": unknown dialect")
     );
+    assert_eq!(reasons("orphan").lines().count(), 1, "no mistake that only the parent can judge");
     let drops = reasons("drops");
     assert!(drops.contains("drops.toml:4: \"without = [127, 64]\": element 127 is not inherited"));
     assert!(
