@@ -291,4 +291,6 @@ const INVALID_MERCHANT: ResponseCode = match ResponseCode::from_number(3) {
 };
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
