@@ -79,19 +79,22 @@ impl Running {
 
     /// CPU time used so far by all its threads, in ns.
     pub(crate) fn cpu_ns(&self) -> Result<u64, Failure> {
-        let folder = format!("/proc/{}/task", self.child.id());
-        let read = || -> io::Result<u64> {
-            let mut sum_ns = 0;
-            for task in fs::read_dir(&folder)? {
-                let text = fs::read_to_string(task?.path().join("schedstat"))?;
-                let first = text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
-                sum_ns += first.unwrap_or(0);
-            }
-            Ok(sum_ns)
-        };
-        read()
-            .map_err(|error| Failure::of(&format!("read the CPU time of the {}", self.name), error))
+        cpu_ns(&self.child.id().to_string())
     }
+}
+
+/// CPU time used so far by all threads of a process, in ns; `process` is its id or `self`.
+pub(crate) fn cpu_ns(process: &str) -> Result<u64, Failure> {
+    let read = || -> io::Result<u64> {
+        let mut sum_ns = 0;
+        for task in fs::read_dir(format!("/proc/{process}/task"))? {
+            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+            let first = text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
+            sum_ns += first.unwrap_or(0);
+        }
+        Ok(sum_ns)
+    };
+    read().map_err(|error| Failure::of(&format!("read the CPU time of process {process}"), error))
 }
 
 /// A loopback address that nobody listens on.

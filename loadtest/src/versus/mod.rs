@@ -6,6 +6,7 @@
 //! up for the whole run; an idle one costs nothing.
 
 mod child;
+mod machine;
 mod table;
 
 use std::env;
@@ -19,7 +20,8 @@ use serde::Serialize;
 
 pub(crate) use self::child::{leash, pin};
 
-use self::child::{Running, affinity, free_address, one_core, set_affinity};
+use self::child::{Running, affinity, cpu_ns, free_address, one_core, set_affinity};
+use self::machine::{Elsewhere, Usage};
 use self::table::Comparison;
 use crate::failure::Failure;
 use crate::frame::Form;
@@ -122,6 +124,7 @@ pub(crate) struct Measurement {
 pub(crate) fn run(versus: &Versus) -> Result<(), Failure> {
     let cases = versus.cases();
     let mut field = Field::start(versus)?;
+    let (usage, own_ns) = (Usage::now(), field.cpu_ns()?);
     let mut measurements = Vec::new();
     let mut progress = Progress::of_steps(versus.rounds * cases.len() * field.programs.len());
     for round in 1..=versus.rounds {
@@ -138,8 +141,11 @@ pub(crate) fn run(versus: &Versus) -> Result<(), Failure> {
         }
     }
     progress.finish();
+    let own_ns = field.cpu_ns()? - own_ns;
+    let elsewhere: Option<Elsewhere> =
+        usage.zip(Usage::now()).map(|(before, now)| now.elsewhere_since(&before, own_ns));
     drop(field);
-    let comparison = Comparison::new(versus, &cases, measurements);
+    let comparison = Comparison::new(versus, &cases, measurements, elsewhere);
     comparison.print();
     if let Some(path) = &versus.json {
         report::write_json(path, &comparison)?;
@@ -215,6 +221,14 @@ impl Field {
             programs.push((program, Some(running)));
         }
         Ok(Field { programs, partner })
+    }
+
+    /// CPU time used so far by the programs, the partner and the load together, in ns.
+    fn cpu_ns(&self) -> Result<u64, Failure> {
+        let programs = self.programs.iter().filter_map(|(_, running)| running.as_ref());
+        programs.chain([&self.partner]).try_fold(cpu_ns("self")?, |sum_ns, running| {
+            running.cpu_ns().map(|cpu_ns| sum_ns + cpu_ns)
+        })
     }
 
     fn measure(

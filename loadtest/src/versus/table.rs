@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::report::{grouped, say};
+use crate::versus::machine::Elsewhere;
 use crate::versus::{Case, Measurement, Placement, Program, Versus};
 
 /// Everything a comparison found.
@@ -15,6 +16,7 @@ pub(crate) struct Comparison {
     placement: Placement,
     rounds: usize,
     seconds: f64,
+    elsewhere: Option<Elsewhere>,
     cases: Vec<CaseSummary>,
     goals: Vec<Verdict>,
     measurements: Vec<Measurement>,
@@ -60,7 +62,12 @@ struct Verdict {
 
 impl Comparison {
     /// Sums up the measurements of a run.
-    pub(crate) fn new(versus: &Versus, cases: &[Case], measurements: Vec<Measurement>) -> Self {
+    pub(crate) fn new(
+        versus: &Versus,
+        cases: &[Case],
+        measurements: Vec<Measurement>,
+        elsewhere: Option<Elsewhere>,
+    ) -> Self {
         let cases: Vec<CaseSummary> = cases
             .iter()
             .map(|case| summarize(case.name(), &versus.programs, &measurements))
@@ -70,6 +77,7 @@ impl Comparison {
             placement: versus.placement,
             rounds: versus.rounds,
             seconds: versus.duration.as_secs_f64(),
+            elsewhere,
             cases,
             goals,
             measurements,
@@ -87,6 +95,12 @@ impl Comparison {
         say(&format!("{rounds} rounds of {seconds} s, medians; ratios within rounds\n"));
         for case in &self.cases {
             case.print();
+        }
+        if let Some(elsewhere) = self.elsewhere.filter(Elsewhere::is_much) {
+            let Elsewhere { others, stolen } = elsewhere;
+            let (others, stolen) = (100.0 * others, 100.0 * stolen);
+            say(&format!("the machine was not quiet: {others:.0} % of it went to other programs,"));
+            say(&format!("{stolen:.0} % to other guests; trust CPU per message only\n"));
         }
         if self.goals.is_empty() {
             return;
