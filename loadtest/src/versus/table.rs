@@ -100,7 +100,7 @@ impl Comparison {
             let Elsewhere { others, stolen } = elsewhere;
             let (others, stolen) = (100.0 * others, 100.0 * stolen);
             say(&format!("the machine was not quiet: {others:.0} % of it went to other programs,"));
-            say(&format!("{stolen:.0} % to other guests; trust CPU per message only\n"));
+            say(&format!("{stolen:.0} % to other guests; measure again before believing this\n"));
         }
         if self.goals.is_empty() {
             return;
