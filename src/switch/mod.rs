@@ -30,7 +30,7 @@ pub use stats::{Counter, Stats};
 
 use crate::base::ids::{LinkId, SessionId};
 use crate::base::limits;
-use crate::base::time::{Instant, Now};
+use crate::base::time::{Instant, Now, Today};
 use crate::iso8583::decode::Index;
 use crate::iso8583::frame::{self, Broken, Cut};
 use crate::routing::RouteTable;
@@ -59,11 +59,13 @@ pub struct Switch {
     scratch: Vec<u8>,
     stats: Stats,
     drain: Drain,
+    today: Today,
 }
 
 /// What is the same for all messages of one read.
 struct Batch<'a> {
     now: Now,
+    today: Today,
     setup: &'a Setup,
     /// Each request sees one version of the routes: the one in force when its batch was read.
     routes: &'a RouteTable,
@@ -114,6 +116,7 @@ impl Switch {
             scratch: Vec::new(),
             stats: Stats::default(),
             drain: Drain::No,
+            today: Today::default(),
             setup: Arc::new(setup),
         }
     }
@@ -185,7 +188,12 @@ impl Switch {
         let (setup, routes) = (Arc::clone(&self.setup), Arc::clone(&self.routes));
         let link_id = session.link;
         let Some(link) = setup.link(link_id) else { return bytes.len() };
-        let batch = Batch { now, setup: &setup, routes: &routes, session: id, link_id, link };
+        if !self.today.is(now.wall) {
+            self.today = Today::of(now.wall);
+        }
+        let today = self.today;
+        let batch =
+            Batch { now, today, setup: &setup, routes: &routes, session: id, link_id, link };
         let mut index = self.index.take().unwrap_or_default();
         let taken = self.frames(&batch, bytes, &mut index, outbox);
         self.index = Some(index);

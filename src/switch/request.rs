@@ -43,7 +43,7 @@ impl Switch {
             (Ok(()), None) if message.mti().is_network_management() => {
                 self.network_request(batch, &message, outbox)
             }
-            (Ok(()), None) => sound::check(&message, batch.now.wall)
+            (Ok(()), None) => sound::check(&message, batch.today)
                 .and_then(|sound| self.admit(batch, &message, &sound, outbox)),
             // What may never be answered stays unanswered, however damaged it is.
             (Err(_), Some(fault)) if fault.effect() == Effect::Drop => Err(fault),

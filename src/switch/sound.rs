@@ -8,7 +8,7 @@
 use crate::base::authorization::{Authorization, Instrument, Kind};
 use crate::base::codes;
 use crate::base::money::{Amount, Currency};
-use crate::base::time::{self, Wall};
+use crate::base::time::{self, Today};
 use crate::iso8583::composite::Composite;
 use crate::iso8583::decode::Span;
 use crate::iso8583::digits;
@@ -39,7 +39,7 @@ pub struct Sound {
 ///
 /// The first thing that makes no sense.
 #[inline]
-pub fn check(message: &Message<'_>, wall: Wall) -> Result<Sound, Fault> {
+pub fn check(message: &Message<'_>, today: Today) -> Result<Sound, Fault> {
     let (stan, stan_number) = stan(message)?;
     presence(message)?;
     let (kind, code) = kind(message)?;
@@ -48,7 +48,7 @@ pub fn check(message: &Message<'_>, wall: Wall) -> Result<Sound, Fault> {
     if amount == Some(0) && is_purchase(message, code) {
         return Err(Fault::Amount);
     }
-    let clock_is_off = date(message, wall)?;
+    let clock_is_off = date(message, today)?;
     texts(message)?;
     let entry_mode = message.number(22).unwrap_or(0);
     let facts = Authorization {
@@ -138,17 +138,12 @@ fn currency(message: &Message<'_>) -> Result<Currency, Fault> {
 
 /// DE 7 names a moment that exists. True if it is more than a day away from our clock.
 #[inline]
-fn date(message: &Message<'_>, wall: Wall) -> Result<bool, Fault> {
+fn date(message: &Message<'_>, today: Today) -> Result<bool, Fault> {
     let Some(value) = optional_number(message, 7)? else { return Ok(false) };
-    if !time::de7_is_valid(value, wall) {
+    if !time::de7_is_valid(value, today.is_leap_year) {
         return Err(Fault::Value(7));
     }
-    let today = wall.civil();
-    let (month, day) = ((value / 100_000_000) as u32, (value / 1_000_000 % 100) as u32);
-    // Days of a year of 31-day months: the error at a month's end stays below three days.
-    let ours = u32::from(today.month) * 31 + u32::from(today.day);
-    let apart = ours.abs_diff(month * 31 + day);
-    Ok(apart.min(372u32.saturating_sub(apart)) > 4)
+    Ok(today.days_to(value) > 1)
 }
 
 /// Identifiers that reach logs, receipts and other systems hold printable characters. Where the
@@ -177,6 +172,9 @@ fn instrument(message: &Message<'_>, entry_mode: u64) -> Option<Instrument> {
     {
         return Instrument::from_digits(code, true);
     }
+    if let Some(packed) = message.packed_digits(2) {
+        return Instrument::from_packed(packed, scanned);
+    }
     let mut buffer = [0; 24];
     if let Some(count) = message.characters(2, &mut buffer) {
         return Instrument::from_digits(buffer.get(..count)?, scanned);
@@ -188,7 +186,7 @@ fn instrument(message: &Message<'_>, entry_mode: u64) -> Option<Instrument> {
 /// Account data that comes twice must agree: DE 35 and EMV tags 57 and 5A with DE 2.
 #[inline]
 fn accounts(message: &Message<'_>) -> Result<(), Fault> {
-    if !message.has(35) && message.dialect.field(55).inner == 0 {
+    if !message.has(35) && !message.index.emv_accounts {
         return Ok(());
     }
     let mut buffer = [0; 19];
