@@ -2,5 +2,6 @@
 
 pub mod base;
 pub mod iso8583;
+pub mod net;
 pub mod routing;
 pub mod switch;
