@@ -163,7 +163,7 @@ impl<C: Core> Worker<C> {
             session.stalled_by = Some(by);
             self.watch(id, by);
         }
-        self.resume(id);
+        self.relieve(id);
     }
 
     /// The lane is empty: a session that waited for that is closed.
@@ -172,12 +172,16 @@ impl<C: Core> Worker<C> {
         if let Some((cause, _)) = session.closing {
             return self.close_written(id, cause);
         }
-        self.resume(id);
+        self.relieve(id);
     }
 
-    /// Reads again from a peer that has taken enough of its answers.
-    fn resume(&mut self, id: SessionId) {
+    /// The lane is shorter: reads again from a peer that has taken enough of its answers, and
+    /// tells the workers that send through the session.
+    fn relieve(&mut self, id: SessionId) {
         let Some(session) = self.sessions.at(id) else { return };
+        if let Some(load) = &session.load {
+            load.queue(self.outbox.backlog_bytes(id));
+        }
         if session.inflow == Inflow::Paused && self.outbox.backlog_bytes(id) < RESUME_BYTES {
             session.inflow = Inflow::Open;
             session.wake();

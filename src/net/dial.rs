@@ -30,7 +30,7 @@ pub(super) async fn keep_dialling<C: Core>(
     let mut pause = Pause::new();
     let mut counted = true;
     shared.borrow_mut().expect_own(link);
-    loop {
+    while shared.borrow().phase == Phase::Running {
         let outcome = connect(address).await;
         if shared.borrow().phase != Phase::Running {
             return;

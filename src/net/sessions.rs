@@ -37,8 +37,10 @@ pub(super) struct Session {
     pub(super) watched: bool,
     /// Set when the session is to be closed once its lane is written: why and by when.
     pub(super) closing: Option<(CloseCause, Instant)>,
-    /// Set while other workers send through this session.
-    pub(super) lent: Option<Arc<Load>>,
+    /// True while other workers may send through this session.
+    pub(super) lent: bool,
+    /// Set from when it was first lent: what waits here, as those workers see it.
+    pub(super) load: Option<Arc<Load>>,
 }
 
 /// Where the bytes of a session go.
@@ -101,7 +103,8 @@ impl Session {
             stalled_by: None,
             watched: false,
             closing: None,
-            lent: None,
+            lent: false,
+            load: None,
         }
     }
 

@@ -78,11 +78,11 @@ impl<C: Core> Worker<C> {
     /// Tells the other workers that they may send through `id`.
     pub(super) fn lend(&mut self, id: SessionId) {
         let Some(session) = self.sessions.at(id) else { return };
-        if session.origin == Origin::Shared || session.lent.is_some() {
+        if session.origin == Origin::Shared || std::mem::replace(&mut session.lent, true) {
             return;
         }
-        let load = Arc::new(Load::default());
-        session.lent = Some(Arc::clone(&load));
+        // Lent again, it keeps its load: what was mailed before may still be under way.
+        let load = Arc::clone(session.load.get_or_insert_default());
         let (owner, link) = (self.parts.id, session.link);
         for worker in self.others() {
             self.post(worker, Mail::Lend { owner, session: id, link, load: Arc::clone(&load) });
@@ -92,7 +92,7 @@ impl<C: Core> Worker<C> {
     /// Tells them that they may not any more.
     pub(super) fn recall(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.at(id)
-            && session.lent.take().is_none()
+            && !std::mem::take(&mut session.lent)
         {
             return;
         }
@@ -169,7 +169,7 @@ impl<C: Core> Worker<C> {
             self.now();
         }
         let queued = self.outbox.backlog_bytes(id);
-        if let Some(load) = self.sessions.at(id).and_then(|session| session.lent.as_ref()) {
+        if let Some(load) = self.sessions.at(id).and_then(|session| session.load.as_ref()) {
             load.receive(bytes.len());
             load.queue(queued);
         }
@@ -254,7 +254,10 @@ impl<C: Core> Worker<C> {
         for worker in self.parts.commons.workers().filter(|worker| rings >> worker.0 & 1 == 1) {
             self.parts.commons.door(worker).bell.notify_one();
         }
-        while let Some(bytes) = self.parts.commons.door(self.parts.id).spent.pop() {
+        let door = self.parts.commons.door(self.parts.id);
+        while !door.spent.is_empty()
+            && let Some(bytes) = door.spent.pop()
+        {
             self.outbox.give_back(bytes);
         }
     }

@@ -268,7 +268,7 @@ fn pin(worker: WorkerId) {
 
 /// Tasks run between two looks at the sockets while there are tasks to run. More than there are
 /// busy connections as a rule, so that a turn is not cut in two.
-const EVENT_INTERVAL: u32 = 256;
+const EVENT_INTERVAL: u32 = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -125,13 +125,13 @@ impl<C: Core> Worker<C> {
         if session.stalled_by.is_none() {
             self.write(id);
         }
-        let Some(session) = self.sessions.at(id) else { return };
-        if let Some(load) = &session.lent {
-            load.queue(self.outbox.backlog_bytes(id));
-        }
     }
 
     fn take_routes(&mut self) {
+        // Asking first is cheap; taking from an empty queue orders all memory.
+        if self.door().routes.is_empty() {
+            return;
+        }
         if let Some(routes) = self.door().routes.pop() {
             self.feed(Event::Routes(routes));
         }

@@ -161,7 +161,7 @@ impl<C: Core> Worker<C> {
         if session.origin == Origin::Accepted {
             self.door().acquirers.fetch_sub(1, Ordering::Relaxed);
         }
-        if session.lent.is_some() {
+        if session.lent {
             self.recall(id);
         }
         self.offers.returned(id);

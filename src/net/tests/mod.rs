@@ -109,6 +109,7 @@ fn receive(stream: &mut TcpStream) -> Option<Vec<u8>> {
 
 /// Answers every frame with itself until the other side ends the connection.
 fn echo(mut stream: TcpStream) {
+    stream.set_nodelay(true).expect("TCP");
     while let Some(body) = receive(&mut stream) {
         send(&mut stream, &body);
     }
