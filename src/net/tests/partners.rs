@@ -41,6 +41,32 @@ fn one_partner_session_serves_every_worker() {
 }
 
 #[test]
+fn what_waits_for_a_lent_session_is_sent_when_there_is_room() {
+    let (plan, partner) = plan_with_partner(2, 1);
+    let rig = Rig::start(&plan, Forward::new);
+    let (host, _) = partner.accept().expect("it dials");
+    rig.wait_for_partners(1);
+    // The lend is mailed when the connection is reported; this is ages later.
+    super::pause(Duration::from_millis(200));
+    let bodies = |number: u8, at: u32| [&[number; 4000][..], &at.to_be_bytes()].concat();
+    let peers: Vec<_> = std::iter::repeat_with(|| rig.call()).take(2).collect();
+    std::thread::scope(|scope| {
+        for (mut peer, number) in peers.into_iter().zip(0_u8..) {
+            let mut writer = peer.try_clone().expect("open");
+            scope.spawn(move || (0..2000).for_each(|at| send(&mut writer, &bodies(number, at))));
+            scope.spawn(move || {
+                (0..2000).for_each(|at| assert_eq!(receive(&mut peer), Some(bodies(number, at))));
+            });
+        }
+        // Long enough for every buffer on the way to fill.
+        super::pause(Duration::from_millis(500));
+        std::thread::spawn(move || echo(host));
+    });
+    let counts = rig.leave();
+    assert_eq!((counts[0].frames, counts[1].frames), (2000, 2000));
+}
+
+#[test]
 fn a_lent_session_that_is_lost_comes_back() {
     let (plan, partner) = plan_with_partner(2, 1);
     let rig = Rig::start(&plan, Forward::new);
