@@ -6,7 +6,17 @@
 
 pub mod bitmap;
 pub mod charset;
+pub mod composite;
+pub mod decode;
+pub mod dialect;
 pub mod digits;
+pub mod encode;
 pub mod error;
+pub mod field;
+pub mod frame;
+pub mod message;
 pub mod mti;
 pub mod spec;
+pub mod tlv;
+pub mod transcode;
+pub mod value;

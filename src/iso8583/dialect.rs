@@ -1,0 +1,179 @@
+//! A dialect compiled: how one link writes ISO 8583, as a flat table indexed by element.
+//!
+//! Built once at load from a [`Spec`]; read by every decode and encode. It has no cleverness at
+//! run time: whatever could be decided when the file was read has been decided.
+
+use super::bitmap::Bitmap;
+use super::composite::Composite;
+use super::field::{Content, Field, Shape};
+use super::mti::Mti;
+use super::spec::{HeaderKind, Spec, Wire};
+use crate::base::limits;
+
+/// A compiled dialect.
+#[derive(Debug)]
+pub struct Dialect {
+    /// What it was compiled from, for people and for tools.
+    pub spec: Spec,
+    /// Elements by number; 0 and 1 are absent.
+    pub fields: Box<[Field; limits::ELEMENTS_MAX + 1]>,
+    /// Inner structures; `Field::inner` counts from 1.
+    pub composites: Vec<Composite>,
+    /// Bytes before the MTI.
+    pub header_bytes: usize,
+    /// Bytes of the MTI.
+    pub mti_bytes: usize,
+    rules: Vec<(RuleKey, Rules)>,
+}
+
+/// What holds for the messages of one MTI.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Elements that must be there.
+    pub mandatory: Bitmap,
+    /// Elements that must not be there.
+    pub forbidden: Bitmap,
+    /// Elements an answer made by the switch repeats.
+    pub echo: Bitmap,
+    /// Elements that must be equal in request and answer, beside the STAN.
+    pub match_key: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RuleKey {
+    Exact(Mti),
+    Class(u8),
+    Default,
+}
+
+impl Dialect {
+    /// Compiles `spec`.
+    pub fn compile(spec: Spec) -> Self {
+        let mut fields = Box::new([Field::ABSENT; limits::ELEMENTS_MAX + 1]);
+        let mut composites = Vec::new();
+        for (&element, field_spec) in &spec.fields {
+            let mut field = Field::compile(element, field_spec, spec.charset, spec.code_page);
+            if let Some(inner) = field_spec.inner.as_ref().and_then(|n| spec.composites.get(n)) {
+                composites.push(Composite::compile(inner, spec.charset, spec.code_page));
+                field.inner = composites.len() as u8;
+            }
+            if let Some(slot) = fields.get_mut(usize::from(element)) {
+                *slot = field;
+            }
+        }
+        let header_bytes =
+            if spec.header.kind == HeaderKind::None { 0 } else { usize::from(spec.header.size) };
+        let mti_bytes = if spec.mti == Wire::Bcd { 2 } else { 4 };
+        let rules = compile_rules(&spec);
+        Self { fields, composites, header_bytes, mti_bytes, rules, spec }
+    }
+
+    /// The dialect's name.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// What the dialect says about `element`.
+    #[inline]
+    pub fn field(&self, element: u8) -> &Field {
+        self.fields.get(usize::from(element)).unwrap_or(&Field::ABSENT)
+    }
+
+    /// True if the dialect has `element` as data.
+    pub fn has(&self, element: u8) -> bool {
+        let field = self.field(element);
+        field.shape != Shape::Absent && field.content != Content::Bitmap
+    }
+
+    /// The inner structure of `element`.
+    pub fn composite(&self, element: u8) -> Option<&Composite> {
+        self.composites.get(usize::from(self.field(element).inner).checked_sub(1)?)
+    }
+
+    /// The rules for requests of `mti`: those of the MTI itself, else of its class, else the
+    /// default.
+    #[inline]
+    pub fn rules(&self, mti: Mti) -> &Rules {
+        let original = mti.original();
+        self.rules
+            .iter()
+            .find(|(key, _)| match key {
+                RuleKey::Exact(exact) => *exact == original,
+                RuleKey::Class(class) => *class == original.class(),
+                RuleKey::Default => true,
+            })
+            .map_or(&EMPTY_RULES, |(_, rules)| rules)
+    }
+
+    /// True if messages of both look the same on the wire behind the header, so that a message of
+    /// one can be forwarded to the other as raw bytes.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.spec.mti == other.spec.mti
+            && self.spec.bitmap == other.spec.bitmap
+            && self.fields == other.fields
+    }
+}
+
+static EMPTY_RULES: Rules = Rules {
+    mandatory: Bitmap::from_words([0; 3]),
+    forbidden: Bitmap::from_words([0; 3]),
+    echo: Bitmap::from_words([0; 3]),
+    match_key: Vec::new(),
+};
+
+/// What an answer made by the switch repeats if a dialect does not say: never account data.
+const ECHO_DEFAULT: [u8; 12] = [3, 4, 7, 11, 12, 13, 24, 32, 37, 41, 42, 49];
+const ECHO_NETWORK: [u8; 8] = [3, 7, 11, 12, 13, 24, 41, 70];
+const MATCH_DEFAULT: [u8; 3] = [7, 37, 41];
+
+/// One entry per MTI that any of the tables names, then the class of network management, then the
+/// default; looked through in that order.
+fn compile_rules(spec: &Spec) -> Vec<(RuleKey, Rules)> {
+    let named = spec.presence.keys().chain(spec.echo.keys()).chain(spec.match_keys.keys());
+    let mut keys: Vec<RuleKey> =
+        named.filter_map(|name| Mti::from_ascii(name.as_bytes()).map(RuleKey::Exact)).collect();
+    keys.push(RuleKey::Class(8));
+    keys.push(RuleKey::Default);
+    let mut rules: Vec<(RuleKey, Rules)> = Vec::new();
+    for key in keys {
+        if rules.iter().all(|(known, _)| *known != key) {
+            rules.push((key, rules_of(spec, key)));
+        }
+    }
+    rules
+}
+
+fn rules_of(spec: &Spec, key: RuleKey) -> Rules {
+    let (name, is_network) = match key {
+        RuleKey::Exact(mti) => (mti.to_string(), mti.is_network_management()),
+        RuleKey::Class(_) => ("0800".to_owned(), true),
+        RuleKey::Default => (String::new(), false),
+    };
+    let presence = spec
+        .presence
+        .get(&name)
+        .or_else(|| spec.presence.get("default").filter(|_| !is_network))
+        .cloned()
+        .unwrap_or_default();
+    let known = |fallback: &[u8]| -> Vec<u8> {
+        fallback.iter().copied().filter(|element| spec.fields.contains_key(element)).collect()
+    };
+    let echo = spec
+        .echo
+        .get(&name)
+        .or_else(|| spec.echo.get("default").filter(|_| !is_network))
+        .cloned()
+        .unwrap_or_else(|| known(if is_network { &ECHO_NETWORK } else { &ECHO_DEFAULT }));
+    let match_key = spec
+        .match_keys
+        .get(&name)
+        .or_else(|| spec.match_keys.get("default"))
+        .cloned()
+        .unwrap_or_else(|| known(&MATCH_DEFAULT));
+    Rules {
+        mandatory: presence.mandatory.iter().copied().collect(),
+        forbidden: presence.forbidden.iter().copied().collect(),
+        echo: echo.into_iter().collect(),
+        match_key: match_key.into_iter().filter(|element| *element != 11).collect(),
+    }
+}

@@ -1,0 +1,220 @@
+//! BER-TLV as EMV uses it (DE 55), walked in place.
+//!
+//! Lengths of others' crafting have crashed several ISO 8583 libraries, so the walker is bounded
+//! in every direction: tags of at most three bytes, lengths of at most two, depth, count, and
+//! nothing indefinite. `00` bytes between objects carry no meaning (EMV Book 3, annex B).
+
+use super::error::Reason;
+use super::spec::Unknown;
+use crate::base::limits;
+
+/// Bounds of one BER-TLV element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlvRules {
+    /// Deepest nesting.
+    pub depth_max: u8,
+    /// Most tags.
+    pub tags_max: u8,
+    /// What to do with a tag that `tags` does not list.
+    pub unknown: Unknown,
+    /// Known tags; empty knows every tag.
+    pub tags: Vec<u32>,
+}
+
+impl Default for TlvRules {
+    fn default() -> Self {
+        Self {
+            depth_max: limits::TLV_DEPTH_MAX,
+            tags_max: limits::TLV_TAGS_MAX,
+            unknown: Unknown::Keep,
+            tags: Vec::new(),
+        }
+    }
+}
+
+/// One data object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tlv<'a> {
+    /// The tag as a number, for example `0x9F26`.
+    pub tag: u32,
+    /// Its value.
+    pub value: &'a [u8],
+    /// Bytes from the tag's first to the value's last.
+    pub size: usize,
+}
+
+impl Tlv<'_> {
+    /// True for a template: the value is data objects again.
+    pub const fn is_constructed(&self) -> bool {
+        let first = match self.tag {
+            0..=0xFF => self.tag,
+            0x100..=0xFFFF => self.tag >> 8,
+            _ => self.tag >> 16,
+        };
+        first & 0x20 != 0
+    }
+}
+
+/// The first object of `bytes`; `None` at the end.
+#[inline]
+pub fn next(bytes: &[u8]) -> Option<Result<Tlv<'_>, Reason>> {
+    let first = *bytes.first()?;
+    Some(object(bytes, first))
+}
+
+#[inline]
+fn object(bytes: &[u8], first: u8) -> Result<Tlv<'_>, Reason> {
+    let (tag, tag_size) = if first & 0x1F != 0x1F {
+        (u32::from(first), 1)
+    } else {
+        match *bytes {
+            [_, second, ..] if second & 0x80 == 0 => (u32::from(first) << 8 | u32::from(second), 2),
+            [_, second, third, ..] if third & 0x80 == 0 => {
+                (u32::from(first) << 16 | u32::from(second) << 8 | u32::from(third), 3)
+            }
+            _ => return Err(Reason::InnerTag),
+        }
+    };
+    let rest = bytes.get(tag_size..).unwrap_or(&[]);
+    let (length, length_size) = match *rest {
+        [short, ..] if short < 0x80 => (usize::from(short), 1),
+        [0x81, length, ..] => (usize::from(length), 2),
+        [0x82, high, low, ..] => (usize::from(high) << 8 | usize::from(low), 3),
+        _ => return Err(Reason::InnerLength),
+    };
+    let value = rest.get(length_size..length_size + length).ok_or(Reason::InnerLength)?;
+    Ok(Tlv { tag, value, size: tag_size + length_size + length })
+}
+
+/// Proves that `bytes` is well-formed within `rules`: every length fits, no tag comes twice in one
+/// template, and an application cryptogram (9F26) is not empty.
+pub fn check(bytes: &[u8], rules: &TlvRules) -> Result<(), Reason> {
+    let mut count = 0;
+    check_level(bytes, rules, 1, &mut count)
+}
+
+fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Result<(), Reason> {
+    let mut rest = bytes;
+    // One bit per hashed tag: only when two tags share a bit are the tags before compared.
+    let mut seen = 0u64;
+    while let Some(&first) = rest.first() {
+        if first == 0 {
+            rest = rest.get(1..).unwrap_or(&[]);
+            continue;
+        }
+        let tlv = object(rest, first)?;
+        *count += 1;
+        if *count > rules.tags_max {
+            return Err(Reason::InnerCount);
+        }
+        let bit = 1 << (tlv.tag.wrapping_mul(0x9E37_79B1) >> 26);
+        if seen & bit != 0 {
+            let before = bytes.len() - rest.len();
+            if find(bytes.get(..before).unwrap_or(&[]), tlv.tag).is_some() {
+                return Err(Reason::InnerTag);
+            }
+        }
+        seen |= bit;
+        if !rules.tags.is_empty()
+            && rules.unknown == Unknown::Reject
+            && !rules.tags.contains(&tlv.tag)
+        {
+            return Err(Reason::InnerTag);
+        }
+        if tlv.tag == 0x9F26 && tlv.value.is_empty() {
+            return Err(Reason::InnerLength);
+        }
+        if tlv.is_constructed() {
+            if depth >= rules.depth_max {
+                return Err(Reason::InnerDepth);
+            }
+            check_level(tlv.value, rules, depth + 1, count)?;
+        }
+        rest = rest.get(tlv.size..).unwrap_or(&[]);
+    }
+    Ok(())
+}
+
+/// The value of `tag` on the top level of `bytes`.
+pub fn find(bytes: &[u8], tag: u32) -> Option<&[u8]> {
+    let mut rest = bytes;
+    while let Some(&first) = rest.first() {
+        if first == 0 {
+            rest = rest.get(1..)?;
+            continue;
+        }
+        let tlv = object(rest, first).ok()?;
+        if tlv.tag == tag {
+            return Some(tlv.value);
+        }
+        rest = rest.get(tlv.size..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_hex(hex: &str) -> Result<(), Reason> {
+        let bytes: Vec<u8> = (0..hex.len() / 2)
+            .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex"))
+            .collect();
+        check(&bytes, &TlvRules::default())
+    }
+
+    #[test]
+    fn well_formed() {
+        for good in [
+            "",
+            "9F2608112233445566778895050000000000",
+            "82023900DF812904AABBCCDD",
+            "00009A03210720000000",
+            "7006DF0101019C00",
+            "5F2A8102084082820001FF",
+        ] {
+            assert_eq!(check_hex(good), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn crafted_lengths_and_tags_are_refused() {
+        for (bad, reason) in [
+            ("9F26081122", Reason::InnerLength),
+            ("9F2680112233", Reason::InnerLength),
+            ("9F2684FFFFFFFF", Reason::InnerLength),
+            ("9F26", Reason::InnerLength),
+            ("9F", Reason::InnerTag),
+            ("1F8181818101AA", Reason::InnerTag),
+            ("9F2600", Reason::InnerLength),
+            ("9A03210720950100" /* fine */, Reason::Size),
+            ("9A032107209A03210720", Reason::InnerTag),
+        ] {
+            if reason == Reason::Size {
+                assert_eq!(check_hex(bad), Ok(()));
+            } else {
+                assert_eq!(check_hex(bad), Err(reason), "{bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn depth_and_count_are_bounded() {
+        let mut nested = vec![0x9C, 1, 0];
+        for _ in 0..200 {
+            let mut outer = vec![0x70, 0x82, (nested.len() >> 8) as u8, nested.len() as u8];
+            outer.append(&mut nested);
+            nested = outer;
+        }
+        assert_eq!(check(&nested, &TlvRules::default()), Err(Reason::InnerDepth));
+        let many: Vec<u8> = (1..=65u8).flat_map(|n| [0xDF, n, 0]).collect();
+        assert_eq!(check(&many, &TlvRules::default()), Err(Reason::InnerCount));
+    }
+
+    #[test]
+    fn find_sees_the_top_level_only() {
+        let bytes = [0x70, 3, 0x9C, 1, 7, 0x9A, 1, 5];
+        assert_eq!(find(&bytes, 0x9A), Some(&[5][..]));
+        assert_eq!(find(&bytes, 0x9C), None);
+    }
+}
