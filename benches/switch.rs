@@ -171,7 +171,10 @@ fn transaction(c: &mut Criterion) {
                 spent
             });
         });
-        assert_eq!(rig.switch.stats().of(Counter::Forwarded), rig.switch.stats().of(Counter::Answered));
+        assert_eq!(
+            rig.switch.stats().of(Counter::Forwarded),
+            rig.switch.stats().of(Counter::Answered)
+        );
     }
     group.finish();
 }

@@ -38,8 +38,10 @@ pub use notice::Notice;
 pub use shell::{Dial, Listen, Plan, Shell};
 
 use crate::base::time::{Instant, Now};
+use crate::switch::Switch;
 use crate::switch::event::Event;
 use crate::switch::outbox::Outbox;
+use crate::switch::stats::Stats;
 
 /// What a worker drives: the switch, or in a test something simpler.
 pub trait Core: 'static {
@@ -57,4 +59,26 @@ pub trait Core: 'static {
 
     /// What it has counted so far.
     fn stats(&self) -> &Self::Stats;
+}
+
+impl Core for Switch {
+    type Stats = Stats;
+
+    #[inline]
+    fn handle(&mut self, now: Now, event: Event<'_>, outbox: &mut Outbox) -> usize {
+        Switch::handle(self, now, event, outbox)
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Instant> {
+        Switch::next_deadline(self)
+    }
+
+    fn is_drained(&self) -> bool {
+        Switch::is_drained(self)
+    }
+
+    fn stats(&self) -> &Stats {
+        Switch::stats(self)
+    }
 }

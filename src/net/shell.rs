@@ -22,6 +22,7 @@ use super::{Core, accept, dial, socket, spin};
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits;
 use crate::routing::RouteTable;
+use crate::switch::decision::Decision;
 
 /// What is to run where.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct Plan {
     pub sessions_max: usize,
     /// How long draining may take.
     pub drain_deadline: Duration,
+    /// Where decisions go if the switch reports them. A full channel loses some.
+    pub tap: Option<SyncSender<Decision>>,
 }
 
 /// A listener.
@@ -97,6 +100,7 @@ impl<S: Clone + Default + Send + 'static> Shell<S> {
                 notices: shell.notices.clone(),
                 sessions_max: plan.sessions_max.clamp(1, limits::SESSIONS_MAX),
                 drain_deadline: plan.drain_deadline,
+                tap: plan.tap.clone(),
             };
             let duty = Duty {
                 // The first worker takes them all.

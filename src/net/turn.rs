@@ -110,6 +110,8 @@ impl<C: Core> Worker<C> {
             match command {
                 Command::Close { session, cause } => self.close(session, cause),
                 Command::Share { session, up: true } => self.lend(session),
+                // Other workers may still wait for answers on it; they settle before it closes.
+                Command::Share { up: false, .. } if self.phase != Phase::Running => {}
                 Command::Share { session, up: false } => self.recall(session),
             }
         }
@@ -117,6 +119,16 @@ impl<C: Core> Worker<C> {
         std::mem::swap(&mut commands, &mut self.outbox.commands);
         self.outbox.commands.append(&mut commands);
         self.post_relays();
+        self.report_decisions();
+    }
+
+    fn report_decisions(&mut self) {
+        for decision in self.outbox.decisions.drain(..) {
+            if let Some(tap) = &self.parts.tap {
+                // Who watches and does not keep up misses some.
+                let _ = tap.try_send(decision);
+            }
+        }
     }
 
     fn flush_lane(&mut self, id: SessionId) {

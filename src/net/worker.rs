@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 
 use tokio::task::AbortHandle;
@@ -20,6 +21,7 @@ use super::sharing::Offers;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::limits;
 use crate::base::time::{Instant, Now};
+use crate::switch::decision::Decision;
 use crate::switch::event::Event;
 use crate::switch::outbox::{CloseCause, Outbox};
 
@@ -32,6 +34,7 @@ pub(super) struct Parts {
     pub(super) notices: Notices,
     pub(super) sessions_max: usize,
     pub(super) drain_deadline: std::time::Duration,
+    pub(super) tap: Option<SyncSender<Decision>>,
 }
 
 /// The state of a worker thread. Tasks borrow it for as long as they run, never across a wait.

@@ -74,6 +74,7 @@ fn plan(workers: usize) -> Plan {
         pin: false,
         sessions_max: 1000,
         drain_deadline: Duration::from_secs(5),
+        tap: None,
     }
 }
 
