@@ -173,6 +173,12 @@ impl RouteTable {
         self.networks.len()
     }
 
+    /// True if requests of the network have a route in some region.
+    pub fn serves(&self, id: NetworkId) -> bool {
+        let row = self.cells.chunks_exact(REGION_CELLS).nth(usize::from(id.0));
+        row.is_some_and(|cells| cells.iter().any(|place| *place != NO_ROUTE))
+    }
+
     /// The merchant rows, if the table has any.
     pub fn merchants(&self) -> Option<&MerchantTable> {
         self.merchants.as_ref()
