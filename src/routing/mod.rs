@@ -59,7 +59,7 @@ pub struct Route {
 
 /// A merchant network or wallet scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Network {
+struct Network {
     name: String,
     home: Option<Region>,
     /// The networks of which a merchant must accept one: itself, and the one it rides on.
