@@ -27,6 +27,8 @@ pub struct Index {
     pub body: u16,
     /// First byte behind the last element passed.
     pub end: u16,
+    /// Some element passed is EMV data with account data (tags 57, 5A) in it.
+    pub emv_accounts: bool,
     spans: [Span; limits::ELEMENTS_MAX + 1],
 }
 
@@ -51,6 +53,7 @@ impl Default for Index {
             named: Bitmap::default(),
             body: 0,
             end: 0,
+            emv_accounts: false,
             spans: [Span::default(); limits::ELEMENTS_MAX + 1],
         }
     }
@@ -111,6 +114,7 @@ impl Dialect {
         index.present = Bitmap::default();
         index.named = Bitmap::default();
         index.end = 0;
+        index.emv_accounts = false;
         if message.len() > usize::from(u16::MAX) {
             let have = message.len() as u32;
             return Err(error(0, 0, u32::from(u16::MAX), have, Reason::Size));
@@ -139,27 +143,31 @@ impl Dialect {
                     return Ok(fault);
                 }
                 let field = &self.fields[usize::from(element)];
-                match read_element(message, at, field) {
-                    Ok(span) => {
-                        index.spans[usize::from(element)] = span;
-                        at = usize::from(span.end);
-                        index.end = span.end;
-                        if let Err(reason) = self.check(message, field, span) {
-                            let have = u32::from(span.end - span.value);
-                            let found = error(element, u32::from(span.value), 0, have, reason);
-                            fault = fault.or(Some(found));
-                        } else if field.content == Content::Bitmap {
-                            words[2] = third_bitmap(message, span);
-                            index.named = Bitmap::from_words(words);
-                            index.named.remove(element);
-                        } else {
-                            sound |= bit;
-                        }
-                    }
+                let span = match read_element(message, at, field) {
+                    Ok(span) => span,
                     Err(found) => {
                         present[word] = sound;
                         index.present = Bitmap::from_words(present);
                         return Err(fault.unwrap_or(DecodeError { field: element, ..found }));
+                    }
+                };
+                index.spans[usize::from(element)] = span;
+                at = usize::from(span.end);
+                index.end = span.end;
+                match self.check(message, field, span) {
+                    Ok(_) if field.content == Content::Bitmap => {
+                        words[2] = third_bitmap(message, span);
+                        index.named = Bitmap::from_words(words);
+                        index.named.remove(element);
+                    }
+                    Ok(accounts) => {
+                        sound |= bit;
+                        index.emv_accounts |= accounts;
+                    }
+                    Err(reason) => {
+                        let have = u32::from(span.end.wrapping_sub(span.value));
+                        let found = error(element, u32::from(span.value), 0, have, reason);
+                        fault = fault.or(Some(found));
                     }
                 }
             }
@@ -170,18 +178,18 @@ impl Dialect {
         Ok(fault)
     }
 
-    #[inline]
-    fn check(&self, message: &[u8], field: &Field, span: Span) -> Result<(), Reason> {
+    #[inline(always)]
+    fn check(&self, message: &[u8], field: &Field, span: Span) -> Result<bool, Reason> {
         if span.units > field.units {
             return Err(Reason::TooLong);
         }
         let value = message.get(usize::from(span.value)..usize::from(span.end)).unwrap_or(&[]);
         field.check(value, span.units)?;
         match field.inner {
-            0 => Ok(()),
+            0 => Ok(false),
             inner => match self.composites.get(usize::from(inner) - 1) {
                 Some(composite) => composite.check(value),
-                None => Ok(()),
+                None => Ok(false),
             },
         }
     }

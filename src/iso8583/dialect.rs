@@ -24,6 +24,8 @@ pub struct Dialect {
     /// Bytes of the MTI.
     pub mti_bytes: usize,
     rules: Vec<(RuleKey, Rules)>,
+    /// Place in `rules` by class and function, the second and third digit of an MTI.
+    rules_by_type: Box<[u8; 256]>,
 }
 
 /// What holds for the messages of one MTI.
@@ -65,7 +67,8 @@ impl Dialect {
             if spec.header.kind == HeaderKind::None { 0 } else { usize::from(spec.header.size) };
         let mti_bytes = if spec.mti == Wire::Bcd { 2 } else { 4 };
         let rules = compile_rules(&spec);
-        Self { fields, composites, header_bytes, mti_bytes, rules, spec }
+        let rules_by_type = rules_by_type(&rules);
+        Self { fields, composites, header_bytes, mti_bytes, rules, rules_by_type, spec }
     }
 
     /// The dialect's name.
@@ -94,15 +97,8 @@ impl Dialect {
     /// default.
     #[inline]
     pub fn rules(&self, mti: Mti) -> &Rules {
-        let original = mti.original();
-        self.rules
-            .iter()
-            .find(|(key, _)| match key {
-                RuleKey::Exact(exact) => *exact == original,
-                RuleKey::Class(class) => *class == original.class(),
-                RuleKey::Default => true,
-            })
-            .map_or(&EMPTY_RULES, |(_, rules)| rules)
+        let place = self.rules_by_type[usize::from(mti.packed() >> 4 & 0xFF)];
+        self.rules.get(usize::from(place)).map_or(&EMPTY_RULES, |(_, rules)| rules)
     }
 
     /// True if messages of both look the same on the wire behind the header, so that a message of
@@ -112,6 +108,20 @@ impl Dialect {
             && self.spec.bitmap == other.spec.bitmap
             && self.fields == other.fields
     }
+}
+
+/// Edition and origin do not matter: a repeat is looked at like its original.
+fn rules_by_type(rules: &[(RuleKey, Rules)]) -> Box<[u8; 256]> {
+    let mut places = Box::new([0; 256]);
+    for (kind, place) in places.iter_mut().enumerate() {
+        let found = rules.iter().position(|(key, _)| match key {
+            RuleKey::Exact(mti) => usize::from(mti.packed() >> 4 & 0xFF) == kind,
+            RuleKey::Class(class) => usize::from(*class) == kind >> 4,
+            RuleKey::Default => true,
+        });
+        *place = found.unwrap_or(0) as u8;
+    }
+    places
 }
 
 static EMPTY_RULES: Rules = Rules {

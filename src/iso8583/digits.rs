@@ -4,23 +4,33 @@
 //! byte that is a branch per byte; done on words it is a few operations per eight. No intrinsics:
 //! the same arithmetic on every machine, and nothing unsafe.
 
-/// Runs `bad` over `bytes` in words of eight; the last word is filled with `filler`, which must
-/// be good. True if no word was bad.
+/// Runs `bad` over `bytes` in words of eight. What is left at the end is looked at again together
+/// with bytes before it, so that no byte is looked at alone; bytes of a short slice are put into
+/// a word filled with `filler`, which must be good. True if no word was bad.
 #[inline(always)]
 fn every_word(bytes: &[u8], filler: u8, bad: impl Fn(u64) -> u64) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut found = 0;
-    for word in words {
-        found |= bad(u64::from_le_bytes(*word));
-    }
-    if !rest.is_empty() {
-        let mut last = [filler; 8];
-        for (slot, byte) in last.iter_mut().zip(rest) {
-            *slot = *byte;
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let mut found = bad(u64::from_le_bytes(*first)) | bad(u64::from_le_bytes(*last));
+        if bytes.len() > 16 {
+            let (words, _) = bytes.as_chunks::<8>();
+            for word in words {
+                found |= bad(u64::from_le_bytes(*word));
+            }
         }
-        found |= bad(u64::from_le_bytes(last));
+        return found == 0;
     }
-    found == 0
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return bad(u64::from(first) | u64::from(last) << 32) == 0;
+    }
+    let fill = u64::from_le_bytes([filler; 8]);
+    let word = match *bytes {
+        [] => return true,
+        [a] => fill << 8 | u64::from(a),
+        [a, b] => fill << 16 | u64::from(b) << 8 | u64::from(a),
+        [a, b, c, ..] => fill << 24 | u64::from(c) << 16 | u64::from(b) << 8 | u64::from(a),
+    };
+    bad(word) == 0
 }
 
 /// True if every nibble is a decimal digit.
@@ -121,26 +131,42 @@ pub fn are_of(bytes: &[u8], classes: u8) -> bool {
 }
 
 /// The number in packed digits; `None` if a nibble is not a digit or the number needs more than
-/// 19 digits.
+/// 18 digits besides leading zeros.
 #[inline]
 pub fn bcd_number(bytes: &[u8]) -> Option<u64> {
     if !are_bcd(bytes) {
         return None;
     }
-    bytes.iter().try_fold(0u64, |number, byte| {
-        number.checked_mul(100)?.checked_add(u64::from((byte >> 4) * 10 + (byte & 15)))
-    })
+    let rest = significant(bytes, 9, 0)?;
+    // Nine bytes hold eighteen digits: nothing below can overflow.
+    Some(rest.iter().fold(0u64, |number, byte| {
+        let (high, low) = (u64::from(byte >> 4), u64::from(byte & 15));
+        number.wrapping_mul(100).wrapping_add(high.wrapping_mul(10)).wrapping_add(low)
+    }))
 }
 
-/// The number in ASCII digits; `None` if a byte is not a digit or the number overflows.
+/// The number in ASCII digits; `None` if a byte is not a digit or the number needs more than 18
+/// digits besides leading zeros.
 #[inline]
 pub fn ascii_number(bytes: &[u8]) -> Option<u64> {
     if !are_ascii_digits(bytes) {
         return None;
     }
-    bytes
-        .iter()
-        .try_fold(0u64, |number, byte| number.checked_mul(10)?.checked_add(u64::from(byte & 15)))
+    let rest = significant(bytes, 18, b'0')?;
+    Some(
+        rest.iter()
+            .fold(0u64, |number, byte| number.wrapping_mul(10).wrapping_add(u64::from(byte & 15))),
+    )
+}
+
+/// The last `most` bytes, if those before are all `zero`.
+#[inline]
+fn significant(bytes: &[u8], most: usize, zero: u8) -> Option<&[u8]> {
+    if bytes.len() <= most {
+        return Some(bytes);
+    }
+    let (before, rest) = bytes.split_at_checked(bytes.len() - most)?;
+    before.iter().all(|byte| *byte == zero).then_some(rest)
 }
 
 /// Writes `number` as `digits.len()` ASCII digits, zero-filled on the left. Digits that do not fit
@@ -193,6 +219,12 @@ mod tests {
         assert_eq!(bcd_number(&[0x12, 0x34]), Some(1234));
         assert_eq!(bcd_number(&[0x1A]), None);
         assert_eq!(bcd_number(&[0x99; 10]), None);
+        assert_eq!(bcd_number(&[0x99; 9]), Some(999_999_999_999_999_999));
+        assert_eq!(
+            bcd_number(&[0, 0x99, 0x99, 0, 0, 0, 0, 0, 0, 1]),
+            Some(999_900_000_000_000_001)
+        );
+        assert_eq!(ascii_number(&[b'9'; 19]), None);
         assert_eq!(ascii_number(b"000420"), Some(420));
         assert_eq!(ascii_number(b"-3"), None);
         let mut digits = [0; 6];

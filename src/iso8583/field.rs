@@ -193,7 +193,7 @@ impl Field {
     }
 
     /// Reads the length at the front of `bytes` (exactly `size` of them) as units.
-    #[inline]
+    #[inline(always)]
     pub fn length(&self, bytes: &[u8]) -> Result<u16, Reason> {
         let number = match self.shape {
             Shape::LengthBcd | Shape::LengthBcdEven => match *bytes {
@@ -227,13 +227,17 @@ impl Field {
             }
             Shape::Fixed | Shape::Absent => u32::from(self.units),
         };
-        let units = if self.counts_bytes { number * u32::from(self.density) / 2 } else { number };
+        let units = if self.counts_bytes {
+            number.saturating_mul(u32::from(self.density)) / 2
+        } else {
+            number
+        };
         // What a 16-bit span cannot hold cannot be in a frame either: truncation tells.
         Ok(units.min(u32::from(u16::MAX)) as u16)
     }
 
     /// Checks the bytes of a value of `units` units.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, body: &[u8], units: u16) -> Result<(), Reason> {
         let ok = match self.content {
             Content::Bytes | Content::Latin1 | Content::Gbk | Content::Ebcdic | Content::Bitmap => {
@@ -252,7 +256,7 @@ impl Field {
         if ok { Ok(()) } else { Err(Reason::Character) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn check_bcd(&self, body: &[u8], units: u16) -> Result<(), Reason> {
         if units.is_multiple_of(2) {
             return if digits::are_bcd(body) { Ok(()) } else { Err(Reason::Nibble) };
@@ -273,6 +277,7 @@ impl Field {
         if digit > 9 || !digits::are_bcd(rest) { Err(Reason::Nibble) } else { Ok(()) }
     }
 
+    #[inline(never)]
     fn check_track(&self, body: &[u8], units: u16) -> Result<(), Reason> {
         for place in 0..usize::from(units) + usize::from(units % 2) {
             let Some(nibble) = self.nibble(body, place) else { return Err(Reason::Nibble) };
@@ -298,6 +303,7 @@ impl Field {
         Some(if place.is_multiple_of(2) { byte >> 4 } else { byte & 15 })
     }
 
+    #[inline(never)]
     fn check_rare(&self, body: &[u8], units: u16) -> Result<(), Reason> {
         match self.content {
             Content::EbcdicDigits if !digits::are_ebcdic_digits(body) => Err(Reason::Digit),

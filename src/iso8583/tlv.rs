@@ -62,7 +62,7 @@ pub fn next(bytes: &[u8]) -> Option<Result<Tlv<'_>, Reason>> {
     Some(object(bytes, first))
 }
 
-#[inline]
+#[inline(always)]
 fn object(bytes: &[u8], first: u8) -> Result<Tlv<'_>, Reason> {
     let (tag, tag_size) = if first & 0x1F != 0x1F {
         (u32::from(first), 1)
@@ -87,14 +87,16 @@ fn object(bytes: &[u8], first: u8) -> Result<Tlv<'_>, Reason> {
 }
 
 /// Proves that `bytes` is well-formed within `rules`: every length fits, no tag comes twice in one
-/// template, and an application cryptogram (9F26) is not empty.
-pub fn check(bytes: &[u8], rules: &TlvRules) -> Result<(), Reason> {
+/// template, and an application cryptogram (9F26) is not empty. True if tag 57 or 5A, which hold
+/// account data, stands on the top level.
+pub fn check(bytes: &[u8], rules: &TlvRules) -> Result<bool, Reason> {
     let mut count = 0;
     check_level(bytes, rules, 1, &mut count)
 }
 
-fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Result<(), Reason> {
+fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Result<bool, Reason> {
     let mut rest = bytes;
+    let mut accounts = false;
     // One bit per hashed tag: only when two tags share a bit are the tags before compared.
     let mut seen = 0u64;
     while let Some(&first) = rest.first() {
@@ -103,7 +105,8 @@ fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Res
             continue;
         }
         let tlv = object(rest, first)?;
-        *count += 1;
+        *count = count.wrapping_add(1);
+        accounts |= matches!(tlv.tag, 0x57 | 0x5A);
         if *count > rules.tags_max {
             return Err(Reason::InnerCount);
         }
@@ -132,7 +135,7 @@ fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Res
         }
         rest = rest.get(tlv.size..).unwrap_or(&[]);
     }
-    Ok(())
+    Ok(accounts)
 }
 
 /// The value of `tag` on the top level of `bytes`.
@@ -160,7 +163,7 @@ mod tests {
         let bytes: Vec<u8> = (0..hex.len() / 2)
             .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex"))
             .collect();
-        check(&bytes, &TlvRules::default())
+        check(&bytes, &TlvRules::default()).map(|_| ())
     }
 
     #[test]

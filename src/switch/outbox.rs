@@ -7,6 +7,8 @@
 
 use crate::base::ids::{SessionId, WorkerId};
 
+use super::decision::Decision;
+
 /// Lanes, commands and decisions of one worker.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -16,6 +18,8 @@ pub struct Outbox {
     relays: Vec<Relay>,
     /// What else is to be done, in order. The shell drains it after each batch.
     pub commands: Vec<Command>,
+    /// What became of each request, if the tap is on. The shell drains it after each batch.
+    pub decisions: Vec<Decision>,
 }
 
 /// Something to do that is not bytes.
