@@ -16,7 +16,7 @@ use authswitch::routing::merchants::{Merchant, MerchantRows, MerchantTable, Netw
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn routing(criterion: &mut Criterion) {
-    let table = table();
+    let table = table_with(Some(merchants()));
     let scattered: Vec<Case> = (0..CASES).map(|case| case_of(case * 7_919)).collect();
     let near: Vec<Case> = (0..CASES).map(|case| case_of(case % 64)).collect();
     let mut group = criterion.benchmark_group("routing");
@@ -27,6 +27,15 @@ fn routing(criterion: &mut Criterion) {
     group.bench_function("decide, 50k ranges, 1M merchants, 64 in turn", |bencher| {
         let mut next = near.iter().cycle();
         bencher.iter(|| check(&table, next.next().expect("a cycle")));
+    });
+    group.bench_function("decide, 50k ranges, no merchants, scattered", |bencher| {
+        let table = table_with(None);
+        let mut next = scattered.iter().cycle();
+        bencher.iter(|| {
+            let case = next.next().expect("a cycle");
+            let chosen = table.decide(black_box(&case.facts)).expect("a route");
+            assert_eq!(chosen.network, Some(case.network));
+        });
     });
     group.bench_function("decide, single route", |bencher| {
         let single = RouteTable::single(vec![LinkId(0)], Duration::from_secs(1));
@@ -71,7 +80,7 @@ fn case_of(n: usize) -> Case {
     }
 }
 
-fn table() -> RouteTable {
+fn table_with(merchants: Option<MerchantTable>) -> RouteTable {
     let lengths = Lengths::new(16, 24).expect("lengths");
     let mut networks = vec![NetworkPlan::default(); NETWORKS];
     for range in 0..RANGES {
@@ -80,15 +89,16 @@ fn table() -> RouteTable {
         networks[range % NETWORKS].rules.push(rule);
     }
     networks[0].rules.push(CodeRule::prefix(true, "28", lengths).expect("a rule"));
-    let routes = (0..REGIONS).map(|region| RoutePlan {
-        name: format!("route-{region}"),
+    let route = |name: String, regions| RoutePlan {
+        name,
         networks: Vec::new(),
-        regions: vec![region_of(region)],
+        regions,
         partners: vec![LinkId(0)],
         budget: Duration::from_secs(1),
-    });
-    let routes = routes.collect();
-    let merchants = Some(merchants());
+    };
+    let here = |region| route(format!("route-{region}"), vec![region_of(region)]);
+    let mut routes: Vec<_> = (0..REGIONS).map(here).collect();
+    routes.push(route("elsewhere".to_owned(), Vec::new()));
     build(Plan { version: 1, networks, routes, merchants, ..Plan::default() }).expect("a table")
 }
 

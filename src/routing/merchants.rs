@@ -11,7 +11,7 @@ use crate::base::map::Map;
 /// The rows of one table.
 #[derive(Debug)]
 pub struct MerchantTable {
-    exact: Map<[u8; 15], Merchant>,
+    exact: Map<u128, Merchant>,
     prefixes: Ranges<u128>,
     /// What `prefixes` point to.
     prefix_rows: Vec<Merchant>,
@@ -35,7 +35,7 @@ pub struct NetworkSet(u64);
 /// Rows being gathered.
 #[derive(Debug, Default)]
 pub struct MerchantRows {
-    exact: Map<[u8; 15], Merchant>,
+    exact: Map<u128, Merchant>,
     prefixes: Vec<Range<u128>>,
     prefix_rows: Vec<Merchant>,
 }
@@ -54,8 +54,9 @@ pub enum RowError {
 impl MerchantTable {
     /// The row of a merchant: its own, or that of the longest prefix.
     pub fn merchant(&self, id: &[u8; 15]) -> Option<&Merchant> {
-        self.exact.get(id).or_else(|| {
-            let place = self.prefixes.find(key(id))?;
+        let id = key(id);
+        self.exact.get(&id).or_else(|| {
+            let place = self.prefixes.find(id)?;
             self.prefix_rows.get(place as usize)
         })
     }
@@ -86,7 +87,7 @@ impl MerchantRows {
         if id.is_empty() || id.ends_with(b" ") {
             return Err(RowError::Text);
         }
-        let id = padded(id, b' ')?;
+        let id = key(&padded(id, b' ')?);
         match self.exact.insert(id, merchant) {
             None => Ok(()),
             Some(earlier) => {

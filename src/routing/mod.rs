@@ -59,7 +59,7 @@ pub struct Route {
 
 /// A merchant network or wallet scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Network {
+struct Network {
     name: String,
     home: Option<Region>,
     /// The networks of which a merchant must accept one: itself, and the one it rides on.
@@ -171,6 +171,12 @@ impl RouteTable {
     /// How many networks the table knows.
     pub fn networks_len(&self) -> usize {
         self.networks.len()
+    }
+
+    /// True if requests of the network have a route in some region.
+    pub fn serves(&self, id: NetworkId) -> bool {
+        let row = self.cells.chunks_exact(REGION_CELLS).nth(usize::from(id.0));
+        row.is_some_and(|cells| cells.iter().any(|place| *place != NO_ROUTE))
     }
 
     /// The merchant rows, if the table has any.

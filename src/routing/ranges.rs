@@ -1,14 +1,21 @@
-//! Nested ranges, flattened: the innermost range of a key by one binary search.
+//! Nested ranges, flattened: the innermost range of a key by arithmetic and a comparison or two.
 //!
 //! Rules such as "28" and "281006" lie inside each other. Flattening cuts them into neighbouring
 //! pieces once, when a table is built, so that a lookup never compares rules. Ranges that cross
 //! (neither inside the other) have no innermost one and are refused.
+
+use std::ops::{Shr, Sub};
 
 /// Pieces of a line, each with the value of its innermost range.
 #[derive(Debug, Clone)]
 pub(super) struct Ranges<K> {
     /// Where each piece begins, ascending.
     starts: Vec<K>,
+    /// Where in `starts` the pieces of each bucket begin, and at the end how many there are. A
+    /// bucket is `1 << shift` keys wide; there are about as many buckets as pieces, so that a
+    /// lookup compares with one or two starts, and never with more than a binary search would.
+    buckets: Vec<u32>,
+    shift: u32,
     /// What each piece means; [`NOTHING`] in a gap.
     values: Vec<u32>,
 }
@@ -37,13 +44,13 @@ pub(super) struct Clash {
     pub(super) second: u32,
 }
 
-impl<K: Copy + Ord> Ranges<K> {
+impl<K: Key> Ranges<K> {
     /// Flattens `ranges`; each clash is noted and its second rule left out.
     pub(super) fn flatten(mut ranges: Vec<Range<K>>, clashes: &mut Vec<Clash>) -> Self {
         ranges.sort_by(|a, b| {
             a.low.cmp(&b.low).then(b.end.cmp(&a.end)).then(b.breadth.cmp(&a.breadth))
         });
-        let mut flat = Self { starts: Vec::new(), values: Vec::new() };
+        let mut flat = Self::default();
         let mut open: Vec<Range<K>> = Vec::new();
         for range in ranges {
             flat.close_before(range.low, &mut open);
@@ -62,6 +69,7 @@ impl<K: Copy + Ord> Ranges<K> {
         while let Some(range) = open.pop() {
             flat.begin(range.end, open.last().map_or(NOTHING, |outer| outer.value));
         }
+        flat.fill_buckets();
         debug_assert!(flat.starts.is_sorted());
         debug_assert_eq!(flat.starts.len(), flat.values.len());
         flat
@@ -69,9 +77,37 @@ impl<K: Copy + Ord> Ranges<K> {
 
     /// The value of the innermost range around `key`.
     pub(super) fn find(&self, key: K) -> Option<u32> {
-        let after = self.starts.partition_point(|start| *start <= key);
-        let value = *self.values.get(after.checked_sub(1)?)?;
+        let low = *self.starts.first().filter(|low| **low <= key)?;
+        let bucket = ((key - low) >> self.shift).try_into().unwrap_or(usize::MAX);
+        let bucket = bucket.min(self.buckets.len().checked_sub(2)?);
+        let [first, end] = self.buckets.get(bucket..)?.first_chunk()?;
+        let pieces = self.starts.get(*first as usize..*end as usize)?;
+        let after = *first as usize + pieces.partition_point(|start| *start <= key);
+        debug_assert!(after > 0, "the first piece begins at or before the key");
+        let value = *self.values.get(after - 1)?;
         (value != NOTHING).then_some(value)
+    }
+
+    fn fill_buckets(&mut self) {
+        let (Some(&low), Some(&high)) = (self.starts.first(), self.starts.last()) else { return };
+        let buckets_max = self.starts.len().next_power_of_two();
+        let bucket = |key: K, shift: u32| ((key - low) >> shift).try_into().unwrap_or(usize::MAX);
+        while bucket(high, self.shift) >= buckets_max {
+            self.shift += 1;
+        }
+        let count = bucket(high, self.shift) + 1;
+        self.buckets = vec![0; count + 1];
+        for start in &self.starts {
+            if let Some(slot) = self.buckets.get_mut(bucket(*start, self.shift) + 1) {
+                *slot += 1;
+            }
+        }
+        let mut before = 0;
+        for slot in &mut self.buckets {
+            before += *slot;
+            *slot = before;
+        }
+        debug_assert_eq!(before as usize, self.starts.len());
     }
 
     /// Ends every open range that ends at or before `low`.
@@ -93,9 +129,18 @@ impl<K: Copy + Ord> Ranges<K> {
     }
 }
 
+/// Unsigned numbers.
+pub(super) trait Key:
+    Copy + Ord + Sub<Output = Self> + Shr<u32, Output = Self> + TryInto<usize>
+{
+}
+
+impl Key for u64 {}
+impl Key for u128 {}
+
 impl<K> Default for Ranges<K> {
     fn default() -> Self {
-        Self { starts: Vec::new(), values: Vec::new() }
+        Self { starts: Vec::new(), buckets: Vec::new(), shift: 0, values: Vec::new() }
     }
 }
 
