@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use authswitch::app::dialect_file;
 use authswitch::base::ids::{LinkId, SessionId, WorkerId};
+use authswitch::base::limits::Bounds;
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;
 use authswitch::iso8583::encode::{Composer, template_header};
@@ -88,8 +89,7 @@ fn rig(budget: Duration) -> Rig {
         workers: 1,
         links: vec![link(Role::Acquirer), link(Role::Partner)],
         routes: Arc::new(RouteTable::single(vec![LinkId(1)], budget)),
-        frame_deadline: Duration::from_secs(5),
-        idle_deadline: Duration::from_secs(900),
+        bounds: Bounds::default(),
         tap: false,
     };
     let now = Now { instant: Instant::from_ns(1), wall: Wall::from_unix_s(1_795_313_565) };

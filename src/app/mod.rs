@@ -2,3 +2,5 @@
 
 pub mod config;
 pub mod dialect_file;
+pub mod serve;
+pub mod wiring;

@@ -70,7 +70,7 @@ fn assign<C: Core>(
     let commons = &worker.parts.commons;
     let count = |id: &WorkerId| commons.door(*id).acquirers.load(Ordering::Relaxed);
     let Some(chosen) = commons.workers().min_by_key(count) else { return };
-    if count(&chosen) >= worker.parts.sessions_max {
+    if count(&chosen) >= worker.parts.bounds.sessions {
         return worker.parts.notices.push(Notice::Refused { link, peer });
     }
     let door = commons.door(chosen);

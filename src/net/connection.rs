@@ -19,7 +19,6 @@ use super::Core;
 use super::sessions::{Inflow, Origin, Wire};
 use super::worker::{CARRY_BYTES_MAX, Loss, Worker};
 use crate::base::ids::SessionId;
-use crate::base::limits;
 use crate::switch::event::Event;
 use crate::switch::outbox::CloseCause;
 
@@ -73,7 +72,9 @@ impl<C: Core> Worker<C> {
             return Poll::Pending;
         }
         let discarded = session.inflow == Inflow::Discarded;
-        if session.origin == Origin::Accepted && self.outbox.backlog_bytes(id) > PAUSE_BYTES {
+        if session.origin == Origin::Accepted
+            && self.outbox.backlog_bytes(id) > self.parts.bounds.outbox_bytes / PAUSE_SHARE
+        {
             session.inflow = Inflow::Paused;
             return Poll::Pending;
         }
@@ -159,7 +160,7 @@ impl<C: Core> Worker<C> {
             }
         }
         if progress {
-            let by = now.after(limits::WRITE_DEADLINE);
+            let by = now.after(self.parts.bounds.write_deadline);
             session.stalled_by = Some(by);
             self.watch(id, by);
         }
@@ -182,7 +183,8 @@ impl<C: Core> Worker<C> {
         if let Some(load) = &session.load {
             load.queue(self.outbox.backlog_bytes(id));
         }
-        if session.inflow == Inflow::Paused && self.outbox.backlog_bytes(id) < RESUME_BYTES {
+        let few = self.parts.bounds.outbox_bytes / PAUSE_SHARE / 2;
+        if session.inflow == Inflow::Paused && self.outbox.backlog_bytes(id) < few {
             session.inflow = Inflow::Open;
             session.wake();
         }
@@ -199,8 +201,6 @@ enum Reading {
     Gone,
 }
 
-/// Answers waiting for an acquirer at which we stop reading what it asks.
-const PAUSE_BYTES: usize = limits::OUTBOX_BYTES_MAX / 4;
-
-/// Answers waiting for it at which we read on.
-const RESUME_BYTES: usize = PAUSE_BYTES / 2;
+/// The share of a full lane at which we stop reading what an acquirer asks; at half of it we read
+/// on.
+const PAUSE_SHARE: usize = 4;

@@ -16,7 +16,6 @@ use super::notice::Notice;
 use super::sessions::{Origin, Wire};
 use super::worker::{Loss, Worker};
 use crate::base::ids::{LinkId, SessionId, WorkerId};
-use crate::base::limits;
 use crate::switch::event::Event;
 use crate::switch::outbox::CloseCause;
 
@@ -143,7 +142,7 @@ impl<C: Core> Worker<C> {
     pub(super) fn post_frames(&mut self, id: SessionId) {
         let Some(session) = self.sessions.at(id) else { return };
         let Wire::Mailbox { owner, session: theirs, ref load } = session.wire else { return };
-        let full = load.bytes() >= limits::OUTBOX_BYTES_MAX / 2
+        let full = load.bytes() >= self.parts.bounds.outbox_bytes / 2
             || !self.unposted[usize::from(owner.0)].is_empty()
             || self.parts.commons.door(owner).mail.is_full();
         if full {

@@ -20,7 +20,7 @@ use super::turn::Turns;
 use super::worker::{Parts, Worker};
 use super::{Core, accept, dial, socket, spin};
 use crate::base::ids::{LinkId, WorkerId};
-use crate::base::limits;
+use crate::base::limits::{self, Bounds};
 use crate::routing::RouteTable;
 use crate::switch::decision::Decision;
 
@@ -38,8 +38,8 @@ pub struct Plan {
     pub spin: Duration,
     /// Whether each worker is bound to a core of its own.
     pub pin: bool,
-    /// Acquirer sessions per worker, at most `limits::SESSIONS_MAX`.
-    pub sessions_max: usize,
+    /// What may not be exceeded.
+    pub bounds: Bounds,
     /// How long draining may take.
     pub drain_deadline: Duration,
     /// Where decisions go if the switch reports them. A full channel loses some.
@@ -98,7 +98,7 @@ impl<S: Clone + Default + Send + 'static> Shell<S> {
                 clock,
                 commons: Arc::clone(&shell.commons),
                 notices: shell.notices.clone(),
-                sessions_max: plan.sessions_max.clamp(1, limits::SESSIONS_MAX),
+                bounds: plan.bounds.clone(),
                 drain_deadline: plan.drain_deadline,
                 tap: plan.tap.clone(),
             };
@@ -152,6 +152,11 @@ impl<S: Clone + Default + Send + 'static> Shell<S> {
     /// Notices lost because nobody read them in time.
     pub fn notices_dropped(&self) -> u64 {
         self.notices.dropped()
+    }
+
+    /// True until every worker has left.
+    pub fn is_running(&self) -> bool {
+        self.threads.iter().any(|thread| !thread.is_finished())
     }
 
     /// Waits until all workers have left and returns what each has counted.

@@ -19,7 +19,7 @@ use super::notice::{Notice, Notices};
 use super::sessions::{Inflow, Origin, Session, Sessions, Wire};
 use super::sharing::Offers;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
-use crate::base::limits;
+use crate::base::limits::{self, Bounds};
 use crate::base::time::{Instant, Now};
 use crate::switch::decision::Decision;
 use crate::switch::event::Event;
@@ -32,7 +32,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) commons: Arc<Commons>,
     pub(super) notices: Notices,
-    pub(super) sessions_max: usize,
+    pub(super) bounds: Bounds,
     pub(super) drain_deadline: std::time::Duration,
     pub(super) tap: Option<SyncSender<Decision>>,
 }
@@ -182,7 +182,7 @@ impl<C: Core> Worker<C> {
 
     /// Ends a session as soon as its lane is written.
     pub(super) fn close(&mut self, id: SessionId, cause: CloseCause) {
-        let by = self.now().instant.after(limits::WRITE_DEADLINE);
+        let by = self.now().instant.after(self.parts.bounds.write_deadline);
         let Some(session) = self.sessions.at(id) else { return };
         session.closing = Some((cause, by));
         session.inflow = Inflow::Shut;

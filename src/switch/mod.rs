@@ -153,8 +153,9 @@ impl Switch {
     #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
         let requests = self.transactions.next_deadline();
-        let sessions =
-            self.sessions.next_deadline(self.setup.frame_deadline, self.setup.idle_deadline);
+        let sessions = self
+            .sessions
+            .next_deadline(self.setup.bounds.frame_deadline, self.setup.bounds.idle_deadline);
         let network = self.next_network_deadline();
         [requests, sessions, network].into_iter().flatten().min()
     }
@@ -347,7 +348,7 @@ impl Switch {
         while let Some(place) = self.transactions.due(now.instant) {
             self.give_up(now, place, Fault::TimedOut, outbox);
         }
-        let (frame, idle) = (self.setup.frame_deadline, self.setup.idle_deadline);
+        let (frame, idle) = (self.setup.bounds.frame_deadline, self.setup.bounds.idle_deadline);
         while let Some(id) = self.sessions.overdue_frame(frame, now.instant) {
             self.close(id, CloseCause::FrameDeadline, outbox);
         }

@@ -6,7 +6,6 @@
 
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, SessionId};
-use crate::base::limits;
 use crate::base::time::{Instant, Now};
 use crate::iso8583::bitmap::Bitmap;
 use crate::iso8583::dialect::Dialect;
@@ -78,7 +77,7 @@ impl Switch {
     ) -> Result<(), Fault> {
         let id = batch.session;
         let session = self.sessions.of_mut(id).ok_or(Fault::Draining)?;
-        if session.exceeds(limits::ECHO_RATE_MAX, batch.now.instant) {
+        if session.exceeds(batch.setup.bounds.echo_rate, batch.now.instant) {
             return Err(Fault::EchoStorm);
         }
         sound::stan(message)?;

@@ -66,6 +66,24 @@ pub enum CloseCause {
     Drained,
 }
 
+impl CloseCause {
+    /// Why, as a lower-case fragment.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Framing => "what came is no frame of its dialect",
+            Self::TlsOnPlain => "a TLS hello on a plain port",
+            Self::Drops => "too many messages that cannot be answered",
+            Self::FrameDeadline => "a frame was not complete in time",
+            Self::WriteStall => "it takes no bytes",
+            Self::Idle => "nothing was heard for too long",
+            Self::Finished => "it ended its side and everything is answered",
+            Self::NoEcho => "sign-on or echo was not answered",
+            Self::Capacity => "too many sessions",
+            Self::Drained => "the switch is shutting down",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Lane {
     generation: u32,

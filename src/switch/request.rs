@@ -117,7 +117,8 @@ impl Switch {
     ) -> Result<LinkId, Fault> {
         let mut fault = Fault::NoPartner;
         for &partner in &route.partners {
-            let Some(session) = self.next_session(partner, outbox) else { continue };
+            let bytes_max = batch.setup.bounds.outbox_bytes;
+            let Some(session) = self.next_session(partner, bytes_max, outbox) else { continue };
             let place = self.transactions.next_place();
             let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
             let Some(stan) = ring.and_then(|ring| ring.reserve(place)) else {
@@ -137,12 +138,17 @@ impl Switch {
 
     /// The partner session whose turn it is, among those that are up and keep up.
     #[inline]
-    fn next_session(&mut self, partner: LinkId, outbox: &Outbox) -> Option<SessionId> {
+    fn next_session(
+        &mut self,
+        partner: LinkId,
+        bytes_max: usize,
+        outbox: &Outbox,
+    ) -> Option<SessionId> {
         let ready = self.ready.get_mut(usize::from(partner.0))?;
         for _ in 0..ready.sessions.len() {
             ready.turn = if ready.turn + 1 < ready.sessions.len() { ready.turn + 1 } else { 0 };
             let session = *ready.sessions.get(ready.turn)?;
-            if outbox.backlog_bytes(session) < limits::OUTBOX_BYTES_MAX {
+            if outbox.backlog_bytes(session) < bytes_max {
                 return Some(session);
             }
         }

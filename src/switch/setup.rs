@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::{LinkId, WorkerId};
-use crate::base::limits;
+use crate::base::limits::{self, Bounds};
 use crate::iso8583::dialect::Dialect;
 use crate::iso8583::transcode::Transcoder;
 use crate::routing::RouteTable;
@@ -23,10 +23,8 @@ pub struct Setup {
     pub links: Vec<LinkSetup>,
     /// The first route table.
     pub routes: Arc<RouteTable>,
-    /// From the first byte of a frame to its last.
-    pub frame_deadline: Duration,
-    /// An acquirer session without a byte for this long is closed.
-    pub idle_deadline: Duration,
+    /// What may not be exceeded.
+    pub bounds: Bounds,
     /// True if each decision is also put into [`super::Outbox::decisions`].
     pub tap: bool,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use authswitch::app::dialect_file;
 use authswitch::base::ids::{LinkId, SessionId, WorkerId};
+use authswitch::base::limits::Bounds;
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::bitmap::Bitmap;
 use authswitch::iso8583::decode::Index;
@@ -81,8 +82,7 @@ impl Rig {
                 link("partner", Role::Partner, &partner),
             ],
             routes: Arc::new(RouteTable::single(vec![PARTNER], BUDGET)),
-            frame_deadline: Duration::from_secs(5),
-            idle_deadline: Duration::from_secs(900),
+            bounds: Bounds::default(),
             tap: false,
         };
         change(&mut setup);

@@ -37,6 +37,7 @@ pub use duration::{duration, written};
 pub use switch::durability;
 
 use crate::base::ids::LinkId;
+use crate::base::limits::Bounds;
 use crate::iso8583::dialect::Dialect;
 use crate::routing::RouteTable;
 use crate::routing::build::{NetworkPlan, RoutePlan};
@@ -75,7 +76,7 @@ pub struct Settings {
     /// How long draining may take.
     pub drain_deadline: Duration,
     /// Bounds, each at most that of [`crate::base::limits`].
-    pub limits: Limits,
+    pub limits: Bounds,
 }
 
 /// What survives a crash.
@@ -83,23 +84,6 @@ pub struct Settings {
 pub enum Durability {
     /// Nothing. For the lab only.
     None,
-}
-
-/// Bounds that a configuration may lower.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Sessions per worker.
-    pub sessions: usize,
-    /// Bytes waiting in one session's outbox.
-    pub outbox_bytes: usize,
-    /// Network management requests per second and session.
-    pub echo_rate: u32,
-    /// From the first byte of a frame to its last.
-    pub frame_deadline: Duration,
-    /// A peer that takes no byte for this long is closed.
-    pub write_deadline: Duration,
-    /// An acquirer session without a byte for this long is closed.
-    pub idle_deadline: Duration,
 }
 
 /// A link to somebody who asks us.

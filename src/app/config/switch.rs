@@ -12,10 +12,10 @@ use super::log::{Log, Span};
 use super::names::unknown;
 use super::source::Source;
 use super::table::{Entry, Table};
-use super::{Acquirer, Durability, Limits, Mistake, Partner, Settings};
+use super::{Acquirer, Durability, Mistake, Partner, Settings};
 use crate::app::dialect_file;
 use crate::base::ids::LinkId;
-use crate::base::limits;
+use crate::base::limits::{self, Bounds};
 use crate::iso8583::dialect::Dialect;
 
 /// What `switch.toml` says.
@@ -107,15 +107,8 @@ fn settings(root: &mut Table<'_>, log: &mut Log<'_>) -> Settings {
     Settings { workers, pin, spin, durability: chosen, drain_deadline, limits }
 }
 
-fn bounds(table: Option<Table<'_>>, log: &mut Log<'_>) -> Limits {
-    let mut bounds = Limits {
-        sessions: limits::SESSIONS_MAX,
-        outbox_bytes: limits::OUTBOX_BYTES_MAX,
-        echo_rate: limits::ECHO_RATE_MAX,
-        frame_deadline: limits::FRAME_DEADLINE,
-        write_deadline: limits::WRITE_DEADLINE,
-        idle_deadline: limits::IDLE_DEADLINE,
-    };
+fn bounds(table: Option<Table<'_>>, log: &mut Log<'_>) -> Bounds {
+    let mut bounds = Bounds::default();
     let Some(mut table) = table else { return bounds };
     bounds.sessions = table.number("sessions", 1..=bounds.sessions, bounds.sessions, log);
     // An outbox must hold what one read may cause.

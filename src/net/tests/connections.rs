@@ -9,7 +9,7 @@ use socket2::SockRef;
 
 use super::cores::Echo;
 use super::{PATIENCE, Rig, frame, plan, receive, send};
-use crate::base::limits;
+use crate::base::limits::{self, Bounds};
 use crate::net::{Clock, Notice};
 use crate::routing::RouteTable;
 use crate::switch::outbox::CloseCause;
@@ -141,7 +141,8 @@ fn connections_are_dealt_out_evenly() {
 
 #[test]
 fn too_many_connections_are_refused_until_one_ends() {
-    let rig = Rig::start(&super::Plan { sessions_max: 2, ..plan(1) }, |_| Echo::default());
+    let bounds = Bounds { sessions: 2, ..Bounds::default() };
+    let rig = Rig::start(&super::Plan { bounds, ..plan(1) }, |_| Echo::default());
     let first = rig.call();
     let _second = rig.call();
     let mut third = rig.call();

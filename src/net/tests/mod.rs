@@ -13,6 +13,7 @@ use std::time::Duration;
 use self::cores::Counts;
 use super::{Core, Dial, Listen, Notice, Plan, Shell};
 use crate::base::ids::{LinkId, WorkerId};
+use crate::base::limits::Bounds;
 
 const ACQUIRER: LinkId = LinkId(0);
 const PARTNER: LinkId = LinkId(1);
@@ -72,7 +73,7 @@ fn plan(workers: usize) -> Plan {
         dials: Vec::new(),
         spin: Duration::ZERO,
         pin: false,
-        sessions_max: 1000,
+        bounds: Bounds { sessions: 1000, ..Bounds::default() },
         drain_deadline: Duration::from_secs(5),
         tap: None,
     }
