@@ -1,0 +1,62 @@
+//! A mistake in a dialect file, and the log that gathers them while a file is read.
+//!
+//! Reading goes on after a mistake, so that a file is put right in one round and not in ten.
+
+use std::fmt;
+use std::ops::Range;
+
+/// One thing wrong in a dialect file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The file as the user named it; `dialects/<name>.toml` for a shipped one.
+    pub file: String,
+    /// Line, from 1; 0 when the file could not be read at all.
+    pub line: usize,
+    /// The offending text, at most one line of it.
+    pub text: String,
+    /// What is wrong, as a lower-case fragment.
+    pub reason: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {:?}: {}", self.file, self.line, self.text, self.reason)
+    }
+}
+
+/// Bytes of the file, from and to.
+pub(super) type Span = Range<usize>;
+
+/// The text of one file, and what was found wrong in it.
+pub(super) struct Log<'t> {
+    file: &'t str,
+    text: &'t str,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'t> Log<'t> {
+    /// An empty log over `text`.
+    pub(super) fn new(file: &'t str, text: &'t str) -> Self {
+        Self { file, text, mistakes: Vec::new() }
+    }
+
+    /// Notes what is wrong with the bytes at `span`.
+    pub(super) fn add(&mut self, span: &Span, reason: impl Into<String>) {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let offending = self.text.get(span.clone()).unwrap_or_default();
+        let text = offending.lines().next().unwrap_or_default().chars().take(TEXT_MAX).collect();
+        let file = self.file.to_owned();
+        self.mistakes.push(Mistake { file, line, text, reason: reason.into() });
+    }
+
+    /// Every mistake once, in the order of the lines; none is good news.
+    pub(super) fn into_mistakes(mut self) -> Vec<Mistake> {
+        self.mistakes.sort_by_key(|mistake| mistake.line);
+        self.mistakes.dedup();
+        self.mistakes
+    }
+}
+
+/// Characters of the offending text that a message repeats.
+const TEXT_MAX: usize = 72;

@@ -1,0 +1,189 @@
+//! Dialect files: TOML in, [`Spec`] out, every mistake with its file and line.
+//!
+//! What it is not: it does not decide what a dialect may say (that is [`crate::iso8583::spec`]) and
+//! does not run the vectors of a file (that needs the codec). Why inheritance: real dialects differ
+//! from a common root in a handful of elements, and a file that shows only those can be reviewed
+//! against a partner's specification. The rule is short: in `[fields]` and `[composite]` a line
+//! replaces the parent's line, `without` drops inherited elements, and any other section replaces
+//! the parent's whole. Vectors are not inherited: they belong to one way of writing.
+//!
+//! ```text
+//! load(name) -> locate -> parse -> parent first (same way) -> sections over it -> checks -> Spec
+//! ```
+
+mod composite;
+mod field;
+mod locate;
+mod mistake;
+mod notation;
+mod rules;
+mod sections;
+mod shipped;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+pub use mistake::Mistake;
+pub use notation::notation;
+pub use shipped::{embedded, shipped_names};
+
+use crate::base::codes::Edition;
+use crate::iso8583::spec::Spec;
+use locate::{File, file, parent};
+use mistake::Log;
+use table::{ELEMENT_MAX, ELEMENT_MIN, Table};
+
+/// Reads the dialect `name_or_path` with its parents: a path if it has a slash or ends in `.toml`,
+/// else a name, looked for in `extra_dir` and then among the shipped files.
+///
+/// # Errors
+///
+/// Every mistake of the file and of the parents it names.
+pub fn load(name_or_path: &str, extra_dir: Option<&Path>) -> Result<Spec, Vec<Mistake>> {
+    let file = file(name_or_path, extra_dir).map_err(|mistake| vec![mistake])?;
+    load_file(&file, extra_dir, &mut Vec::new())
+}
+
+/// `descendants` are the files on the way down to this one, to see a circle.
+fn load_file(
+    file: &File,
+    extra_dir: Option<&Path>,
+    descendants: &mut Vec<String>,
+) -> Result<Spec, Vec<Mistake>> {
+    let mut log = Log::new(&file.shown, &file.text);
+    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    if !errors.is_empty() {
+        for error in errors {
+            log.add(&error.span().unwrap_or_default(), error.message());
+        }
+        return Err(log.into_mistakes());
+    }
+    let mut root = Table::new(root.get_ref(), 0..0);
+    let mut mistakes = Vec::new();
+    let mut base = None;
+    if let Some((name, span)) = root.text("inherits", &mut log) {
+        descendants.push(file.shown.clone());
+        match parent(name, file, extra_dir) {
+            Err(reason) => log.add(&span, reason),
+            Ok(parent) if descendants.contains(&parent.shown) => {
+                let circle = descendants.join(" -> ");
+                log.add(&span, format!("a circle: {circle} -> {}", parent.shown));
+            }
+            Ok(parent) => match load_file(&parent, extra_dir, descendants) {
+                Ok(spec) => base = Some(spec),
+                Err(more) => mistakes = more,
+            },
+        }
+    }
+    let spec = read(file, &mut root, base, &mut log);
+    root.finish(&mut log);
+    mistakes.extend(log.into_mistakes());
+    if mistakes.is_empty() { Ok(spec) } else { Err(mistakes) }
+}
+
+/// Reads one file over its parent.
+fn read(file: &File, root: &mut Table<'_>, base: Option<Spec>, log: &mut Log<'_>) -> Spec {
+    let inherits = root.take("inherits").is_some();
+    // With a parent that could not be read, whatever depends on it would be called wrong too.
+    let whole = base.is_some() || !inherits;
+    let mut spec = base.unwrap_or_default();
+    identity(file, root, &mut spec, log);
+    without(root, &mut spec, whole, log);
+    sections::read(root, &mut spec, inherits, log);
+    fields(root, &mut spec, log);
+    if let Some(table) = root.table("composite", log) {
+        for entry in table.entries() {
+            if let Some(composite) = composite::composite(&entry, log) {
+                spec.composites.insert(entry.key.to_owned(), composite);
+            }
+        }
+    }
+    rules::read(root, &mut spec, log);
+    if whole {
+        check_inner(root, &spec, log);
+        rules::check(root, &spec, log);
+    }
+    spec
+}
+
+/// Name, sentence, edition.
+fn identity(file: &File, root: &mut Table<'_>, spec: &mut Spec, log: &mut Log<'_>) {
+    let start = root.span.clone();
+    match root.text("name", log) {
+        Some((name, span)) if name != file.stem => {
+            log.add(&span, format!("name must be the file's stem, {:?}", file.stem));
+        }
+        Some((name, _)) => name.clone_into(&mut spec.name),
+        None => log.add(&start, "missing name"),
+    }
+    match root.text("about", log) {
+        Some(("", span)) => log.add(&span, "empty"),
+        Some((about, _)) => about.clone_into(&mut spec.about),
+        None => log.add(&start, "missing about"),
+    }
+    if let Some(entry) = root.take("edition") {
+        match entry.number(0..=9_999_u16, log) {
+            Some(1987) => spec.edition = Some(Edition::Y1987),
+            Some(1993) => spec.edition = Some(Edition::Y1993),
+            Some(2003) => spec.edition = Some(Edition::Y2003),
+            Some(_) => log.add(&entry.span, "unknown edition, expected 1987, 1993 or 2003"),
+            None => {}
+        }
+    }
+}
+
+/// Drops inherited elements.
+fn without(root: &mut Table<'_>, spec: &mut Spec, whole: bool, log: &mut Log<'_>) {
+    let Some(entry) = root.take("without") else { return };
+    for element in entry.elements(log) {
+        if spec.fields.remove(&element).is_none() && whole {
+            log.add(&entry.span, format!("element {element} is not inherited"));
+        }
+    }
+}
+
+/// `[fields]`: each line replaces the parent's.
+fn fields(root: &mut Table<'_>, spec: &mut Spec, log: &mut Log<'_>) {
+    let Some(table) = root.table("fields", log) else {
+        if spec.fields.is_empty() && root.take("inherits").is_none() {
+            log.add(&root.span, "missing [fields]");
+        }
+        return;
+    };
+    let mut seen = Vec::new();
+    for entry in table.entries() {
+        let element = entry.key.parse().ok();
+        let element = element.filter(|element| (ELEMENT_MIN..=ELEMENT_MAX).contains(element));
+        let field = field::field(&entry, log);
+        let Some(element) = element else {
+            log.add(&entry.span, format!("{:?} is no element, expected 2 to 192", entry.key));
+            continue;
+        };
+        if seen.contains(&element) {
+            log.add(&entry.span, format!("element {element} is defined twice"));
+        }
+        seen.push(element);
+        if let Some(field) = field {
+            spec.fields.insert(element, field);
+        }
+    }
+}
+
+/// Notes inner structures that nobody defined.
+fn check_inner(root: &mut Table<'_>, spec: &Spec, log: &mut Log<'_>) {
+    let home = root.take("inherits").map_or(root.span.clone(), |entry| entry.span);
+    let own = root.take("fields").and_then(|entry| entry.value.as_table());
+    let own = own.map(|fields| Table::new(fields, home.clone()).entries()).unwrap_or_default();
+    for (element, field) in &spec.fields {
+        let Some(inner) = &field.inner else { continue };
+        if !spec.composites.contains_key(inner) {
+            let line = own.iter().find(|entry| entry.key.parse() == Ok(*element));
+            let span = line.map_or(home.clone(), |entry| entry.span.clone());
+            log.add(&span, format!("unknown inner structure {inner:?}, no [composite.{inner}]"));
+        }
+    }
+}

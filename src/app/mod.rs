@@ -1,0 +1,3 @@
+//! Floor 5: what surrounds the switch. Files, configuration, command line.
+
+pub mod dialect_file;
