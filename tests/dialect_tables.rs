@@ -60,10 +60,10 @@ fn differ(name: &str, table: &Value) -> Vec<String> {
         Err(mistakes) => return vec![listed(&mistakes)],
     };
     let mut wrong = differ_outside_fields(&spec, table);
-    let fields = table["fields"].as_object().unwrap();
+    let fields = table["fields"].as_object().expect("a table has fields");
     for (element, said) in fields {
-        let said = with_needed_pad(said.as_str().unwrap());
-        let own = spec.fields.get(&element.parse().unwrap()).map(notation);
+        let said = with_needed_pad(said.as_str().expect("a notation is text"));
+        let own = spec.fields.get(&element.parse().expect("a number")).map(notation);
         let own = own.unwrap_or_else(|| "absent".to_owned());
         if own != said {
             wrong.push(format!("{name} {element}: {own}, the table says {said}"));
@@ -116,7 +116,7 @@ fn with_needed_pad(said: &str) -> String {
     let mut parts: Vec<&str> = said.split(':').collect();
     let Some(digits) = said.strip_prefix("fix:bcd:") else { return said.to_owned() };
     let digits = digits.split(':').next().unwrap_or_default();
-    let odd = digits.parse::<u16>().unwrap() % 2 == 1;
+    let odd = digits.parse::<u16>().expect("a number") % 2 == 1;
     match (odd, parts.len()) {
         (true, 3) => parts.push("L0"),
         (false, _) => parts.truncate(3),

@@ -96,12 +96,13 @@ fn length(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<(LengthWire, u8)> 
 
 fn counts(table: &mut Table<'_>, wire: Option<Wire>, log: &mut Log<'_>) -> Option<Counts> {
     let Some(entry) = table.take("counts") else { return Some(Counts::Units) };
-    let words = [("units", false), ("digits", true), ("bytes", false)];
-    let digits = table.word("counts", "count", &words, log)?;
+    let digits = ("digits", (Counts::Units, true));
+    let words = [("units", (Counts::Units, false)), digits, ("bytes", (Counts::Bytes, false))];
+    let (counts, digits) = table.word("counts", "count", &words, log)?;
     if digits && wire.is_some_and(|wire| wire != Wire::Bcd) {
         log.add(&entry.span, "only bcd has digits to count, expected units or bytes");
     }
-    Some(if entry.value.as_str() == Some("bytes") { Counts::Bytes } else { Counts::Units })
+    Some(counts)
 }
 
 fn class(

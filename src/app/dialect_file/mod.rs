@@ -11,6 +11,7 @@
 //! load(name) -> locate -> parse -> parent first (same way) -> sections over it -> checks -> Spec
 //! ```
 
+mod check;
 mod composite;
 mod field;
 mod locate;
@@ -104,7 +105,7 @@ fn read(file: &File, root: &mut Table<'_>, base: Option<Spec>, log: &mut Log<'_>
     }
     rules::read(root, &mut spec, log);
     if whole {
-        check_inner(root, &spec, log);
+        check::fields(root, &spec, log);
         rules::check(root, &spec, log);
     }
     spec
@@ -169,21 +170,6 @@ fn fields(root: &mut Table<'_>, spec: &mut Spec, log: &mut Log<'_>) {
         seen.push(element);
         if let Some(field) = field {
             spec.fields.insert(element, field);
-        }
-    }
-}
-
-/// Notes inner structures that nobody defined.
-fn check_inner(root: &mut Table<'_>, spec: &Spec, log: &mut Log<'_>) {
-    let home = root.take("inherits").map_or(root.span.clone(), |entry| entry.span);
-    let own = root.take("fields").and_then(|entry| entry.value.as_table());
-    let own = own.map(|fields| Table::new(fields, home.clone()).entries()).unwrap_or_default();
-    for (element, field) in &spec.fields {
-        let Some(inner) = &field.inner else { continue };
-        if !spec.composites.contains_key(inner) {
-            let line = own.iter().find(|entry| entry.key.parse() == Ok(*element));
-            let span = line.map_or(home.clone(), |entry| entry.span.clone());
-            log.add(&span, format!("unknown inner structure {inner:?}, no [composite.{inner}]"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The compact notation of one element, as the collected dialect tables write it:
-//! `fix:<enc>:<n>[:pad]`, `var:<enc>:<digits><lenenc>:<max>[:nib][:pad]`, `xn:<enc>:<n>`, `bitmap3`.
+//! `fix:<enc>:<n>[:pad]`, `var:<enc>:<digits><lenenc>:<max>[:nib][:pad]`, `xn:<enc>:<n>`,
+//! `bitmap3`.
 //!
 //! It says everything about the wire and nothing about content, so that two dialects can be
 //! compared element by element, whoever wrote them down.
