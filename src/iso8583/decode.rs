@@ -108,9 +108,10 @@ impl Dialect {
         index: &mut Index,
         last: u8,
     ) -> Result<Option<DecodeError>, DecodeError> {
+        index.mti = Mti::default();
         index.present = Bitmap::default();
         index.named = Bitmap::default();
-        index.end = 0;
+        (index.body, index.end) = (0, 0);
         if message.len() > usize::from(u16::MAX) {
             let have = message.len() as u32;
             return Err(error(0, 0, u32::from(u16::MAX), have, Reason::Size));
@@ -152,6 +153,10 @@ impl Dialect {
                             words[2] = third_bitmap(message, span);
                             index.named = Bitmap::from_words(words);
                             index.named.remove(element);
+                            if words[2] == 0 {
+                                let found = error(1, at as u32 - 8, 0, 8, Reason::BitmapEmpty);
+                                fault = fault.or(Some(found));
+                            }
                         } else {
                             sound |= bit;
                         }
@@ -193,6 +198,9 @@ impl Dialect {
             return Err(error(0, 0, begins.len() as u32, message.len() as u32, Reason::Header));
         }
         let at = self.header_bytes;
+        if message.len() < at {
+            return Err(error(0, 0, at as u32, message.len() as u32, Reason::Truncated));
+        }
         let Some(bytes) = message.get(at..at + self.mti_bytes) else {
             let have = message.len().saturating_sub(at) as u32;
             return Err(error(0, at as u32, self.mti_bytes as u32, have, Reason::Truncated));
@@ -284,6 +292,9 @@ fn read_element(message: &[u8], at: usize, field: &Field) -> Result<Span, Decode
     }
     let bytes = usize::from(field.bytes_of(units));
     let end = value + bytes;
+    if field.counts_bytes {
+        units -= field.filler_units(message.get(value..end).unwrap_or(&[]));
+    }
     if end > message.len() {
         // A length above the maximum that also runs out of the message is first of all too long.
         if units > field.units {
