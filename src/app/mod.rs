@@ -1,3 +1,5 @@
 //! Floor 5: what surrounds the switch. Files, configuration, command line.
 
 pub mod dialect_file;
+pub mod dialects;
+pub mod json;
