@@ -1,5 +1,6 @@
 //! Floor 5: what surrounds the switch. Files, configuration, command line.
 
+pub mod cli;
 pub mod dialect_file;
 pub mod dialects;
 pub mod json;
