@@ -11,6 +11,7 @@ use super::json::read_hex;
 use crate::iso8583::decode::Index;
 use crate::iso8583::dialect::Dialect;
 use crate::iso8583::encode;
+use crate::iso8583::error::DecodeError;
 use crate::iso8583::message::Message;
 use crate::iso8583::value;
 
@@ -69,18 +70,23 @@ fn round_trip(dialect: &Dialect, hex: &str) -> Result<(), String> {
 /// # Errors
 ///
 /// The first element that cannot be written.
-pub fn again(message: &Message<'_>) -> Result<Vec<u8>, crate::iso8583::error::DecodeError> {
-    let mut values = Vec::new();
-    for element in message.present().iter() {
+pub fn again(message: &Message<'_>) -> Result<Vec<u8>, DecodeError> {
+    let values = values(message);
+    let mut out = Vec::with_capacity(message.bytes.len());
+    encode::encode(message.dialect, message.header(), message.mti(), &values, &mut out)?;
+    Ok(out)
+}
+
+/// The elements of `message` in neutral form, in ascending order.
+pub fn values(message: &Message<'_>) -> Vec<(u8, Vec<u8>)> {
+    let value = |element| {
         let units = message.index.span(element).map_or(0, |span| span.units);
         let mut neutral = Vec::new();
         let body = message.value(element).unwrap_or(&[]);
         value::read(message.dialect.field(element), body, units, &mut neutral);
-        values.push((element, neutral));
-    }
-    let mut out = Vec::with_capacity(message.bytes.len());
-    encode::encode(message.dialect, message.header(), message.mti(), &values, &mut out)?;
-    Ok(out)
+        (element, neutral)
+    };
+    message.present().iter().map(value).collect()
 }
 
 /// The shipped names that look most like `name`, as the end of a sentence.

@@ -78,10 +78,10 @@ pub fn refuse(refusal: &Refusal, out: &mut Vec<u8>) {
 
 fn write_error(error: &DecodeError, reason: &str, out: &mut Vec<u8>) {
     let DecodeError { field, offset, need, have, .. } = error;
-    let numbers = format!(
-        "\"error\":{{\"field\":{field},\"offset\":{offset},\"need\":{need},\"have\":{have},\"reason\":"
-    );
-    out.extend_from_slice(numbers.as_bytes());
+    let place = format!("\"error\":{{\"field\":{field},\"offset\":{offset},");
+    let sizes = format!("\"need\":{need},\"have\":{have},\"reason\":");
+    out.extend_from_slice(place.as_bytes());
+    out.extend_from_slice(sizes.as_bytes());
     write_text(reason.chars(), out);
     out.push(b'}');
 }

@@ -33,13 +33,13 @@ pub(super) fn run(dialect: &Dialect, element: Option<u8>) -> Ended {
     writeln!(out)?;
     writeln!(
         out,
-        "{:>3}  {:<25.25} {:<6} {:<12} {:<4} {:<4} {:<6} inner",
-        "DE", "name", "wire", "length", "is", "pad", "secret"
+        "{:>3}  {:<26.26} {:<6} {:<13} {:<5} {:<3} {:<6} inner",
+        "DE", "name", "wire", "length", "class", "pad", "secret"
     )?;
     for (element, field) in &spec.fields {
         let compiled = dialect.field(*element);
         let row = format!(
-            "{element:>3}  {:<25.25} {:<6} {:<12} {:<4} {:<4} {:<6} {}",
+            "{element:>3}  {:<26.26} {:<6} {:<13} {:<5} {:<3} {:<6} {}",
             names::name(*element),
             wire(field.wire),
             length(field),
@@ -57,7 +57,8 @@ fn one(out: &mut impl Write, dialect: &Dialect, element: u8, field: &FieldSpec) 
     writeln!(out, "DE {element}, {}, in {}", names::name(element), dialect.name())?;
     writeln!(out, "wire    {}", wire(field.wire))?;
     writeln!(out, "length  {}", length(field))?;
-    writeln!(out, "class   {}", class(field.class))?;
+    let class = class(field.class);
+    writeln!(out, "class   {}", if class.is_empty() { "any" } else { class })?;
     if !pad(field).is_empty() {
         let accepts: Vec<String> = field.accepts.iter().map(|n| format!("{n:X}")).collect();
         let also = if accepts.is_empty() { "" } else { ", accepts also " };

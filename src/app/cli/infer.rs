@@ -29,6 +29,7 @@ struct Fit {
 /// A way that failed: how far it came, in bytes of the first message that it could not read.
 struct Miss {
     name: String,
+    framed: bool,
     bytes: u32,
     why: String,
 }
@@ -91,8 +92,7 @@ fn try_headers(
             fits.push(Fit { dialect, frame, own_header: true, doubts, strictness });
             return;
         }
-        Err(miss) if framing.is_none() => misses.push(miss),
-        Err(_) => {}
+        Err(miss) => misses.push(Miss { framed: framing.is_some(), ..miss }),
     }
     for header in guess::headers() {
         if header.size == spec.header.size {
@@ -116,6 +116,7 @@ fn fit(dialect: Dialect, bodies: &[&[u8]]) -> Result<(Dialect, Vec<String>), Mis
     for (bytes, number) in bodies.iter().zip(1..) {
         let miss = |bytes, why: String| Miss {
             name: dialect.name().to_owned(),
+            framed: false,
             bytes,
             why: format!("message {number}: {why}"),
         };
@@ -160,6 +161,11 @@ fn print(out: &mut impl Write, fits: &[Fit], mut misses: Vec<Miss>) -> io::Resul
     if fits.is_empty() {
         writeln!(out, "no shipped dialect reads all messages and writes the same bytes")?;
     }
+    // Where a frame fits all messages to the byte, reading it as part of the message is no miss.
+    if misses.iter().any(|miss| miss.framed) {
+        misses.retain(|miss| miss.framed);
+    }
+    misses.retain(|miss| fits.iter().all(|fit| fit.dialect.name() != miss.name));
     misses.sort_by_key(|miss| u32::MAX - miss.bytes);
     if !misses.is_empty() {
         writeln!(out, "these do not fit; the nearest first:")?;

@@ -34,8 +34,13 @@ pub(super) fn each(
     if arguments.is_empty() {
         let mut input = BufReader::with_capacity(BUFFER_BYTES, io::stdin().lock());
         let mut line = Vec::new();
-        while next(&mut input, &mut line)? {
-            one(&line, &mut out);
+        loop {
+            match next(&mut input, &mut line)? {
+                Next::End => break,
+                Next::Line => one(&line, &mut out),
+                // Blank lines are skipped, but this is none: let it fail as what it is.
+                Next::Endless => one(ENDLESS, &mut out),
+            }
             if out.len() >= BUFFER_BYTES || !input.buffer().contains(&b'\n') {
                 output.write_all(&out)?;
                 output.flush()?;
@@ -59,31 +64,50 @@ pub(super) fn all(arguments: &[String]) -> io::Result<Vec<Vec<u8>>> {
     }
     let mut input = BufReader::new(io::stdin().lock());
     let (mut lines, mut line) = (Vec::new(), Vec::new());
-    while next(&mut input, &mut line)? {
-        if !line.trim_ascii().is_empty() {
-            lines.push(line.clone());
+    loop {
+        match next(&mut input, &mut line)? {
+            Next::End => return Ok(lines),
+            Next::Line if line.trim_ascii().is_empty() => {}
+            Next::Line => lines.push(line.clone()),
+            Next::Endless => lines.push(ENDLESS.to_vec()),
         }
     }
-    Ok(lines)
 }
 
-/// Reads one line, its line feed taken off; false at the end of the input.
-fn next(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', line)?;
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    } else if read as u64 == LINE_BYTES_MAX {
-        let sentence = format!("a line is longer than {LINE_BYTES_MAX} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Line,
+    /// A line longer than any message; it was skipped.
+    Endless,
+    End,
+}
+
+/// Reads one line, its line feed taken off.
+fn next(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Next> {
+    let mut endless = false;
+    loop {
+        line.clear();
+        let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', line)?;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if read as u64 == LINE_BYTES_MAX {
+            endless = true;
+            continue;
+        } else if read == 0 && !endless {
+            return Ok(Next::End);
+        }
+        return Ok(if endless { Next::Endless } else { Next::Line });
     }
-    Ok(read > 0)
 }
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// No message is near as long: the longest frame is 8 KiB of hex.
 const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// What stands for a line that was too long: neither hex nor JSON.
+const ENDLESS: &[u8] = b"a line longer than 1 MiB";
 
 #[cfg(test)]
 mod tests {
@@ -94,16 +118,19 @@ mod tests {
         let mut input = &b"one\n\ntwo"[..];
         let mut line = Vec::new();
         for expected in [&b"one"[..], b"", b"two"] {
-            assert!(next(&mut input, &mut line).expect("reads"));
+            assert_eq!(next(&mut input, &mut line).expect("reads"), Next::Line);
             assert_eq!(line, expected);
         }
-        assert!(!next(&mut input, &mut line).expect("reads"));
+        assert_eq!(next(&mut input, &mut line).expect("reads"), Next::End);
     }
 
     #[test]
-    fn a_line_without_end_is_refused() {
-        let mut input = io::repeat(b'0').take(2 << 20);
-        let mut input = BufReader::new(&mut input);
-        assert!(next(&mut input, &mut Vec::new()).is_err());
+    fn a_line_without_end_is_skipped_and_the_next_one_read() {
+        let long = io::repeat(b'0').take(5 << 19).chain(&b"\nnext"[..]);
+        let mut input = BufReader::new(long);
+        let mut line = Vec::new();
+        assert_eq!(next(&mut input, &mut line).expect("reads"), Next::Endless);
+        assert_eq!(next(&mut input, &mut line).expect("reads"), Next::Line);
+        assert_eq!(line, b"next");
     }
 }
