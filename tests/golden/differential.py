@@ -11,8 +11,8 @@ each field in a compact notation:
     cargo build --release
     python3 tests/golden/differential.py target/release/authswitch TABLES.json --messages 2000
 
-For each dialect, pyiso8583 writes random messages; `authswitch decode` must read the same values and
-`authswitch encode` must write the same bytes. Then each message is damaged: where one side accepts
+For each dialect, pyiso8583 writes random messages; `authswitch decode` must read the same values,
+and `authswitch encode` write the same bytes. Then messages are damaged: where one side accepts
 and the other does not, the difference must be one that is explained below. Exit code 1 if not.
 
 What it is not: a proof that either side reads a partner's text right, only that two programs that
@@ -23,6 +23,7 @@ import argparse
 import collections
 import json
 import random
+import re
 import subprocess
 import sys
 
@@ -196,10 +197,9 @@ class Dialect:
 
     def narrowed(self, raw):
         at = self.header + 4
-        try:
-            first, second = int(raw[at:at + 16], 16), int(raw[at + 16:at + 32], 16)
-        except ValueError:
+        if not re.fullmatch(b"[0-9A-Fa-f]{32}", raw[at:at + 32]):
             return None
+        first, second = int(raw[at:at + 16], 16), int(raw[at + 16:at + 32], 16)
         if first >> 63:
             return None
         if second == 0:
@@ -295,6 +295,7 @@ STRICTER = [
     ("filler nibble", "filler of a signed amount"),
     ("inner", "damaged inner structure"),
     ("MTI is not four digits", "letters in the MTI"),
+    ("bitmap is not hexadecimal", "blanks in a hexadecimal bitmap"),
     ("bitmap names no element", "empty bitmaps"),
     ("length is not written in digits", "signs, blanks or high digits in a length"),
     ("length is above the element's maximum", "three digits of length in two bytes"),

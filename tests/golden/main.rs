@@ -3,6 +3,7 @@
 //! `vectors.json` beside this file holds those whose licence allows it. A larger collection is read
 //! from beside the repository where it is at hand; without it those tests say so and pass.
 
+mod command;
 mod damage;
 mod defects;
 mod random;
