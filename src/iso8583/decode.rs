@@ -182,13 +182,7 @@ impl Dialect {
         }
         let value = message.get(usize::from(span.value)..usize::from(span.end)).unwrap_or(&[]);
         field.check(value, span.units)?;
-        match field.inner {
-            0 => Ok(()),
-            inner => match self.composites.get(usize::from(inner) - 1) {
-                Some(composite) => composite.check(value),
-                None => Ok(()),
-            },
-        }
+        if field.inner == 0 { Ok(()) } else { self.check_inner(field, value) }
     }
 
     #[inline]

@@ -239,6 +239,13 @@ impl Field {
         Ok(units.min(u32::from(u16::MAX)) as u16)
     }
 
+    /// What a hexadecimal character of this element stands for; 0 if it is none.
+    pub(super) fn hex_digit(&self, character: u8) -> u8 {
+        let ebcdic = self.content == Content::HexEbcdic;
+        let ascii = if ebcdic { self.code_page.to_latin1(character) } else { character };
+        char::from(ascii).to_digit(16).unwrap_or(0) as u8
+    }
+
     /// Where the length counts bytes, an odd number of packed digits shows only in its filler: 1 if
     /// there is one, which a decimal digit never is.
     pub(super) fn filler_units(&self, body: &[u8]) -> u16 {

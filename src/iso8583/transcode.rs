@@ -150,7 +150,7 @@ impl Transcoder {
                     let units = message.index.span(element).map_or(0, |span| span.units);
                     let body = message.value(element).unwrap_or(&[]);
                     target.check(body, units).map_err(error)?;
-                    to.composite(element).map_or(Ok(()), |c| c.check(body)).map_err(error)?;
+                    to.check_inner(target, body).map_err(error)?;
                     out.extend_from_slice(message.raw(element).unwrap_or(&[]));
                 }
                 _ => {
@@ -161,12 +161,9 @@ impl Transcoder {
                     value::fit(target, scratch).map_err(error)?;
                     let start = out.len();
                     value::write(target, scratch, out).map_err(error)?;
-                    if let Some(composite) = to.composite(element) {
-                        let length =
-                            if target.is_variable() { usize::from(target.size) } else { 0 };
-                        let body = out.get(start + length..).unwrap_or(&[]);
-                        composite.check(body).map_err(error)?;
-                    }
+                    let length = if target.is_variable() { usize::from(target.size) } else { 0 };
+                    let body = out.get(start + length..).unwrap_or(&[]);
+                    to.check_inner(target, body).map_err(error)?;
                 }
             }
         }

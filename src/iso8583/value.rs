@@ -42,14 +42,7 @@ pub fn read(field: &Field, body: &[u8], units: u16, out: &mut Vec<u8>) {
         }
         Content::Hex | Content::HexEbcdic => {
             for pair in body.chunks_exact(2) {
-                let byte = pair.iter().fold(0, |byte, character| {
-                    let ascii = if field.content == Content::HexEbcdic {
-                        field.code_page.to_latin1(*character)
-                    } else {
-                        *character
-                    };
-                    byte << 4 | char::from(ascii).to_digit(16).unwrap_or(0) as u8
-                });
+                let byte = pair.iter().fold(0, |byte, c| byte << 4 | field.hex_digit(*c));
                 out.push(byte);
             }
         }

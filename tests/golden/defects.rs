@@ -66,6 +66,16 @@ fn crafted_lengths_are_errors() {
     }
 }
 
+/// An inner structure is one of bytes, also where those are written as hexadecimal characters.
+#[test]
+fn chip_data_in_hexadecimal_is_read_through_its_characters() {
+    let line = r#"{"mti":"0100","fields":{"55":"9F2608A1B2C3D4E5F607089F36020042"}}"#;
+    let written = encode("iso87-ascii", line).expect("sound");
+    assert!(written.ends_with(b"0329F2608A1B2C3D4E5F607089F36020042"));
+    let cut = r#"{"mti":"0100","fields":{"55":"9F2608A1B2C3D4E5F607"}}"#;
+    assert_eq!(encode("iso87-ascii", cut).expect_err("cut").error.reason, Reason::InnerLength);
+}
+
 /// Leading zeros of a number were lost.
 #[test]
 fn leading_zeros_stay() {
