@@ -111,9 +111,10 @@ impl Dialect {
         index: &mut Index,
         last: u8,
     ) -> Result<Option<DecodeError>, DecodeError> {
+        index.mti = Mti::default();
         index.present = Bitmap::default();
         index.named = Bitmap::default();
-        index.end = 0;
+        (index.body, index.end) = (0, 0);
         index.emv_accounts = false;
         if message.len() > usize::from(u16::MAX) {
             let have = message.len() as u32;
@@ -159,6 +160,10 @@ impl Dialect {
                         words[2] = third_bitmap(message, span);
                         index.named = Bitmap::from_words(words);
                         index.named.remove(element);
+                        if words[2] == 0 {
+                            let found = error(1, u32::from(span.value), 0, 8, Reason::BitmapEmpty);
+                            fault = fault.or(Some(found));
+                        }
                     }
                     Ok(accounts) => {
                         sound |= bit;
@@ -185,13 +190,7 @@ impl Dialect {
         }
         let value = message.get(usize::from(span.value)..usize::from(span.end)).unwrap_or(&[]);
         field.check(value, span.units)?;
-        match field.inner {
-            0 => Ok(false),
-            inner => match self.composites.get(usize::from(inner) - 1) {
-                Some(composite) => composite.check(value),
-                None => Ok(false),
-            },
-        }
+        if field.inner == 0 { Ok(false) } else { self.check_inner(field, value) }
     }
 
     #[inline]
@@ -201,6 +200,9 @@ impl Dialect {
             return Err(error(0, 0, begins.len() as u32, message.len() as u32, Reason::Header));
         }
         let at = self.header_bytes;
+        if message.len() < at {
+            return Err(error(0, 0, at as u32, message.len() as u32, Reason::Truncated));
+        }
         let Some(bytes) = message.get(at..at + self.mti_bytes) else {
             let have = message.len().saturating_sub(at) as u32;
             return Err(error(0, at as u32, self.mti_bytes as u32, have, Reason::Truncated));
@@ -292,6 +294,9 @@ fn read_element(message: &[u8], at: usize, field: &Field) -> Result<Span, Decode
     }
     let bytes = usize::from(field.bytes_of(units));
     let end = value + bytes;
+    if field.counts_bytes {
+        units -= field.filler_units(message.get(value..end).unwrap_or(&[]));
+    }
     if end > message.len() {
         // A length above the maximum that also runs out of the message is first of all too long.
         if units > field.units {

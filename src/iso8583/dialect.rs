@@ -5,6 +5,7 @@
 
 use super::bitmap::Bitmap;
 use super::composite::Composite;
+use super::error::Reason;
 use super::field::{Content, Field, Shape};
 use super::mti::Mti;
 use super::spec::{HeaderKind, Spec, Wire};
@@ -91,6 +92,26 @@ impl Dialect {
     /// The inner structure of `element`.
     pub fn composite(&self, element: u8) -> Option<&Composite> {
         self.composites.get(usize::from(self.field(element).inner).checked_sub(1)?)
+    }
+
+    /// Proves the inner structure of a value in wire form, if `field` has one. It is made of bytes:
+    /// where those are written as hexadecimal characters, it is read through them. True if it is
+    /// EMV data with account data in it.
+    #[inline]
+    pub(super) fn check_inner(&self, field: &Field, body: &[u8]) -> Result<bool, Reason> {
+        let place = usize::from(field.inner).checked_sub(1);
+        let Some(composite) = place.and_then(|place| self.composites.get(place)) else {
+            return Ok(false);
+        };
+        if !matches!(field.content, Content::Hex | Content::HexEbcdic) {
+            return composite.check(body);
+        }
+        let mut buffer = [0; limits::FRAME_BYTES_MAX / 2];
+        let bytes = buffer.get_mut(..body.len() / 2).ok_or(Reason::InnerLength)?;
+        for (byte, pair) in bytes.iter_mut().zip(body.chunks_exact(2)) {
+            *byte = pair.iter().fold(0, |byte, character| byte << 4 | field.hex_digit(*character));
+        }
+        composite.check(bytes)
     }
 
     /// The rules for requests of `mti`: those of the MTI itself, else of its class, else the

@@ -227,6 +227,9 @@ impl Field {
             }
             Shape::Fixed | Shape::Absent => u32::from(self.units),
         };
+        if self.counts_bytes && self.density == 1 && !number.is_multiple_of(2) {
+            return Err(Reason::HexDigit);
+        }
         let units = if self.counts_bytes {
             number.saturating_mul(u32::from(self.density)) / 2
         } else {
@@ -234,6 +237,24 @@ impl Field {
         };
         // What a 16-bit span cannot hold cannot be in a frame either: truncation tells.
         Ok(units.min(u32::from(u16::MAX)) as u16)
+    }
+
+    /// What a hexadecimal character of this element stands for; 0 if it is none.
+    pub(super) fn hex_digit(&self, character: u8) -> u8 {
+        let ebcdic = self.content == Content::HexEbcdic;
+        let ascii = if ebcdic { self.code_page.to_latin1(character) } else { character };
+        char::from(ascii).to_digit(16).unwrap_or(0) as u8
+    }
+
+    /// Where the length counts bytes, an odd number of packed digits shows only in its filler: 1 if
+    /// there is one, which a decimal digit never is.
+    pub(super) fn filler_units(&self, body: &[u8]) -> u16 {
+        let filler = match self.side {
+            Side::Left => body.first().map(|byte| byte >> 4),
+            Side::Right => body.last().map(|byte| byte & 15),
+        };
+        let seen = |nibble| nibble > 9 && self.fillers >> nibble & 1 == 1;
+        u16::from(self.density == 4 && filler.is_some_and(seen))
     }
 
     /// Checks the bytes of a value of `units` units.

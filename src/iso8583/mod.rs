@@ -16,6 +16,7 @@ pub mod field;
 pub mod frame;
 pub mod message;
 pub mod mti;
+pub mod names;
 pub mod spec;
 pub mod tlv;
 pub mod transcode;

@@ -28,6 +28,8 @@ pub struct Transcoder {
 enum Step {
     Drop,
     Copy,
+    /// The bytes are the same, but the target takes less: it looks at them first.
+    CopyChecked,
     Rewrite,
 }
 
@@ -67,11 +69,22 @@ impl Transcoder {
             }
             let (source, target) = (from.field(element), to.field(element));
             carried.insert(element);
-            let step = if source.same_wire(target) { Step::Copy } else { Step::Rewrite };
+            let step = match source.same_wire(target) {
+                false => Step::Rewrite,
+                true if source.content == target.content
+                    && (target.inner == 0 || from.composite(element) == to.composite(element)) =>
+                {
+                    Step::Copy
+                }
+                true => Step::CopyChecked,
+            };
             if let Some(slot) = steps.get_mut(usize::from(element)) {
                 *slot = step;
             }
-            if let Some(why) = narrower(source, target) {
+            let inner = to.composite(element);
+            let structured = inner.is_some() && inner != from.composite(element);
+            let structured = structured.then(|| "only its inner structure".to_owned());
+            if let Some(why) = narrower(source, target).or(structured) {
                 losses.push(Loss { element, always: false, why });
             }
         }
@@ -133,13 +146,24 @@ impl Transcoder {
             }
             match self.steps.get(usize::from(element)) {
                 Some(Step::Copy) => out.extend_from_slice(message.raw(element).unwrap_or(&[])),
+                Some(Step::CopyChecked) => {
+                    let units = message.index.span(element).map_or(0, |span| span.units);
+                    let body = message.value(element).unwrap_or(&[]);
+                    target.check(body, units).map_err(error)?;
+                    to.check_inner(target, body).map_err(error)?;
+                    out.extend_from_slice(message.raw(element).unwrap_or(&[]));
+                }
                 _ => {
                     scratch.clear();
                     let units = message.index.span(element).map_or(0, |span| span.units);
                     let body = message.value(element).unwrap_or(&[]);
                     value::read(message.dialect.field(element), body, units, scratch);
                     value::fit(target, scratch).map_err(error)?;
+                    let start = out.len();
                     value::write(target, scratch, out).map_err(error)?;
+                    let length = if target.is_variable() { usize::from(target.size) } else { 0 };
+                    let body = out.get(start + length..).unwrap_or(&[]);
+                    to.check_inner(target, body).map_err(error)?;
                 }
             }
         }
@@ -179,11 +203,35 @@ fn narrower(source: &Field, target: &Field) -> Option<String> {
     if source.units > target.units {
         return Some(format!("at most {} of {} can be carried", target.units, source.units));
     }
+    if let Some(why) = fewer_characters(source.content, target.content) {
+        return Some(why.to_owned());
+    }
     let shorter = source.is_variable() || source.units < target.units;
     if shorter && !target.is_variable() && value::form(target.content) == Form::Bytes {
         return Some(format!("exactly {} bytes can be carried", target.units));
     }
     None
+}
+
+/// Texts of the same size may still differ in the characters they take.
+fn fewer_characters(source: Content, target: Content) -> Option<&'static str> {
+    let eight_bit = |content| matches!(content, Content::Ebcdic | Content::Latin1 | Content::Gbk);
+    let is_digits = |content: Content| content.is_numeric() || content == Content::TrackBcd;
+    match (source, target) {
+        _ if source == target || value::form(target) == Form::Bytes => None,
+        (Content::Gbk, _) | (_, Content::Gbk) if eight_bit(source) && eight_bit(target) => {
+            Some("characters beyond ASCII are carried as other ones")
+        }
+        _ if eight_bit(target) => None,
+        _ if eight_bit(source) => Some("only 7-bit characters can be carried"),
+        (Content::Ascii, _) if !is_digits(target) => Some("only characters of its class"),
+        (Content::Printable, Content::OfClass(_)) => Some("only characters of its class"),
+        (Content::TrackBcd, _) if target.is_numeric() => Some("only digits can be carried"),
+        (Content::OfClass(a), Content::OfClass(b)) if a & !b != 0 => {
+            Some("only characters of its class")
+        }
+        _ => None,
+    }
 }
 
 const fn is_signed(field: &Field) -> bool {

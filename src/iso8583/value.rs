@@ -42,14 +42,7 @@ pub fn read(field: &Field, body: &[u8], units: u16, out: &mut Vec<u8>) {
         }
         Content::Hex | Content::HexEbcdic => {
             for pair in body.chunks_exact(2) {
-                let byte = pair.iter().fold(0, |byte, character| {
-                    let ascii = if field.content == Content::HexEbcdic {
-                        field.code_page.to_latin1(*character)
-                    } else {
-                        *character
-                    };
-                    byte << 4 | char::from(ascii).to_digit(16).unwrap_or(0) as u8
-                });
+                let byte = pair.iter().fold(0, |byte, c| byte << 4 | field.hex_digit(*c));
                 out.push(byte);
             }
         }
@@ -99,6 +92,10 @@ fn write_unchecked(field: &Field, value: &[u8], out: &mut Vec<u8>) -> Result<(),
     }
     if field.is_variable() {
         let bytes = field.bytes_of(units);
+        // A length in bytes cannot tell a decimal filler from a digit.
+        if field.counts_bytes && field.density == 4 && units % 2 == 1 && field.filler <= 9 {
+            return Err(Reason::Size);
+        }
         write_length(field, if field.counts_bytes { bytes } else { units }, out)?;
     }
     match field.content {
@@ -261,6 +258,37 @@ mod tests {
         out.clear();
         write(&three, &[0; 999], &mut out).expect("fits");
         assert_eq!(out[..2], [0x09, 0x99]);
+    }
+
+    #[test]
+    fn lengths_in_bytes_tell_odd_digits_by_their_filler() {
+        let extent = Extent::Variable {
+            max: 19,
+            length: LengthWire::Bcd,
+            size: 2,
+            counts: crate::iso8583::spec::Counts::Bytes,
+        };
+        let pad = Pad { side: Side::Right, nibble: 0xF };
+        let spec = FieldSpec { wire: Wire::Bcd, extent, pad, ..FieldSpec::default() };
+        let f = field(&spec);
+        let mut out = Vec::new();
+        write(&f, b"123", &mut out).expect("fits");
+        assert_eq!(out, [0x02, 0x12, 0x3F]);
+        assert_eq!((f.length(&[0x02]), f.filler_units(&[0x12, 0x3F])), (Ok(4), 1));
+        assert_eq!(f.filler_units(&[0x12, 0x34]), 0);
+        let zero = field(&FieldSpec { pad: Pad::default(), ..spec });
+        assert_eq!(write(&zero, b"123", &mut out), Err(Reason::Size));
+        let hex = Extent::Variable {
+            max: 40,
+            length: LengthWire::Binary,
+            size: 4,
+            counts: crate::iso8583::spec::Counts::Bytes,
+        };
+        let hex = field(&FieldSpec { wire: Wire::Hex, extent: hex, ..FieldSpec::default() });
+        assert_eq!(hex.length(&[0, 0, 0, 4]), Ok(2));
+        assert_eq!(hex.length(&[0, 0, 0, 5]), Err(Reason::HexDigit));
+        let wide = Field { density: 4, ..hex };
+        assert_eq!(wide.length(&[0xFF; 4]), Ok(u16::MAX));
     }
 
     #[test]

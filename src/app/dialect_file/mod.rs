@@ -49,6 +49,18 @@ pub fn load(name_or_path: &str, extra_dir: Option<&Path>) -> Result<Spec, Vec<Mi
     load_file(&file, extra_dir, &mut Vec::new())
 }
 
+/// A mistake that shows only when the dialect is used, at the first line of its file that has
+/// `text`.
+pub fn blame(name_or_path: &str, extra_dir: Option<&Path>, text: &str, reason: String) -> Mistake {
+    let found = match file(name_or_path, extra_dir) {
+        Ok(found) => found,
+        Err(mistake) => return Mistake { reason, ..mistake },
+    };
+    let mut lines = found.text.lines().zip(1..);
+    let (line, number) = lines.find(|(line, _)| line.contains(text)).unwrap_or(("", 0));
+    Mistake { file: found.shown.clone(), line: number, text: line.to_owned(), reason }
+}
+
 /// `descendants` are the files on the way down to this one, to see a circle.
 fn load_file(
     file: &File,

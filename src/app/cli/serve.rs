@@ -1,0 +1,166 @@
+//! `authswitch serve`: the switch, on a folder of configuration or on a few options.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{Ended, FAILED, USAGE, dialect};
+use crate::app::config::{self, Config};
+use crate::app::serve;
+use crate::app::wiring::{Blueprint, Pair};
+use crate::base::limits;
+
+/// Run the switch: on a folder of configuration, on the built-in default, or as a pair of one
+/// acquirer listener and one partner, where whatever decodes is forwarded.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder with switch.toml, routes.toml and merchants.csv
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["acquirer", "partner"])]
+    config: Option<PathBuf>,
+    /// Where acquirers call, for example 127.0.0.1:7400; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR", requires = "partner")]
+    acquirer: Option<String>,
+    /// The partner to call
+    #[arg(long, value_name = "ADDR", requires = "acquirer")]
+    partner: Option<String>,
+    /// Connections to the partner
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "partner")]
+    partner_sessions: usize,
+    /// How acquirers write: a shipped dialect or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "pos-bcd", requires = "acquirer")]
+    dialect: String,
+    /// How the partner writes, if not like the acquirers
+    #[arg(long, value_name = "NAME|FILE", requires = "acquirer")]
+    partner_dialect: Option<String>,
+    /// What the acquirer was promised: an answer by then
+    #[arg(long, value_name = "TIME", default_value = "1500ms", requires = "acquirer")]
+    deadline: String,
+    /// Sign on to the partner (0800, DE 70 = 001) and send it echoes
+    #[arg(long, requires = "acquirer")]
+    sign_on: bool,
+    /// What survives a crash: none, process or power
+    #[arg(long, value_name = "KIND")]
+    durability: Option<String>,
+    /// Where the journal is kept
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+    /// Worker threads; 0 chooses
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Bind each worker to a core
+    #[arg(long)]
+    pin: bool,
+    /// How long a worker with nothing to do stays awake before it sleeps
+    #[arg(long, value_name = "TIME")]
+    spin: Option<String>,
+}
+
+pub(super) fn run(args: &Args) -> Ended {
+    let (blueprint, about) = match described(args) {
+        Ok(described) => described,
+        Err(code) => return Ok(code),
+    };
+    match serve::run(blueprint, &about) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            eprintln!("authswitch: {error}");
+            Ok(ExitCode::from(FAILED))
+        }
+    }
+}
+
+/// What is to run, or the exit code after saying on standard error why nothing is.
+fn described(args: &Args) -> Result<(Blueprint, String), ExitCode> {
+    if let Some(kind) = &args.durability {
+        config::durability(kind).map_err(|reason| refuse(&format!("--durability: {reason}")))?;
+    }
+    if args.journal.is_some() {
+        return Err(refuse("--journal: the journal does not exist yet"));
+    }
+    let (mut blueprint, about) = match (&args.acquirer, &args.partner) {
+        (Some(acquirer), Some(partner)) => pair(args, acquirer, partner)?,
+        _ => configured(args)?,
+    };
+    if let Some(workers) = args.workers.filter(|workers| *workers > 0) {
+        if workers > limits::WORKERS_MAX {
+            let most = limits::WORKERS_MAX;
+            return Err(refuse(&format!("--workers {workers}: at most {most} workers")));
+        }
+        blueprint.plan.workers = workers;
+    }
+    blueprint.plan.pin |= args.pin;
+    if let Some(spin) = &args.spin {
+        blueprint.plan.spin = time("--spin", spin)?;
+    }
+    Ok((blueprint, about))
+}
+
+fn configured(args: &Args) -> Result<(Blueprint, String), ExitCode> {
+    let config = Config::load(args.config.as_deref()).map_err(|mistakes| {
+        for mistake in &mistakes {
+            eprintln!("authswitch: {mistake}");
+        }
+        ExitCode::from(BAD_CONFIGURATION)
+    })?;
+    let about = format!("authswitch   {}", config.origin);
+    let blueprint = Blueprint::from_config(config).map_err(|reason| {
+        eprintln!("authswitch: {reason}");
+        ExitCode::from(BAD_CONFIGURATION)
+    })?;
+    Ok((blueprint, about))
+}
+
+fn pair(args: &Args, acquirer: &str, partner: &str) -> Result<(Blueprint, String), ExitCode> {
+    let most = limits::SESSIONS_MAX / 64;
+    if !(1..=most).contains(&args.partner_sessions) {
+        let asked = args.partner_sessions;
+        return Err(refuse(&format!("--partner-sessions {asked}: 1 to {most}")));
+    }
+    let deadline = time("--deadline", &args.deadline)?;
+    if deadline.is_zero() || deadline > DEADLINE_MAX {
+        return Err(refuse(&format!("--deadline {}: more than 0, at most 60s", args.deadline)));
+    }
+    let acquirer_dialect = dialect(&args.dialect)?;
+    let partner_dialect = match &args.partner_dialect {
+        Some(name) => dialect(name)?,
+        None => acquirer_dialect.clone(),
+    };
+    let about = "authswitch   one acquirer, one partner: whatever decodes is forwarded".to_owned();
+    let pair = Pair {
+        acquirer: address("--acquirer", acquirer)?,
+        partner: address("--partner", partner)?,
+        acquirer_dialect,
+        partner_dialect,
+        partner_sessions: args.partner_sessions,
+        deadline,
+        sign_on: args.sign_on,
+        workers: args.workers.unwrap_or(0),
+    };
+    Ok((Blueprint::from_pair(pair), about))
+}
+
+fn address(option: &str, text: &str) -> Result<SocketAddr, ExitCode> {
+    let wrong = |why: String| refuse(&format!("{option} {text:?}: {why}"));
+    text.to_socket_addrs()
+        .map_err(|error| wrong(format!("not host:port ({error})")))?
+        .next()
+        .ok_or_else(|| wrong("no such host".into()))
+}
+
+fn time(option: &str, text: &str) -> Result<Duration, ExitCode> {
+    config::duration(text).ok_or_else(|| {
+        refuse(&format!("{option} {text:?}: a whole number and a unit (us, ms, s, min)"))
+    })
+}
+
+fn refuse(why: &str) -> ExitCode {
+    eprintln!("authswitch: {why}");
+    ExitCode::from(USAGE)
+}
+
+/// Exit code: the configuration cannot be used (`EX_CONFIG` of sysexits).
+const BAD_CONFIGURATION: u8 = 78;
+
+/// Longest answer deadline.
+const DEADLINE_MAX: Duration = Duration::from_secs(60);
