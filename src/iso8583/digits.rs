@@ -4,35 +4,63 @@
 //! byte that is a branch per byte; done on words it is a few operations per eight. No intrinsics:
 //! the same arithmetic on every machine, and nothing unsafe.
 
-/// Runs `bad` over `bytes` in words of eight; the last word is filled with `filler`, which must
-/// be good. True if no word was bad.
+/// Runs `bad` over `bytes` in words of eight. True if no word was bad. The last word overlaps the
+/// one before, and fewer than eight bytes are seen twice or more: looking again at a byte does no
+/// harm, and is faster than filling a word byte by byte.
 #[inline(always)]
-fn every_word(bytes: &[u8], filler: u8, bad: impl Fn(u64) -> u64) -> bool {
+fn every_word(bytes: &[u8], bad: impl Fn(u64) -> u64) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut found = 0;
     for word in words {
         found |= bad(u64::from_le_bytes(*word));
     }
     if !rest.is_empty() {
-        let mut last = [filler; 8];
-        for (slot, byte) in last.iter_mut().zip(rest) {
-            *slot = *byte;
-        }
-        found |= bad(u64::from_le_bytes(last));
+        let last = match bytes.last_chunk::<8>() {
+            Some(last) => u64::from_le_bytes(*last),
+            None => short_word(bytes),
+        };
+        found |= bad(last);
     }
     found == 0
+}
+
+/// A word that holds each of one to seven bytes, and nothing else.
+#[inline(always)]
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+    }
+    match *bytes {
+        [a, b, c] => {
+            let three = u64::from(a) << 24 | u64::from(b) << 16 | u64::from(c) * 0x0101;
+            three << 32 | three
+        }
+        [a, b] => (u64::from(a) << 8 | u64::from(b)) * 0x0001_0001_0001_0001,
+        [a] => u64::from(a) * 0x0101_0101_0101_0101,
+        _ => 0,
+    }
 }
 
 /// True if every nibble is a decimal digit.
 #[inline]
 pub fn are_bcd(bytes: &[u8]) -> bool {
-    every_word(bytes, 0, |word| word & (word << 1 | word << 2) & 0x8888_8888_8888_8888)
+    every_word(bytes, |word| word & (word << 1 | word << 2) & 0x8888_8888_8888_8888)
+}
+
+/// True if every nibble is a decimal digit, `D` or `F`: packed track data.
+#[inline]
+pub fn are_track(bytes: &[u8]) -> bool {
+    every_word(bytes, |word| {
+        let above_nine = word & (word << 1 | word << 2);
+        let is_d_or_f = word << 1 & word << 3;
+        above_nine & !is_d_or_f & 0x8888_8888_8888_8888
+    })
 }
 
 /// True if every byte is an ASCII decimal digit.
 #[inline]
 pub fn are_ascii_digits(bytes: &[u8]) -> bool {
-    every_word(bytes, b'0', |word| {
+    every_word(bytes, |word| {
         let high = word & 0xF0F0_F0F0_F0F0_F0F0 ^ 0x3030_3030_3030_3030;
         // A low nibble above 9 carries into the high one when 6 is added; the sum of two nibbles
         // never leaves its byte once the high nibble is known to be 3.
@@ -44,7 +72,7 @@ pub fn are_ascii_digits(bytes: &[u8]) -> bool {
 /// True if every byte is an EBCDIC decimal digit (`F0` to `F9`).
 #[inline]
 pub fn are_ebcdic_digits(bytes: &[u8]) -> bool {
-    every_word(bytes, 0xF0, |word| {
+    every_word(bytes, |word| {
         let high = word & 0xF0F0_F0F0_F0F0_F0F0 ^ 0xF0F0_F0F0_F0F0_F0F0;
         let low = (word & 0x0F0F_0F0F_0F0F_0F0F) + 0x0606_0606_0606_0606;
         high | low & 0x1010_1010_1010_1010
@@ -54,13 +82,13 @@ pub fn are_ebcdic_digits(bytes: &[u8]) -> bool {
 /// True if every byte is below 0x80.
 #[inline]
 pub fn are_7bit(bytes: &[u8]) -> bool {
-    every_word(bytes, 0, |word| word & 0x8080_8080_8080_8080)
+    every_word(bytes, |word| word & 0x8080_8080_8080_8080)
 }
 
 /// True if every byte is a printable ASCII character, 0x20 to 0x7E.
 #[inline]
 pub fn are_printable(bytes: &[u8]) -> bool {
-    every_word(bytes, b' ', |word| {
+    every_word(bytes, |word| {
         let high = word & 0x8080_8080_8080_8080;
         let seven = word & 0x7F7F_7F7F_7F7F_7F7F;
         // Below 0x20 the addition of 0x60 does not reach bit 7; 0x7F + 1 does.
@@ -117,7 +145,9 @@ pub mod class {
 /// True if every byte has at least one of the `classes`.
 #[inline]
 pub fn are_of(bytes: &[u8], classes: u8) -> bool {
-    bytes.iter().all(|byte| class::TABLE[usize::from(*byte)] & classes != 0)
+    // No early end: without one the loads do not wait for each other.
+    let other = |byte: &u8| class::TABLE[usize::from(*byte)] & classes == 0;
+    !bytes.iter().fold(false, |found, byte| found | other(byte))
 }
 
 /// The number in packed digits; `None` if a nibble is not a digit or the number needs more than
@@ -182,6 +212,8 @@ mod tests {
     #[test]
     fn word_checks_equal_their_definition_for_every_byte_at_every_place() {
         each_by_definition(|b| b >> 4 <= 9 && b & 15 <= 9, are_bcd, 0x99);
+        let track = |nibble: u8| matches!(nibble, 0..=9 | 0xD | 0xF);
+        each_by_definition(|b| track(b >> 4) && track(b & 15), are_track, 0xDF);
         each_by_definition(|b| b.is_ascii_digit(), are_ascii_digits, b'9');
         each_by_definition(|b| (0xF0..=0xF9).contains(&b), are_ebcdic_digits, 0xF9);
         each_by_definition(|b| b < 0x80, are_7bit, 0x7F);
