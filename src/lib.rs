@@ -3,5 +3,6 @@
 pub mod app;
 pub mod base;
 pub mod iso8583;
+pub mod net;
 pub mod routing;
 pub mod switch;

@@ -1,6 +1,9 @@
 //! Floor 5: what surrounds the switch. Files, configuration, command line.
 
 pub mod cli;
+pub mod config;
 pub mod dialect_file;
 pub mod dialects;
 pub mod json;
+pub mod serve;
+pub mod wiring;

@@ -58,6 +58,36 @@ pub const TLV_DEPTH_MAX: u8 = 3;
 /// Tags in one BER-TLV element.
 pub const TLV_TAGS_MAX: u8 = 64;
 
+/// The bounds in force: those above, or what a configuration lowered them to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// Acquirer sessions per worker.
+    pub sessions: usize,
+    /// Bytes waiting in one session's outbox.
+    pub outbox_bytes: usize,
+    /// Network management requests per second and session.
+    pub echo_rate: u32,
+    /// From the first byte of a frame to its last.
+    pub frame_deadline: Duration,
+    /// A peer that takes no byte for this long is closed.
+    pub write_deadline: Duration,
+    /// An acquirer session without a byte for this long is closed.
+    pub idle_deadline: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            sessions: SESSIONS_MAX,
+            outbox_bytes: OUTBOX_BYTES_MAX,
+            echo_rate: ECHO_RATE_MAX,
+            frame_deadline: FRAME_DEADLINE,
+            write_deadline: WRITE_DEADLINE,
+            idle_deadline: IDLE_DEADLINE,
+        }
+    }
+}
+
 const _: () = assert!(IN_FLIGHT_MAX.is_power_of_two());
 // A slot must have left the late window of its last tenant when its STAN comes round again.
 const _: () = assert!(IN_FLIGHT_MAX < STAN_MAX as usize);

@@ -102,19 +102,59 @@ impl Civil {
     }
 }
 
+/// What checks of dates need to know of today; worked out once a day, not once a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Today {
+    /// Days since 1970-01-01.
+    pub day: u64,
+    /// True if the year has a 29 February.
+    pub is_leap_year: bool,
+    /// Days since 1 January.
+    pub day_of_year: u32,
+}
+
+impl Today {
+    /// The UTC day of `wall`.
+    pub fn of(wall: Wall) -> Self {
+        let civil = wall.civil();
+        let is_leap_year = is_leap(civil.year);
+        let day_of_year = day_of_year(civil.month, civil.day, is_leap_year);
+        Self { day: wall.unix_s() / 86_400, is_leap_year, day_of_year }
+    }
+
+    /// True if `wall` is on this day.
+    #[inline]
+    pub const fn is(&self, wall: Wall) -> bool {
+        wall.unix_s() / 86_400 == self.day
+    }
+
+    /// Days from today to the day of a valid `MMDDhhmmss`, in whichever direction is shorter.
+    pub fn days_to(&self, de7: u64) -> u32 {
+        let (month, day) = (de7 / 100_000_000 % 100, de7 / 1_000_000 % 100);
+        let other = day_of_year(month as u8, day as u8, self.is_leap_year);
+        let apart = self.day_of_year.abs_diff(other);
+        apart.min(365u32.saturating_sub(apart))
+    }
+}
+
+fn day_of_year(month: u8, day: u8, is_leap_year: bool) -> u32 {
+    let before = DAYS_BEFORE_MONTH.get(usize::from(month).wrapping_sub(1)).copied().unwrap_or(0);
+    u32::from(before) + u32::from(day) + u32::from(is_leap_year && month > 2)
+}
+
+const DAYS_BEFORE_MONTH: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+
 /// True if `MMDDhhmmss` names a moment that exists. The year is not on the wire: 29 February
-/// passes only while the year of `wall` is a leap year.
-pub fn de7_is_valid(value: u64, wall: Wall) -> bool {
+/// passes only in a leap year of ours.
+#[inline]
+pub fn de7_is_valid(value: u64, is_leap_year: bool) -> bool {
     let part = |divisor: u64| value / divisor % 100;
     let (month, day) = (part(100_000_000), part(1_000_000));
     let (hour, minute, second) = (part(10_000), part(100), part(1));
-    if !(1..=12).contains(&month) || day == 0 || hour > 23 || minute > 59 || second > 59 {
-        return false;
-    }
-    if month == 2 && day == 29 {
-        return is_leap(wall.civil().year);
-    }
-    day <= u64::from(DAYS_IN_MONTH[month as usize - 1])
+    let Some(days) = DAYS_IN_MONTH.get((month as usize).wrapping_sub(1)) else { return false };
+    let leap_day = month == 2 && day == 29 && is_leap_year;
+    let day_exists = day >= 1 && day <= u64::from(*days);
+    (day_exists || leap_day) && hour < 24 && minute < 60 && second < 60 && value < 10_000_000_000
 }
 
 const DAYS_IN_MONTH: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -175,14 +215,23 @@ mod tests {
 
     #[test]
     fn de7_rejects_moments_that_do_not_exist() {
-        let in_2026 = Wall::from_unix_s(1_795_313_565);
-        let in_2024 = Wall::from_unix_s(1_710_000_000);
-        assert!(de7_is_valid(1_122_235_959, in_2026));
-        assert!(!de7_is_valid(231_256_199, in_2026));
-        assert!(!de7_is_valid(229_000_000, in_2026));
-        assert!(de7_is_valid(229_000_000, in_2024));
-        assert!(!de7_is_valid(1_301_000_000, in_2026));
-        assert!(!de7_is_valid(1_131_000_000, in_2026));
-        assert!(!de7_is_valid(1_122_240_000, in_2026));
+        assert!(de7_is_valid(1_122_235_959, false));
+        assert!(!de7_is_valid(229_000_000, false));
+        assert!(de7_is_valid(229_000_000, true));
+        for wrong in [231_256_199, 1_301_000_000, 1_131_000_000, 1_122_240_000, 22_000_000] {
+            assert!(!de7_is_valid(wrong, false), "{wrong:010}");
+        }
+    }
+
+    #[test]
+    fn days_apart_are_counted_across_the_year_end() {
+        let today = Today::of(Wall::from_unix_s(1_795_313_565));
+        assert_eq!(today.days_to(1_122_235_959), 0);
+        assert_eq!(today.days_to(1_121_000_000), 1);
+        assert_eq!(today.days_to(1_201_000_000), 9);
+        let eve = Today::of(Wall::from_unix_s(1_798_675_200));
+        assert_eq!(eve.days_to(101_000_000), 1);
+        assert!(eve.is(Wall::from_unix_s(1_798_675_200 + 86_399)));
+        assert!(!eve.is(Wall::from_unix_s(1_798_675_200 + 86_400)));
     }
 }

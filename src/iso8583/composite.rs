@@ -109,14 +109,15 @@ impl Composite {
         }
     }
 
-    /// Proves that `body` has this structure.
-    pub fn check(&self, body: &[u8]) -> Result<(), Reason> {
+    /// Proves that `body` has this structure. True if it is EMV data with account data in it.
+    pub fn check(&self, body: &[u8]) -> Result<bool, Reason> {
         match self {
-            Self::Ber(rules) => tlv::check(body, rules),
-            Self::Text(rules) => rules.check(body),
-            Self::Positional(parts) => check_positions(body, parts),
-            Self::Nested(nested) => nested.check(body),
+            Self::Ber(rules) => return tlv::check(body, rules),
+            Self::Text(rules) => rules.check(body)?,
+            Self::Positional(parts) => check_positions(body, parts)?,
+            Self::Nested(nested) => nested.check(body)?,
         }
+        Ok(false)
     }
 }
 
@@ -287,7 +288,7 @@ mod tests {
         let body = b"A3005hello98002xy";
         assert_eq!(rules.find(body, b"A3"), Some(&b"hello"[..]));
         assert_eq!(rules.find(body, b"98"), Some(&b"xy"[..]));
-        assert_eq!(cup_de59(Unknown::Keep).check(body), Ok(()));
+        assert_eq!(cup_de59(Unknown::Keep).check(body), Ok(false));
         assert_eq!(cup_de59(Unknown::Reject).check(body), Err(Reason::InnerTag));
         for bad in [&b"A3006hello"[..], b"A3-05hello", b"A3", b"A3005hell"] {
             assert_eq!(cup_de59(Unknown::Keep).check(bad), Err(Reason::InnerLength));
@@ -304,7 +305,7 @@ mod tests {
             tags: vec![],
         };
         let composite = Composite::compile(&spec, Charset::Ascii, CodePage::Cp500);
-        assert_eq!(composite.check(&[0, 3, 0x42, 1, 2, 0, 1, 0x43]), Ok(()));
+        assert_eq!(composite.check(&[0, 3, 0x42, 1, 2, 0, 1, 0x43]), Ok(false));
         assert_eq!(composite.check(&[0, 0, 0x42]), Err(Reason::InnerLength));
         assert_eq!(composite.check(&[0, 4, 0x42, 1, 2]), Err(Reason::InnerLength));
     }

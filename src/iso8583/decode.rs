@@ -27,6 +27,8 @@ pub struct Index {
     pub body: u16,
     /// First byte behind the last element passed.
     pub end: u16,
+    /// Some element passed is EMV data with account data (tags 57, 5A) in it.
+    pub emv_accounts: bool,
     spans: [Span; limits::ELEMENTS_MAX + 1],
 }
 
@@ -51,6 +53,7 @@ impl Default for Index {
             named: Bitmap::default(),
             body: 0,
             end: 0,
+            emv_accounts: false,
             spans: [Span::default(); limits::ELEMENTS_MAX + 1],
         }
     }
@@ -112,6 +115,7 @@ impl Dialect {
         index.present = Bitmap::default();
         index.named = Bitmap::default();
         (index.body, index.end) = (0, 0);
+        index.emv_accounts = false;
         if message.len() > usize::from(u16::MAX) {
             let have = message.len() as u32;
             return Err(error(0, 0, u32::from(u16::MAX), have, Reason::Size));
@@ -140,31 +144,35 @@ impl Dialect {
                     return Ok(fault);
                 }
                 let field = &self.fields[usize::from(element)];
-                match read_element(message, at, field) {
-                    Ok(span) => {
-                        index.spans[usize::from(element)] = span;
-                        at = usize::from(span.end);
-                        index.end = span.end;
-                        if let Err(reason) = self.check(message, field, span) {
-                            let have = u32::from(span.end - span.value);
-                            let found = error(element, u32::from(span.value), 0, have, reason);
-                            fault = fault.or(Some(found));
-                        } else if field.content == Content::Bitmap {
-                            words[2] = third_bitmap(message, span);
-                            index.named = Bitmap::from_words(words);
-                            index.named.remove(element);
-                            if words[2] == 0 {
-                                let found = error(1, at as u32 - 8, 0, 8, Reason::BitmapEmpty);
-                                fault = fault.or(Some(found));
-                            }
-                        } else {
-                            sound |= bit;
-                        }
-                    }
+                let span = match read_element(message, at, field) {
+                    Ok(span) => span,
                     Err(found) => {
                         present[word] = sound;
                         index.present = Bitmap::from_words(present);
                         return Err(fault.unwrap_or(DecodeError { field: element, ..found }));
+                    }
+                };
+                index.spans[usize::from(element)] = span;
+                at = usize::from(span.end);
+                index.end = span.end;
+                match self.check(message, field, span) {
+                    Ok(_) if field.content == Content::Bitmap => {
+                        words[2] = third_bitmap(message, span);
+                        index.named = Bitmap::from_words(words);
+                        index.named.remove(element);
+                        if words[2] == 0 {
+                            let found = error(1, at as u32 - 8, 0, 8, Reason::BitmapEmpty);
+                            fault = fault.or(Some(found));
+                        }
+                    }
+                    Ok(accounts) => {
+                        sound |= bit;
+                        index.emv_accounts |= accounts;
+                    }
+                    Err(reason) => {
+                        let have = u32::from(span.end.wrapping_sub(span.value));
+                        let found = error(element, u32::from(span.value), 0, have, reason);
+                        fault = fault.or(Some(found));
                     }
                 }
             }
@@ -175,14 +183,14 @@ impl Dialect {
         Ok(fault)
     }
 
-    #[inline]
-    fn check(&self, message: &[u8], field: &Field, span: Span) -> Result<(), Reason> {
+    #[inline(always)]
+    fn check(&self, message: &[u8], field: &Field, span: Span) -> Result<bool, Reason> {
         if span.units > field.units {
             return Err(Reason::TooLong);
         }
         let value = message.get(usize::from(span.value)..usize::from(span.end)).unwrap_or(&[]);
         field.check(value, span.units)?;
-        if field.inner == 0 { Ok(()) } else { self.check_inner(field, value) }
+        if field.inner == 0 { Ok(false) } else { self.check_inner(field, value) }
     }
 
     #[inline]

@@ -25,6 +25,8 @@ pub struct Dialect {
     /// Bytes of the MTI.
     pub mti_bytes: usize,
     rules: Vec<(RuleKey, Rules)>,
+    /// Place in `rules` by class and function, the second and third digit of an MTI.
+    rules_by_type: Box<[u8; 256]>,
 }
 
 /// What holds for the messages of one MTI.
@@ -66,7 +68,8 @@ impl Dialect {
             if spec.header.kind == HeaderKind::None { 0 } else { usize::from(spec.header.size) };
         let mti_bytes = if spec.mti == Wire::Bcd { 2 } else { 4 };
         let rules = compile_rules(&spec);
-        Self { fields, composites, header_bytes, mti_bytes, rules, spec }
+        let rules_by_type = rules_by_type(&rules);
+        Self { fields, composites, header_bytes, mti_bytes, rules, rules_by_type, spec }
     }
 
     /// The dialect's name.
@@ -91,37 +94,26 @@ impl Dialect {
         self.composites.get(usize::from(self.field(element).inner).checked_sub(1)?)
     }
 
-    /// Proves the inner structure of a value in wire form, if `field` has one. It is made of bytes:
-    /// where those are written as hexadecimal characters, it is read through them.
-    pub(super) fn check_inner(&self, field: &Field, body: &[u8]) -> Result<(), Reason> {
+    /// Proves the inner structure of a value in wire form, if `field` has one; true if it is EMV
+    /// data with account data in it.
+    #[inline]
+    pub(super) fn check_inner(&self, field: &Field, body: &[u8]) -> Result<bool, Reason> {
         let place = usize::from(field.inner).checked_sub(1);
         let Some(composite) = place.and_then(|place| self.composites.get(place)) else {
-            return Ok(());
+            return Ok(false);
         };
-        if !matches!(field.content, Content::Hex | Content::HexEbcdic) {
-            return composite.check(body);
+        if matches!(field.content, Content::Hex | Content::HexEbcdic) {
+            return check_hex(composite, field, body);
         }
-        let mut buffer = [0; limits::FRAME_BYTES_MAX / 2];
-        let bytes = buffer.get_mut(..body.len() / 2).ok_or(Reason::InnerLength)?;
-        for (byte, pair) in bytes.iter_mut().zip(body.chunks_exact(2)) {
-            *byte = pair.iter().fold(0, |byte, character| byte << 4 | field.hex_digit(*character));
-        }
-        composite.check(bytes)
+        composite.check(body)
     }
 
     /// The rules for requests of `mti`: those of the MTI itself, else of its class, else the
     /// default.
     #[inline]
     pub fn rules(&self, mti: Mti) -> &Rules {
-        let original = mti.original();
-        self.rules
-            .iter()
-            .find(|(key, _)| match key {
-                RuleKey::Exact(exact) => *exact == original,
-                RuleKey::Class(class) => *class == original.class(),
-                RuleKey::Default => true,
-            })
-            .map_or(&EMPTY_RULES, |(_, rules)| rules)
+        let place = self.rules_by_type[usize::from(mti.packed() >> 4 & 0xFF)];
+        self.rules.get(usize::from(place)).map_or(&EMPTY_RULES, |(_, rules)| rules)
     }
 
     /// True if messages of both look the same on the wire behind the header, so that a message of
@@ -130,7 +122,34 @@ impl Dialect {
         self.spec.mti == other.spec.mti
             && self.spec.bitmap == other.spec.bitmap
             && self.fields == other.fields
+            && self.composites == other.composites
     }
+}
+
+/// Edition and origin do not matter: a repeat is looked at like its original.
+fn rules_by_type(rules: &[(RuleKey, Rules)]) -> Box<[u8; 256]> {
+    let mut places = Box::new([0; 256]);
+    for (kind, place) in places.iter_mut().enumerate() {
+        let found = rules.iter().position(|(key, _)| match key {
+            RuleKey::Exact(mti) => usize::from(mti.packed() >> 4 & 0xFF) == kind,
+            RuleKey::Class(class) => usize::from(*class) == kind >> 4,
+            RuleKey::Default => true,
+        });
+        *place = found.unwrap_or(0) as u8;
+    }
+    places
+}
+
+/// An inner structure is made of bytes: where those are written as hexadecimal characters, it is
+/// read through them.
+#[inline(never)]
+fn check_hex(composite: &Composite, field: &Field, body: &[u8]) -> Result<bool, Reason> {
+    let mut buffer = [0; limits::FRAME_BYTES_MAX / 2];
+    let bytes = buffer.get_mut(..body.len() / 2).ok_or(Reason::InnerLength)?;
+    for (byte, pair) in bytes.iter_mut().zip(body.chunks_exact(2)) {
+        *byte = pair.iter().fold(0, |byte, character| byte << 4 | field.hex_digit(*character));
+    }
+    composite.check(bytes)
 }
 
 static EMPTY_RULES: Rules = Rules {

@@ -4,53 +4,45 @@
 //! byte that is a branch per byte; done on words it is a few operations per eight. No intrinsics:
 //! the same arithmetic on every machine, and nothing unsafe.
 
-/// Runs `bad` over `bytes` in words of eight. True if no word was bad. The last word overlaps the
-/// one before, and fewer than eight bytes are seen twice or more: looking again at a byte does no
-/// harm, and is faster than filling a word byte by byte.
+/// Runs `bad` over `bytes` in words of eight. What is left at the end is looked at again together
+/// with bytes before it, so that no byte is looked at alone; bytes of a short slice are put into
+/// a word filled with `filler`, which must be good. True if no word was bad.
 #[inline(always)]
-fn every_word(bytes: &[u8], bad: impl Fn(u64) -> u64) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut found = 0;
-    for word in words {
-        found |= bad(u64::from_le_bytes(*word));
-    }
-    if !rest.is_empty() {
-        let last = match bytes.last_chunk::<8>() {
-            Some(last) => u64::from_le_bytes(*last),
-            None => short_word(bytes),
-        };
-        found |= bad(last);
-    }
-    found == 0
-}
-
-/// A word that holds each of one to seven bytes, and nothing else.
-#[inline(always)]
-fn short_word(bytes: &[u8]) -> u64 {
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
-    }
-    match *bytes {
-        [a, b, c] => {
-            let three = u64::from(a) << 24 | u64::from(b) << 16 | u64::from(c) * 0x0101;
-            three << 32 | three
+fn every_word(bytes: &[u8], filler: u8, bad: impl Fn(u64) -> u64) -> bool {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let mut found = bad(u64::from_le_bytes(*first)) | bad(u64::from_le_bytes(*last));
+        if bytes.len() > 16 {
+            let (words, _) = bytes.as_chunks::<8>();
+            for word in words {
+                found |= bad(u64::from_le_bytes(*word));
+            }
         }
-        [a, b] => (u64::from(a) << 8 | u64::from(b)) * 0x0001_0001_0001_0001,
-        [a] => u64::from(a) * 0x0101_0101_0101_0101,
-        _ => 0,
+        return found == 0;
     }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return bad(u64::from(first) | u64::from(last) << 32) == 0;
+    }
+    let fill = u64::from_le_bytes([filler; 8]);
+    let word = match *bytes {
+        [] => return true,
+        [a] => fill << 8 | u64::from(a),
+        [a, b] => fill << 16 | u64::from(b) << 8 | u64::from(a),
+        [a, b, c, ..] => fill << 24 | u64::from(c) << 16 | u64::from(b) << 8 | u64::from(a),
+    };
+    bad(word) == 0
 }
 
 /// True if every nibble is a decimal digit.
 #[inline]
 pub fn are_bcd(bytes: &[u8]) -> bool {
-    every_word(bytes, |word| word & (word << 1 | word << 2) & 0x8888_8888_8888_8888)
+    every_word(bytes, 0, |word| word & (word << 1 | word << 2) & 0x8888_8888_8888_8888)
 }
 
 /// True if every nibble is a decimal digit, `D` or `F`: packed track data.
 #[inline]
 pub fn are_track(bytes: &[u8]) -> bool {
-    every_word(bytes, |word| {
+    every_word(bytes, 0, |word| {
         let above_nine = word & (word << 1 | word << 2);
         let is_d_or_f = word << 1 & word << 3;
         above_nine & !is_d_or_f & 0x8888_8888_8888_8888
@@ -60,7 +52,7 @@ pub fn are_track(bytes: &[u8]) -> bool {
 /// True if every byte is an ASCII decimal digit.
 #[inline]
 pub fn are_ascii_digits(bytes: &[u8]) -> bool {
-    every_word(bytes, |word| {
+    every_word(bytes, b'0', |word| {
         let high = word & 0xF0F0_F0F0_F0F0_F0F0 ^ 0x3030_3030_3030_3030;
         // A low nibble above 9 carries into the high one when 6 is added; the sum of two nibbles
         // never leaves its byte once the high nibble is known to be 3.
@@ -72,7 +64,7 @@ pub fn are_ascii_digits(bytes: &[u8]) -> bool {
 /// True if every byte is an EBCDIC decimal digit (`F0` to `F9`).
 #[inline]
 pub fn are_ebcdic_digits(bytes: &[u8]) -> bool {
-    every_word(bytes, |word| {
+    every_word(bytes, 0xF0, |word| {
         let high = word & 0xF0F0_F0F0_F0F0_F0F0 ^ 0xF0F0_F0F0_F0F0_F0F0;
         let low = (word & 0x0F0F_0F0F_0F0F_0F0F) + 0x0606_0606_0606_0606;
         high | low & 0x1010_1010_1010_1010
@@ -82,13 +74,13 @@ pub fn are_ebcdic_digits(bytes: &[u8]) -> bool {
 /// True if every byte is below 0x80.
 #[inline]
 pub fn are_7bit(bytes: &[u8]) -> bool {
-    every_word(bytes, |word| word & 0x8080_8080_8080_8080)
+    every_word(bytes, 0, |word| word & 0x8080_8080_8080_8080)
 }
 
 /// True if every byte is a printable ASCII character, 0x20 to 0x7E.
 #[inline]
 pub fn are_printable(bytes: &[u8]) -> bool {
-    every_word(bytes, |word| {
+    every_word(bytes, b' ', |word| {
         let high = word & 0x8080_8080_8080_8080;
         let seven = word & 0x7F7F_7F7F_7F7F_7F7F;
         // Below 0x20 the addition of 0x60 does not reach bit 7; 0x7F + 1 does.
@@ -151,26 +143,42 @@ pub fn are_of(bytes: &[u8], classes: u8) -> bool {
 }
 
 /// The number in packed digits; `None` if a nibble is not a digit or the number needs more than
-/// 19 digits.
+/// 18 digits besides leading zeros.
 #[inline]
 pub fn bcd_number(bytes: &[u8]) -> Option<u64> {
     if !are_bcd(bytes) {
         return None;
     }
-    bytes.iter().try_fold(0u64, |number, byte| {
-        number.checked_mul(100)?.checked_add(u64::from((byte >> 4) * 10 + (byte & 15)))
-    })
+    let rest = significant(bytes, 9, 0)?;
+    // Nine bytes hold eighteen digits: nothing below can overflow.
+    Some(rest.iter().fold(0u64, |number, byte| {
+        let (high, low) = (u64::from(byte >> 4), u64::from(byte & 15));
+        number.wrapping_mul(100).wrapping_add(high.wrapping_mul(10)).wrapping_add(low)
+    }))
 }
 
-/// The number in ASCII digits; `None` if a byte is not a digit or the number overflows.
+/// The number in ASCII digits; `None` if a byte is not a digit or the number needs more than 18
+/// digits besides leading zeros.
 #[inline]
 pub fn ascii_number(bytes: &[u8]) -> Option<u64> {
     if !are_ascii_digits(bytes) {
         return None;
     }
-    bytes
-        .iter()
-        .try_fold(0u64, |number, byte| number.checked_mul(10)?.checked_add(u64::from(byte & 15)))
+    let rest = significant(bytes, 18, b'0')?;
+    Some(
+        rest.iter()
+            .fold(0u64, |number, byte| number.wrapping_mul(10).wrapping_add(u64::from(byte & 15))),
+    )
+}
+
+/// The last `most` bytes, if those before are all `zero`.
+#[inline]
+fn significant(bytes: &[u8], most: usize, zero: u8) -> Option<&[u8]> {
+    if bytes.len() <= most {
+        return Some(bytes);
+    }
+    let (before, rest) = bytes.split_at_checked(bytes.len() - most)?;
+    before.iter().all(|byte| *byte == zero).then_some(rest)
 }
 
 /// Writes `number` as `digits.len()` ASCII digits, zero-filled on the left. Digits that do not fit
@@ -225,6 +233,12 @@ mod tests {
         assert_eq!(bcd_number(&[0x12, 0x34]), Some(1234));
         assert_eq!(bcd_number(&[0x1A]), None);
         assert_eq!(bcd_number(&[0x99; 10]), None);
+        assert_eq!(bcd_number(&[0x99; 9]), Some(999_999_999_999_999_999));
+        assert_eq!(
+            bcd_number(&[0, 0x99, 0x99, 0, 0, 0, 0, 0, 0, 1]),
+            Some(999_900_000_000_000_001)
+        );
+        assert_eq!(ascii_number(&[b'9'; 19]), None);
         assert_eq!(ascii_number(b"000420"), Some(420));
         assert_eq!(ascii_number(b"-3"), None);
         let mut digits = [0; 6];

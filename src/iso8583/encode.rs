@@ -3,8 +3,9 @@
 //! A switch mostly forwards. So the fast way ([`patch`]) copies the received bytes and overwrites
 //! what changed in place; only messages the switch starts itself, and declines, are composed.
 
+use std::ops::Range;
+
 use super::bitmap::Bitmap;
-use super::decode::Span;
 use super::dialect::Dialect;
 use super::error::{DecodeError, Reason};
 use super::field::{Content, Field};
@@ -24,16 +25,16 @@ pub struct Composer<'a> {
 
 impl<'a> Composer<'a> {
     /// Begins a framed message that will have exactly the `elements` (data only; bitmap markers
-    /// are added). `header` is what stands before the MTI.
+    /// are added). `header` writes what stands before the MTI.
     pub fn begin(
         dialect: &'a Dialect,
         out: &'a mut Vec<u8>,
-        header: &[u8],
+        header: impl FnOnce(&mut Vec<u8>),
         mti: Mti,
         elements: &Bitmap,
     ) -> Self {
         let start = frame::begin(&dialect.spec.framing, out);
-        out.extend_from_slice(header);
+        header(out);
         begin_body(dialect, out, mti, elements);
         Self { dialect, out, start, last: 1 }
     }
@@ -69,8 +70,6 @@ impl<'a> Composer<'a> {
         self.out.truncate(self.start);
     }
 
-    /// A third bitmap stands where its marker element stands: it is written when the first
-    /// element behind it is.
     fn pass(&mut self, element: u8) {
         debug_assert!(element > self.last, "elements are written in ascending order");
         self.last = element;
@@ -178,8 +177,9 @@ pub fn encode(
 /// The element that marks a third bitmap where a dialect has one.
 pub const THIRD_BITMAP_MARKER: u8 = 65;
 
-/// Forwards a received message to a dialect that looks the same: appends it to `out`, framed, with
-/// the STAN at `span` replaced. `header` replaces the received one.
+/// Forwards a received message to a dialect that looks the same behind the header: appends
+/// `message` (from its MTI on) to `out`, framed, behind what `header` writes, with the bytes at
+/// `place` (counted from the MTI) overwritten.
 ///
 /// # Errors
 ///
@@ -188,19 +188,17 @@ pub const THIRD_BITMAP_MARKER: u8 = 65;
 pub fn patch(
     dialect: &Dialect,
     header: impl FnOnce(&mut Vec<u8>),
-    behind_header: &[u8],
-    stan: (Span, &[u8]),
+    message: &[u8],
+    place: Range<usize>,
+    bytes: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Broken> {
     let start = frame::begin(&dialect.spec.framing, out);
-    let body = out.len();
     header(out);
-    let shift = out.len() - body;
-    debug_assert_eq!(shift, dialect.header_bytes, "a header has the size its dialect gives it");
-    out.extend_from_slice(behind_header);
-    let (span, bytes) = stan;
-    let (from, to) = (body + usize::from(span.value), body + usize::from(span.end));
-    if let Some(slot) = out.get_mut(from..to)
+    let mti = out.len();
+    out.extend_from_slice(message);
+    debug_assert_eq!(place.len(), bytes.len(), "a patch keeps the size of the element");
+    if let Some(slot) = out.get_mut(mti + place.start..mti + place.end)
         && slot.len() == bytes.len()
     {
         slot.copy_from_slice(bytes);

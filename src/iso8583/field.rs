@@ -193,7 +193,7 @@ impl Field {
     }
 
     /// Reads the length at the front of `bytes` (exactly `size` of them) as units.
-    #[inline]
+    #[inline(always)]
     pub fn length(&self, bytes: &[u8]) -> Result<u16, Reason> {
         let number = match self.shape {
             Shape::LengthBcd | Shape::LengthBcdEven => match *bytes {
@@ -258,7 +258,7 @@ impl Field {
     }
 
     /// Checks the bytes of a value of `units` units.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, body: &[u8], units: u16) -> Result<(), Reason> {
         let ok = match self.content {
             Content::Bytes | Content::Latin1 | Content::Gbk | Content::Ebcdic | Content::Bitmap => {
@@ -304,6 +304,7 @@ impl Field {
         if are_good(&[digit]) && are_good(rest) { Ok(()) } else { Err(Reason::Nibble) }
     }
 
+    #[inline(never)]
     fn check_rare(&self, body: &[u8], units: u16) -> Result<(), Reason> {
         match self.content {
             Content::EbcdicDigits if !digits::are_ebcdic_digits(body) => Err(Reason::Digit),

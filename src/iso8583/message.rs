@@ -75,8 +75,11 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn text<const N: usize>(&self, element: u8) -> Option<[u8; N]> {
         let body = self.value(element)?;
-        let mut text = [b' '; N];
         let field = self.dialect.field(element);
+        if let (false, Ok(whole)) = (is_translated(field.content), <[u8; N]>::try_from(body)) {
+            return Some(whole);
+        }
+        let mut text = [b' '; N];
         match field.content {
             Content::Ebcdic | Content::EbcdicDigits => {
                 let table = field.code_page.table();
@@ -121,6 +124,11 @@ impl<'a> Message<'a> {
         let body = self.bytes.get(usize::from(span.value)..usize::from(span.end))?;
         let target = buffer.get_mut(..units)?;
         match field.content {
+            Content::Bcd if span.units.is_multiple_of(2) => {
+                for (pair, byte) in target.as_chunks_mut::<2>().0.iter_mut().zip(body) {
+                    *pair = [b'0' | byte >> 4, b'0' | byte & 15];
+                }
+            }
             Content::Bcd | Content::TrackBcd => {
                 for (place, slot) in target.iter_mut().enumerate() {
                     let nibble = digit(field, body, span.units, place)?;
@@ -144,6 +152,14 @@ impl<'a> Message<'a> {
             }
         }
         Some(units)
+    }
+
+    /// The packed digits of an element, if that is how it is written and their count is even.
+    #[inline]
+    pub fn packed_digits(&self, element: u8) -> Option<&'a [u8]> {
+        let span = self.index.span(element)?;
+        let packed = self.dialect.field(element).content == Content::Bcd;
+        (packed && span.units.is_multiple_of(2)).then_some(self.value(element)?)
     }
 
     /// A 64-bit key of the value, equal for equal values in whatever wire form; 0 if absent.
@@ -237,7 +253,7 @@ fn key(field: &Field, body: &[u8], units: u16) -> u64 {
     if units <= 18
         && let Some(number) = number(field, body, units)
     {
-        return number + 1;
+        return number.wrapping_add(1);
     }
     let mut hash = 0x9E37_79B9_7F4A_7C15u64;
     for chunk in body.chunks(8) {
@@ -251,8 +267,17 @@ fn key(field: &Field, body: &[u8], units: u16) -> u64 {
     hash | 1 << 63
 }
 
+/// True if the bytes on the wire are not the characters themselves.
+const fn is_translated(content: Content) -> bool {
+    matches!(content, Content::Ebcdic | Content::EbcdicDigits | Content::Bcd)
+}
+
 /// Fixed text is filled with spaces to different sizes in different dialects.
+#[inline]
 fn trim(body: &[u8], space: u8) -> &[u8] {
+    if body.last().is_some_and(|last| *last != space) {
+        return body;
+    }
     let end = body.iter().rposition(|byte| *byte != space).map_or(0, |place| place + 1);
     body.get(..end).unwrap_or(body)
 }

@@ -62,7 +62,7 @@ pub fn next(bytes: &[u8]) -> Option<Result<Tlv<'_>, Reason>> {
     Some(object(bytes, first))
 }
 
-#[inline]
+#[inline(always)]
 fn object(bytes: &[u8], first: u8) -> Result<Tlv<'_>, Reason> {
     let (tag, tag_size) = if first & 0x1F != 0x1F {
         (u32::from(first), 1)
@@ -76,55 +76,53 @@ fn object(bytes: &[u8], first: u8) -> Result<Tlv<'_>, Reason> {
         }
     };
     let rest = bytes.get(tag_size..).unwrap_or(&[]);
-    let (length, length_size) = match *rest {
-        [short, ..] if short < 0x80 => (usize::from(short), 1),
-        [0x81, length, ..] => (usize::from(length), 2),
-        [0x82, high, low, ..] => (usize::from(high) << 8 | usize::from(low), 3),
+    let (head, length) = match *rest {
+        [short, ..] if short < 0x80 => (tag_size.wrapping_add(1), usize::from(short)),
+        [0x81, length, ..] => (tag_size.wrapping_add(2), usize::from(length)),
+        [0x82, high, low, ..] => {
+            (tag_size.wrapping_add(3), usize::from(high) << 8 | usize::from(low))
+        }
         _ => return Err(Reason::InnerLength),
     };
-    let value = rest.get(length_size..length_size + length).ok_or(Reason::InnerLength)?;
-    Ok(Tlv { tag, value, size: tag_size + length_size + length })
+    // A head of at most 6 bytes and a length of at most 65,535: no overflow.
+    let size = head.wrapping_add(length);
+    let value = bytes.get(head..size).ok_or(Reason::InnerLength)?;
+    Ok(Tlv { tag, value, size })
 }
 
 /// Proves that `bytes` is well-formed within `rules`: every length fits, no tag comes twice in one
-/// template, and an application cryptogram (9F26) is not empty.
-pub fn check(bytes: &[u8], rules: &TlvRules) -> Result<(), Reason> {
+/// template, and an application cryptogram (9F26) is not empty. True if tag 57 or 5A, which hold
+/// account data, stands on the top level.
+pub fn check(bytes: &[u8], rules: &TlvRules) -> Result<bool, Reason> {
     let mut count = 0;
     check_level(bytes, rules, 1, &mut count)
 }
 
-fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Result<(), Reason> {
+fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Result<bool, Reason> {
     let mut rest = bytes;
-    // One bit per hashed tag: only when two tags share a bit are the tags before compared.
-    let mut seen = 0u64;
+    let mut seen = Seen { bits: 0, tags: [0; limits::TLV_TAGS_MAX as usize], count: 0 };
+    let mut accounts = false;
     while let Some(&first) = rest.first() {
         if first == 0 {
             rest = rest.get(1..).unwrap_or(&[]);
             continue;
         }
         let tlv = object(rest, first)?;
-        *count += 1;
+        *count = count.saturating_add(1);
         if *count > rules.tags_max {
             return Err(Reason::InnerCount);
         }
-        let bit = 1 << (tlv.tag.wrapping_mul(0x9E37_79B1) >> 26);
-        if seen & bit != 0 {
-            let before = bytes.len() - rest.len();
-            if find(bytes.get(..before).unwrap_or(&[]), tlv.tag).is_some() {
-                return Err(Reason::InnerTag);
-            }
+        if seen.again(tlv.tag) {
+            return Err(Reason::InnerTag);
         }
-        seen |= bit;
-        if !rules.tags.is_empty()
-            && rules.unknown == Unknown::Reject
-            && !rules.tags.contains(&tlv.tag)
-        {
+        accounts |= matches!(tlv.tag, 0x57 | 0x5A);
+        if rules.unknown == Unknown::Reject && !rules.knows(tlv.tag) {
             return Err(Reason::InnerTag);
         }
         if tlv.tag == 0x9F26 && tlv.value.is_empty() {
             return Err(Reason::InnerLength);
         }
-        if tlv.is_constructed() {
+        if first & 0x20 != 0 {
             if depth >= rules.depth_max {
                 return Err(Reason::InnerDepth);
             }
@@ -132,7 +130,38 @@ fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Res
         }
         rest = rest.get(tlv.size..).unwrap_or(&[]);
     }
-    Ok(())
+    Ok(accounts)
+}
+
+/// The tags of one template. One bit per hashed tag: the tags themselves are compared only when
+/// two share a bit.
+struct Seen {
+    bits: u64,
+    tags: [u32; limits::TLV_TAGS_MAX as usize],
+    count: usize,
+}
+
+impl Seen {
+    /// Notes `tag`; true if it was there before.
+    #[inline(always)]
+    fn again(&mut self, tag: u32) -> bool {
+        let bit = 1u64 << (tag.wrapping_mul(0x9E37_79B1) >> 26);
+        if self.bits & bit != 0 && self.tags.iter().take(self.count).any(|seen| *seen == tag) {
+            return true;
+        }
+        self.bits |= bit;
+        if let Some(slot) = self.tags.get_mut(self.count) {
+            *slot = tag;
+            self.count = self.count.wrapping_add(1);
+        }
+        false
+    }
+}
+
+impl TlvRules {
+    fn knows(&self, tag: u32) -> bool {
+        self.tags.is_empty() || self.tags.contains(&tag)
+    }
 }
 
 /// The value of `tag` on the top level of `bytes`.
@@ -160,7 +189,7 @@ mod tests {
         let bytes: Vec<u8> = (0..hex.len() / 2)
             .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex"))
             .collect();
-        check(&bytes, &TlvRules::default())
+        check(&bytes, &TlvRules::default()).map(|_| ())
     }
 
     #[test]

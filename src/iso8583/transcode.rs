@@ -130,7 +130,7 @@ impl Transcoder {
         for (element, _) in changes.replaced {
             elements.insert(*element);
         }
-        encode::begin_body(to, out, message.mti(), &elements);
+        encode::begin_body(to, out, changes.mti.unwrap_or(message.mti()), &elements);
         let third = elements.words()[2];
         let mut third_written = third == 0;
         for element in elements.iter() {
@@ -174,6 +174,8 @@ impl Transcoder {
 /// What the switch changes on the way.
 #[derive(Debug, Default)]
 pub struct Changes<'a> {
+    /// The MTI written; `None` keeps the received one.
+    pub mti: Option<Mti>,
     /// Elements left out.
     pub without: Bitmap,
     /// Elements written anew, in neutral form.

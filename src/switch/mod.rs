@@ -1,4 +1,415 @@
-//! Floor 3: the transaction. `(now, event)` in, outbox out.
+//! Floor 3: the transaction. `(now, event)` in, outbox out; no clock, no socket, no thread.
+//!
+//! A [`Switch`] belongs to one worker. Requests read top to bottom in [`request`] as questions:
+//! is it sound, does it make sense, where does it go, can it go there now. [`response`] is the
+//! way back, [`network`] speaks 0800, [`reply`] writes what the switch says itself. The decision
+//! whether a request was answered or timed out is taken once, by [`pending::Pending::settle`].
 
+pub mod decision;
 pub mod event;
+pub mod fault;
+pub mod network;
 pub mod outbox;
+pub mod pending;
+pub mod reply;
+pub mod request;
+pub mod response;
+pub mod session;
+pub mod setup;
+pub mod sound;
+pub mod stats;
+pub mod transaction;
+
+use std::sync::Arc;
+
+pub use decision::{Decision, Outcome};
+pub use event::Event;
+pub use outbox::{CloseCause, Command, Outbox};
+pub use setup::{LinkSetup, Role, Setup};
+pub use stats::{Counter, Stats};
+
+use crate::base::ids::{LinkId, SessionId};
+use crate::base::limits;
+use crate::base::time::{Instant, Now, Today};
+use crate::iso8583::decode::Index;
+use crate::iso8583::frame::{self, Broken, Cut};
+use crate::routing::RouteTable;
+use fault::Fault;
+use pending::{Fate, Pending, Share};
+use session::{Sessions, State};
+use setup::Path;
+use transaction::Transactions;
+
+/// The switch of one worker.
+#[derive(Debug)]
+pub struct Switch {
+    setup: Arc<Setup>,
+    paths: Vec<Option<Path>>,
+    routes: Arc<RouteTable>,
+    sessions: Sessions,
+    /// By link: the pending ring of partners, nothing for acquirers.
+    pending: Vec<Option<Pending>>,
+    /// Our own partner sessions, for their echo deadlines: few, whatever the number of POS.
+    partner_sessions: Vec<SessionId>,
+    /// By link: the sessions a request may be sent on, and whose turn it is.
+    ready: Vec<Ready>,
+    transactions: Transactions,
+    /// Lent to each batch; put back at its end.
+    index: Option<Box<Index>>,
+    scratch: Vec<u8>,
+    stats: Stats,
+    drain: Drain,
+    today: Today,
+}
+
+/// What is the same for all messages of one read.
+struct Batch<'a> {
+    now: Now,
+    today: Today,
+    setup: &'a Setup,
+    /// Each request sees one version of the routes: the one in force when its batch was read.
+    routes: &'a RouteTable,
+    session: SessionId,
+    link_id: LinkId,
+    link: &'a LinkSetup,
+}
+
+/// Sessions of a partner link that are up.
+#[derive(Debug, Default)]
+struct Ready {
+    sessions: Vec<SessionId>,
+    turn: usize,
+}
+
+/// Shutting down, step by step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drain {
+    /// Not.
+    No,
+    /// Accepted requests are being answered.
+    Answering,
+    /// Nothing is in flight and the partners have been told.
+    Done,
+}
+
+impl Switch {
+    /// A switch without sessions.
+    pub fn new(setup: Setup) -> Self {
+        let share = Share::of(setup.worker, setup.workers);
+        let pending = setup
+            .links
+            .iter()
+            .map(|link| {
+                (link.role == Role::Partner).then(|| Pending::new(share, link.in_flight_max))
+            })
+            .collect();
+        let ready = setup.links.iter().map(|_| Ready::default()).collect();
+        Self {
+            paths: setup::paths(&setup.links),
+            routes: Arc::clone(&setup.routes),
+            sessions: Sessions::default(),
+            pending,
+            partner_sessions: Vec::new(),
+            ready,
+            transactions: Transactions::default(),
+            index: Some(Box::default()),
+            scratch: Vec::new(),
+            stats: Stats::default(),
+            drain: Drain::No,
+            today: Today::default(),
+            setup: Arc::new(setup),
+        }
+    }
+
+    /// Takes one event; what is to be done about it is in `outbox` afterwards. Returns how many
+    /// of the received bytes were taken (whole frames), 0 for all other events.
+    pub fn handle(&mut self, now: Now, event: Event<'_>, outbox: &mut Outbox) -> usize {
+        let taken = match event {
+            Event::Received { session, bytes } => self.received(now, session, bytes, outbox),
+            Event::Deadline => self.deadline(now, outbox),
+            Event::Opened { session, link, shared } => {
+                self.opened(now, session, link, shared, outbox)
+            }
+            Event::Ended { session } => self.ended(session, outbox),
+            Event::Closed { session } => self.closed(now, session, outbox),
+            Event::Routes(routes) => {
+                self.routes = routes;
+                0
+            }
+            Event::Drain => {
+                self.drain = Drain::Answering;
+                0
+            }
+        };
+        if self.drain == Drain::Answering && self.transactions.live() == 0 {
+            self.drain = Drain::Done;
+            self.sign_off_partners(now, outbox);
+        }
+        self.check_invariants();
+        taken
+    }
+
+    /// The earliest moment at which [`Event::Deadline`] must be fed.
+    #[inline]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let requests = self.transactions.next_deadline();
+        let sessions = self
+            .sessions
+            .next_deadline(self.setup.bounds.frame_deadline, self.setup.bounds.idle_deadline);
+        let network = self.next_network_deadline();
+        [requests, sessions, network].into_iter().flatten().min()
+    }
+
+    /// True once everything accepted before [`Event::Drain`] is answered.
+    pub fn is_drained(&self) -> bool {
+        self.drain == Drain::Done
+    }
+
+    /// The counters.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Requests in flight.
+    pub const fn in_flight(&self) -> usize {
+        self.transactions.live()
+    }
+
+    /// The route table in force.
+    pub fn routes(&self) -> &RouteTable {
+        &self.routes
+    }
+
+    fn received(&mut self, now: Now, id: SessionId, bytes: &[u8], outbox: &mut Outbox) -> usize {
+        let Some(session) = self.sessions.of_mut(id) else { return bytes.len() };
+        if session.state == State::Closing {
+            return bytes.len();
+        }
+        session.heard_at = now.instant;
+        let (setup, routes) = (Arc::clone(&self.setup), Arc::clone(&self.routes));
+        let link_id = session.link;
+        let Some(link) = setup.link(link_id) else { return bytes.len() };
+        if !self.today.is(now.wall) {
+            self.today = Today::of(now.wall);
+        }
+        let today = self.today;
+        let batch =
+            Batch { now, today, setup: &setup, routes: &routes, session: id, link_id, link };
+        let mut index = self.index.take().unwrap_or_default();
+        let taken = self.frames(&batch, bytes, &mut index, outbox);
+        self.index = Some(index);
+        self.sessions.note_partial(id, taken < bytes.len(), taken > 0, now.instant);
+        taken
+    }
+
+    /// Takes every whole frame at the front of `bytes`.
+    fn frames(
+        &mut self,
+        batch: &Batch<'_>,
+        bytes: &[u8],
+        index: &mut Index,
+        outbox: &mut Outbox,
+    ) -> usize {
+        let framing = &batch.link.dialect.spec.framing;
+        let mut at = 0;
+        loop {
+            let rest = bytes.get(at..).unwrap_or(&[]);
+            let goes_on = match frame::cut(framing, rest) {
+                Cut::Frame { start, end, next } => {
+                    at += next;
+                    let message = rest.get(start..end).unwrap_or(&[]);
+                    match batch.link.role {
+                        Role::Acquirer => self.request(batch, message, index, outbox),
+                        Role::Partner => {
+                            let framed = rest.get(..next).unwrap_or(&[]);
+                            self.partner_message(batch, message, framed, index, outbox)
+                        }
+                    }
+                }
+                Cut::KeepAlive { next } => {
+                    at += next;
+                    self.keep_alive(batch, outbox)
+                }
+                Cut::Partial => return at,
+                Cut::Broken(broken) => {
+                    self.broken(batch.session, broken, outbox);
+                    false
+                }
+            };
+            if !goes_on {
+                return bytes.len();
+            }
+        }
+    }
+
+    fn keep_alive(&mut self, batch: &Batch<'_>, outbox: &mut Outbox) -> bool {
+        self.stats.count(Counter::KeepAlives);
+        let most = limits::KEEPALIVE_RATE_MAX;
+        let session = self.sessions.of_mut(batch.session);
+        if session.is_some_and(|session| session.exceeds(most, batch.now.instant)) {
+            self.close(batch.session, CloseCause::Framing, outbox);
+            return false;
+        }
+        true
+    }
+
+    fn broken(&mut self, id: SessionId, broken: Broken, outbox: &mut Outbox) {
+        self.stats.count(Counter::FramingErrors);
+        let cause = if broken == Broken::TlsHello {
+            self.stats.count(Counter::TlsOnPlain);
+            CloseCause::TlsOnPlain
+        } else {
+            CloseCause::Framing
+        };
+        self.close(id, cause, outbox);
+    }
+
+    fn opened(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        link_id: LinkId,
+        shared: bool,
+        outbox: &mut Outbox,
+    ) -> usize {
+        let setup = Arc::clone(&self.setup);
+        outbox.open(id);
+        self.stats.count(Counter::SessionsOpened);
+        let Some(link) = setup.link(link_id) else { return 0 };
+        let state = match link.role {
+            Role::Acquirer if link.sign_on => State::SignedOff,
+            Role::Partner if link.sign_on && !shared => {
+                self.sign_on(now, id, link_id, link, outbox)
+            }
+            _ => State::Up,
+        };
+        self.sessions.open(id, link_id, state, shared, now.instant);
+        match link.role {
+            Role::Acquirer => self.sessions.watch_idle(id, now.instant),
+            Role::Partner => {
+                self.partner_sessions.push(id);
+                if state.is_up() {
+                    self.came_up(id, link_id, shared, outbox);
+                }
+            }
+        }
+        0
+    }
+
+    /// A partner session may carry requests from now on.
+    fn came_up(&mut self, id: SessionId, link: LinkId, shared: bool, outbox: &mut Outbox) {
+        if let Some(ready) = self.ready.get_mut(usize::from(link.0))
+            && !ready.sessions.contains(&id)
+        {
+            ready.sessions.push(id);
+        }
+        if !shared {
+            outbox.commands.push(Command::Share { session: id, up: true });
+        }
+    }
+
+    /// A partner session may carry no more requests.
+    fn went_down(&mut self, id: SessionId, link: LinkId, shared: bool, outbox: &mut Outbox) {
+        let Some(ready) = self.ready.get_mut(usize::from(link.0)) else { return };
+        let before = ready.sessions.len();
+        ready.sessions.retain(|session| *session != id);
+        if ready.sessions.len() < before && !shared {
+            outbox.commands.push(Command::Share { session: id, up: false });
+        }
+    }
+
+    /// FIN is no cancellation: what was asked is answered first.
+    fn ended(&mut self, id: SessionId, outbox: &mut Outbox) -> usize {
+        let Some(session) = self.sessions.of_mut(id) else { return 0 };
+        session.partial_since = None;
+        let (link, shared) = (session.link, session.shared);
+        let is_acquirer = self.setup.link(link).is_some_and(|link| link.role == Role::Acquirer);
+        if is_acquirer && session.in_flight > 0 {
+            session.state = State::Ended;
+        } else {
+            self.went_down(id, link, shared, outbox);
+            self.close(id, CloseCause::Finished, outbox);
+        }
+        0
+    }
+
+    fn closed(&mut self, now: Now, id: SessionId, outbox: &mut Outbox) -> usize {
+        let Some(session) = self.sessions.close(id) else { return 0 };
+        outbox.close(id);
+        self.partner_sessions.retain(|other| *other != id);
+        self.went_down(id, session.link, session.shared, outbox);
+        while let Some(place) = self.transactions.on_session(id) {
+            self.give_up(now, place, Fault::PartnerLost, outbox);
+        }
+        0
+    }
+
+    fn deadline(&mut self, now: Now, outbox: &mut Outbox) -> usize {
+        while let Some(place) = self.transactions.due(now.instant) {
+            self.give_up(now, place, Fault::TimedOut, outbox);
+        }
+        let (frame, idle) = (self.setup.bounds.frame_deadline, self.setup.bounds.idle_deadline);
+        while let Some(id) = self.sessions.overdue_frame(frame, now.instant) {
+            self.close(id, CloseCause::FrameDeadline, outbox);
+        }
+        while let Some(id) = self.sessions.overdue_idle(idle, now.instant) {
+            self.close(id, CloseCause::Idle, outbox);
+        }
+        self.network_deadlines(now, outbox);
+        0
+    }
+
+    /// The partner did not answer in time, or can no longer: decline, once.
+    fn give_up(&mut self, now: Now, place: u32, fault: Fault, outbox: &mut Outbox) {
+        let Some(transaction) = self.transactions.at(place) else { return };
+        let ring = self.pending.get_mut(usize::from(transaction.partner.0));
+        let settled = ring
+            .and_then(Option::as_mut)
+            .is_some_and(|ring| ring.settle(transaction.stan, Fate::GivenUp));
+        debug_assert!(settled, "a live transaction waits in its ring");
+        self.stats.count(fault.counter());
+        self.refuse_waiting(now, place, fault, outbox);
+        let session = self.transactions.at(place).map(|transaction| transaction.session);
+        self.transactions.remove(place);
+        if let Some(session) = session {
+            self.one_less(session, outbox);
+        }
+    }
+
+    /// A request of `id` has its answer; a session that only waited for it can be closed.
+    #[inline]
+    fn one_less(&mut self, id: SessionId, outbox: &mut Outbox) {
+        let Some(session) = self.sessions.of_mut(id) else { return };
+        debug_assert!(session.in_flight > 0, "an answer has its request");
+        session.in_flight = session.in_flight.saturating_sub(1);
+        if session.in_flight == 0 && session.state == State::Ended {
+            self.close(id, CloseCause::Finished, outbox);
+        }
+    }
+
+    fn close(&mut self, id: SessionId, cause: CloseCause, outbox: &mut Outbox) {
+        let Some(session) = self.sessions.of_mut(id) else { return };
+        if session.state == State::Closing {
+            return;
+        }
+        session.state = State::Closing;
+        let (link, shared) = (session.link, session.shared);
+        self.went_down(id, link, shared, outbox);
+        self.stats.count(Counter::SessionsClosed);
+        outbox.commands.push(Command::Close { session: id, cause });
+    }
+
+    /// After every event, in debug builds: what must hold between the structures.
+    fn check_invariants(&self) {
+        if cfg!(debug_assertions) {
+            let waiting: usize = self.pending.iter().flatten().map(Pending::waiting).sum();
+            debug_assert_eq!(waiting, self.transactions.live(), "each STAN has its transaction");
+            debug_assert!(
+                self.ready.iter().flat_map(|ready| &ready.sessions).all(|id| {
+                    self.sessions.of(*id).is_some_and(|session| session.state.is_up())
+                }),
+                "a ready session is up"
+            );
+        }
+    }
+}

@@ -7,6 +7,8 @@
 
 use crate::base::ids::{SessionId, WorkerId};
 
+use super::decision::Decision;
+
 /// Lanes, commands and decisions of one worker.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -16,6 +18,8 @@ pub struct Outbox {
     relays: Vec<Relay>,
     /// What else is to be done, in order. The shell drains it after each batch.
     pub commands: Vec<Command>,
+    /// What became of each request, if the tap is on. The shell drains it after each batch.
+    pub decisions: Vec<Decision>,
 }
 
 /// Something to do that is not bytes.
@@ -60,6 +64,24 @@ pub enum CloseCause {
     Capacity,
     /// The switch is shutting down.
     Drained,
+}
+
+impl CloseCause {
+    /// Why, as a lower-case fragment.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Framing => "what came is no frame of its dialect",
+            Self::TlsOnPlain => "a TLS hello on a plain port",
+            Self::Drops => "too many messages that cannot be answered",
+            Self::FrameDeadline => "a frame was not complete in time",
+            Self::WriteStall => "it takes no bytes",
+            Self::Idle => "nothing was heard for too long",
+            Self::Finished => "it ended its side and everything is answered",
+            Self::NoEcho => "sign-on or echo was not answered",
+            Self::Capacity => "too many sessions",
+            Self::Drained => "the switch is shutting down",
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -1,0 +1,311 @@
+//! The command line: what can be asked for, and whether it makes sense.
+//!
+//! Arguments are turned into the plain plans of the modules here, so that no other module knows
+//! the command line exists.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::fate::{Decline, Fate, Share};
+use crate::floor::{self, Floor};
+use crate::frame::Form;
+use crate::partner::{self, Fault, Latency, Partner, Rules, duration_ns};
+use crate::report;
+use crate::run::{self, Load, Plan, Terms};
+use crate::versus::{self, Placement, Program, Shape, Versus};
+
+/// Parses the command line and does what it says.
+pub(crate) fn run() -> Result<(), Failure> {
+    match Cli::parse().command {
+        Command::Partner(args) => args.run(),
+        Command::Floor(args) => args.run(),
+        Command::Run(args) if args.versus.vs_floor => versus::run(&args.versus_plan()?),
+        Command::Run(args) => args.run(),
+    }
+}
+
+/// Load generator, partner simulator and reference forwarder for the authorization switch.
+#[derive(Parser)]
+#[command(name = "loadtest", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send load, judge every answer, and report rates and latencies
+    Run(Box<RunArgs>),
+    /// Simulate the host that authorizes
+    Partner(PartnerArgs),
+    /// Forward between acquirer and partner with the least work possible: the yardstick
+    Floor(FloorArgs),
+}
+
+#[derive(Args)]
+struct PartnerArgs {
+    /// Address to listen on; port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    listen: SocketAddr,
+    /// How long an answer takes: 0us, 5ms, uniform:1ms-3ms, exp:5ms, normal:5ms,1ms
+    #[arg(long, default_value = "0us", value_name = "SPEC")]
+    latency: Latency,
+    /// Share of requests declined, and the DE 39 they get: 5 or 5:51
+    #[arg(long, default_value = "0", value_name = "PERCENT[:CODE]")]
+    decline: Decline,
+    /// Share of requests never answered
+    #[arg(long, default_value = "0", value_name = "PERCENT")]
+    silence: Share,
+    /// Plant mistakes: wrong-stan, wrong-rrn, wrong-amount, wrong-code or duplicate
+    #[arg(long, value_name = "KIND:PERCENT")]
+    fault: Option<Fault>,
+    /// Messages carry no TPDU
+    #[arg(long)]
+    no_tpdu: bool,
+    /// Threads that answer
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    threads: usize,
+    /// End together with the process that started this one
+    #[arg(long, hide = true)]
+    leashed: bool,
+}
+
+#[derive(Args)]
+struct FloorArgs {
+    /// Address to listen on for acquirers; port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    acquirer: SocketAddr,
+    /// Address of the partner
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    partner: SocketAddr,
+    /// Connections to the partner
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    partner_sessions: usize,
+    /// Messages carry no TPDU
+    #[arg(long)]
+    no_tpdu: bool,
+    /// End together with the process that started this one
+    #[arg(long, hide = true)]
+    leashed: bool,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Address to send to
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    #[arg(required_unless_present = "vs_floor", conflicts_with = "vs_floor")]
+    target: Option<SocketAddr>,
+    /// Open loop: requests per second over all connections, whatever is answered
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "closed")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    #[arg(required_unless_present_any = ["closed", "vs_floor"])]
+    rate: Option<u64>,
+    /// Closed loop: keep --in-flight requests under way on every connection
+    #[arg(long)]
+    closed: bool,
+    /// Connections to open
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    connections: u32,
+    /// Requests under way per connection in a closed loop
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    in_flight: u32,
+    /// How long to measure
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    duration: Duration,
+    /// How long to send before measuring; answers are judged all the same
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration)]
+    warm_up: Duration,
+    /// When a request without an answer counts as lost, and an answer as late
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = duration)]
+    timeout: Duration,
+    /// The partner's --decline: its answers are then required to be exactly these
+    #[arg(long, default_value = "0", value_name = "PERCENT[:CODE]")]
+    expect_decline: Decline,
+    /// Messages carry no TPDU
+    #[arg(long)]
+    no_tpdu: bool,
+    /// Core to run on
+    #[arg(long, value_name = "CORE", conflicts_with = "vs_floor")]
+    pin: Option<usize>,
+    /// Fail (exit code 99) if the p99 latency is above this
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "vs_floor")]
+    max_p99: Option<Duration>,
+    /// Write the report as JSON as well
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    versus: VersusArgs,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Against the floor")]
+struct VersusArgs {
+    /// Measure a switch and the floor in turns, with a partner of its own, and compare
+    #[arg(long)]
+    vs_floor: bool,
+    /// The authswitch program; by default the one beside this program
+    #[arg(long, value_name = "PATH", requires = "vs_floor")]
+    switch: Option<PathBuf>,
+    /// Durability the switch is started with
+    #[arg(long, value_name = "MODE", default_value = "none", requires = "vs_floor")]
+    durability: String,
+    /// What to measure: none (load straight to the partner), floor, switch
+    #[arg(long, value_delimiter = ',', default_value = "none,floor,switch")]
+    #[arg(value_name = "LIST", requires = "vs_floor")]
+    programs: Vec<Program>,
+    /// Closed loops, as connections x in flight
+    #[arg(long, value_delimiter = ',', default_value = "64x16,64x1,8x64")]
+    #[arg(value_name = "LIST", requires = "vs_floor")]
+    shapes: Vec<Shape>,
+    /// Open loops, in requests per second over 64 connections; 0 for none
+    #[arg(long, value_delimiter = ',', default_value = "20000,50000")]
+    #[arg(value_name = "LIST", requires = "vs_floor")]
+    rates: Vec<u64>,
+    /// Times every measurement is repeated
+    #[arg(long, default_value_t = 3, value_name = "N", requires = "vs_floor")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    /// Length of each measurement in seconds
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS", requires = "vs_floor")]
+    seconds: f64,
+    /// Where things run: pinned (program on one core, load and partner on another), one-core, free
+    #[arg(long, default_value = "pinned", value_name = "WHERE", requires = "vs_floor")]
+    placement: Placement,
+    /// Partner connections of the floor and of the switch
+    #[arg(long, default_value_t = 4, value_name = "N", requires = "vs_floor")]
+    partner_sessions: usize,
+    /// Fail (exit code 99) if a goal is missed
+    #[arg(long, requires = "vs_floor")]
+    check: bool,
+}
+
+impl PartnerArgs {
+    fn run(self) -> Result<(), Failure> {
+        if self.leashed {
+            versus::leash()?;
+        }
+        let fate = Fate { decline: self.decline, silence: self.silence };
+        partner::run(Partner {
+            listen: self.listen,
+            rules: Rules { form: form(self.no_tpdu), fate, fault: self.fault },
+            latency: self.latency,
+            threads: self.threads,
+        })
+    }
+}
+
+impl FloorArgs {
+    fn run(self) -> Result<(), Failure> {
+        if self.leashed {
+            versus::leash()?;
+        }
+        floor::run(Floor {
+            acquirer: self.acquirer,
+            partner: self.partner,
+            partner_sessions: self.partner_sessions,
+            form: form(self.no_tpdu),
+        })
+    }
+}
+
+impl RunArgs {
+    fn terms(&self) -> Terms {
+        let fate = Fate { decline: self.expect_decline, silence: Share::default() };
+        let timeout_ns = self.timeout.as_nanos() as u64;
+        Terms { form: form(self.no_tpdu), fate, timeout_ns }
+    }
+
+    fn run(self) -> Result<(), Failure> {
+        if let Some(core) = self.pin {
+            versus::pin(core)?;
+        }
+        let target = self.target.ok_or_else(|| Failure::Usage("--target is missing".into()))?;
+        let load = match self.rate {
+            Some(rate_per_s) => Load::Open { rate_per_s },
+            None => Load::Closed { in_flight: self.in_flight as usize },
+        };
+        let plan = Plan {
+            target,
+            load,
+            connections: self.connections as usize,
+            warm_up: self.warm_up,
+            duration: self.duration,
+            terms: self.terms(),
+        };
+        let mut progress = report::Progress::of_run(&plan);
+        let outcome = run::measure(&plan, &mut |stage| progress.show(stage))?;
+        progress.finish();
+        report::print_run(&plan, &outcome);
+        if let Some(path) = &self.json {
+            report::write_json(path, &outcome)?;
+        }
+        report::judge_run(&outcome, self.max_p99)
+    }
+
+    fn versus_plan(self) -> Result<Versus, Failure> {
+        let terms = self.terms();
+        let args = self.versus;
+        if !(0.05..=3_600.0).contains(&args.seconds) {
+            let text = format!("--seconds {} is not between 0.05 and 3600", args.seconds);
+            return Err(Failure::Usage(text));
+        }
+        Ok(Versus {
+            switch: args.switch,
+            durability: args.durability,
+            programs: args.programs,
+            shapes: args.shapes,
+            rates: args.rates.into_iter().filter(|&rate| rate > 0).collect(),
+            rounds: args.rounds as usize,
+            duration: Duration::from_secs_f64(args.seconds),
+            placement: args.placement,
+            partner_sessions: args.partner_sessions,
+            terms,
+            json: self.json,
+            check: args.check,
+        })
+    }
+}
+
+fn form(no_tpdu: bool) -> Form {
+    if no_tpdu { Form::Bare } else { Form::Tpdu }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    duration_ns(text).map(Duration::from_nanos)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| format!("'{text}' is not an address such as 127.0.0.1:8583"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_run_says_whether_its_loop_is_open_or_closed() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        assert!(parse("loadtest run --target 127.0.0.1:1 --closed"));
+        assert!(parse("loadtest run --target 127.0.0.1:1 --rate 1000"));
+        assert!(parse("loadtest run --vs-floor"));
+        assert!(!parse("loadtest run --target 127.0.0.1:1"));
+        assert!(!parse("loadtest run --target 127.0.0.1:1 --closed --rate 5"));
+        assert!(!parse("loadtest run --target nowhere --closed"));
+        assert!(!parse("loadtest run --closed"));
+    }
+}

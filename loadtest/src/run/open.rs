@@ -1,0 +1,46 @@
+//! The open loop: requests leave when the schedule says so.
+//!
+//! All that is due at a wake-up goes out in one batch, then the loop yields so that the batch is
+//! written and answers are read. A generator that falls behind sends late, but the latency
+//! still counts from the time on the schedule.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::clock::{Alarm, now_ns};
+use crate::run::Desk;
+use crate::run::pace::Pace;
+
+/// Sends at a constant rate over all connections in turn, until the run drains.
+pub(crate) async fn send(desk: Rc<RefCell<Desk>>, rate_per_s: u64) {
+    let mut alarm = match Alarm::new() {
+        Ok(alarm) => alarm,
+        Err(error) => return eprintln!("loadtest: cannot create a timer: {error}"),
+    };
+    let mut pace = Pace::new(now_ns(), rate_per_s);
+    poll_fn(|cx| {
+        let desk = &mut *desk.borrow_mut();
+        if !desk.sending {
+            return Poll::Ready(());
+        }
+        let now_ns = now_ns();
+        while let Some((number, due_ns)) = pace.take(now_ns) {
+            let connection = number as usize % desk.sessions.len();
+            if !desk.issue(connection, due_ns) {
+                desk.tally.counts.unsent += 1;
+            }
+        }
+        match alarm.poll_until(cx, pace.next_ns()) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => cx.waker().wake_by_ref(),
+            Poll::Ready(Err(error)) => {
+                eprintln!("loadtest: the timer failed: {error}");
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}

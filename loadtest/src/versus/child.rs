@@ -1,0 +1,174 @@
+//! Programs under measurement: started on their core, known to be ready, ended for certain.
+//!
+//! A child inherits the affinity of the thread that starts it, so the core is chosen by moving
+//! this thread there for the moment of the start; no other program is needed for that. Ready
+//! means that an authorization comes back approved, not merely that a port is open: a switch may
+//! listen before its partner is signed on.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::clock::{NS_PER_S, now_ns, pause};
+use crate::failure::Failure;
+use crate::fate::APPROVED;
+use crate::frame::{Form, walk, whole};
+use crate::message::Requests;
+
+/// A running program, killed when this is dropped.
+pub(crate) struct Running {
+    name: &'static str,
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// Starts a program on these cores and returns once it authorizes.
+    pub(crate) fn start(
+        name: &'static str,
+        mut command: Command,
+        cores: &CpuSet,
+        address: SocketAddr,
+        form: Form,
+    ) -> Result<Running, Failure> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let here = affinity()?;
+        set_affinity(cores)?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        set_affinity(&here)?;
+        let child = child.map_err(|error| Failure::of(&format!("start {program}"), error))?;
+        let mut running = Running { name, child, address };
+        running.wait_ready(form)?;
+        Ok(running)
+    }
+
+    fn wait_ready(&mut self, form: Form) -> Result<(), Failure> {
+        let deadline_ns = now_ns() + READY_WITHIN_S * NS_PER_S;
+        let name = self.name;
+        loop {
+            let error = match authorize(self.address, form) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(Failure::Run(format!(
+                    "the {name} ended before it was ready: {status}"
+                )));
+            }
+            if now_ns() > deadline_ns {
+                let text = format!("the {name} was not ready in {READY_WITHIN_S} s: {error}");
+                return Err(Failure::Run(text));
+            }
+            pause(READY_EVERY);
+        }
+    }
+
+    /// CPU time used so far by all its threads, in ns.
+    pub(crate) fn cpu_ns(&self) -> Result<u64, Failure> {
+        cpu_ns(&self.child.id().to_string())
+    }
+}
+
+/// CPU time used so far by all threads of a process, in ns; `process` is its id or `self`.
+pub(crate) fn cpu_ns(process: &str) -> Result<u64, Failure> {
+    let read = || -> io::Result<u64> {
+        let mut sum_ns = 0;
+        for task in fs::read_dir(format!("/proc/{process}/task"))? {
+            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+            let first = text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
+            sum_ns += first.unwrap_or(0);
+        }
+        Ok(sum_ns)
+    };
+    read().map_err(|error| Failure::of(&format!("read the CPU time of process {process}"), error))
+}
+
+/// A loopback address that nobody listens on.
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| Failure::of("find a free port", error))
+}
+
+/// Ends this process when the one that started it ends.
+pub(crate) fn leash() -> Result<(), Failure> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| Failure::of("follow the parent process", error))
+}
+
+/// Keeps this thread, and what it starts, on one core.
+pub(crate) fn pin(core: usize) -> Result<(), Failure> {
+    set_affinity(&one_core(core)?)
+}
+
+/// The set of just this core.
+pub(crate) fn one_core(core: usize) -> Result<CpuSet, Failure> {
+    let allowed = affinity()?;
+    if core >= CpuSet::MAX_CPU || !allowed.is_set(core) {
+        return Err(Failure::Usage(format!("core {core} is not one this process may run on")));
+    }
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    Ok(cores)
+}
+
+/// The cores this thread may run on.
+pub(crate) fn affinity() -> Result<CpuSet, Failure> {
+    sched_getaffinity(None).map_err(|error| Failure::of("read the CPU affinity", error))
+}
+
+/// Moves this thread to these cores.
+pub(crate) fn set_affinity(cores: &CpuSet) -> Result<(), Failure> {
+    sched_setaffinity(None, cores).map_err(|error| Failure::of("set the CPU affinity", error))
+}
+
+/// One authorization over a connection of its own.
+fn authorize(address: SocketAddr, form: Form) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    stream.set_nodelay(true)?;
+    let mut request = Vec::new();
+    Requests::new(form).append(&mut request, 1);
+    stream.write_all(&request)?;
+    let mut answer = Vec::new();
+    let mut chunk = [0; 1_024];
+    while whole(&answer, 0).is_none() {
+        match stream.read(&mut chunk)? {
+            0 => return Err(io::Error::other("it closed the connection")),
+            read => answer.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let mut code = [0; 2];
+    let read = walk(&answer, form, |field| {
+        if field.de == 39 {
+            code.copy_from_slice(&answer[field.start..field.end]);
+        }
+        true
+    });
+    match read {
+        Some(()) if code == APPROVED => Ok(()),
+        Some(()) => {
+            let code = code.map(char::from);
+            Err(io::Error::other(format!("it answered DE 39 = {}{}", code[0], code[1])))
+        }
+        None => Err(io::Error::other("its answer cannot be read")),
+    }
+}
+
+const READY_WITHIN_S: u64 = 10;
+const READY_EVERY: Duration = Duration::from_millis(20);
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,164 @@
+//! Configuration: a folder of files in, everything the switch is built from out.
+//!
+//! ```text
+//! switch.toml    threads, limits, acquirers, partners
+//! routes.toml    networks with the forms of their codes, routes, response codes
+//! merchants.csv  merchant -> region, accepted networks
+//! dialects/      dialects of one's own, beside those that are shipped
+//! ```
+//!
+//! What it is not: it opens no socket and resolves no host name. Why not a derived `Deserialize`:
+//! that stops at the first mistake, and a configuration should be put right in one round. Here
+//! every value that cannot be used is noted with its line and left out, and reading goes on; what
+//! only follows from an earlier mistake is not reported again.
+
+mod check;
+mod duration;
+mod log;
+mod merchants;
+mod names;
+mod networks;
+mod regions;
+mod routes;
+mod source;
+mod switch;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use super::dialect_file::Mistake;
+pub use check::check;
+pub use duration::{duration, written};
+pub use switch::durability;
+
+use crate::base::ids::LinkId;
+use crate::base::limits::Bounds;
+use crate::iso8583::dialect::Dialect;
+use crate::routing::RouteTable;
+use crate::routing::build::{NetworkPlan, RoutePlan};
+use source::Source;
+
+/// A whole configuration that contradicts itself nowhere.
+#[derive(Debug)]
+pub struct Config {
+    /// Where it came from, for people.
+    pub origin: String,
+    /// Threads, durability, limits.
+    pub settings: Settings,
+    /// Who asks us. Their links are numbered from 0.
+    pub acquirers: Vec<Acquirer>,
+    /// Whom we ask. Their links follow those of the acquirers.
+    pub partners: Vec<Partner>,
+    /// The networks as written, by [`crate::base::ids::NetworkId`].
+    pub networks: Vec<NetworkPlan>,
+    /// The routes as written, by [`crate::base::ids::RouteId`].
+    pub route_plans: Vec<RoutePlan>,
+    /// Where requests go, version 1. A reload sets its own version before handing the table over.
+    pub routes: RouteTable,
+}
+
+/// What holds for the whole switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+    /// Whether each worker is bound to a core of its own.
+    pub pin: bool,
+    /// How long a worker with nothing to do stays awake before it sleeps.
+    pub spin: Duration,
+    /// What survives a crash.
+    pub durability: Durability,
+    /// How long draining may take.
+    pub drain_deadline: Duration,
+    /// Bounds, each at most that of [`crate::base::limits`].
+    pub limits: Bounds,
+}
+
+/// What survives a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing. For the lab only.
+    None,
+}
+
+/// A link to somebody who asks us.
+#[derive(Debug, Clone)]
+pub struct Acquirer {
+    /// Its handle.
+    pub link: LinkId,
+    /// Its name.
+    pub name: String,
+    /// Where it calls.
+    pub listen: SocketAddr,
+    /// How it writes ISO 8583.
+    pub dialect: Arc<Dialect>,
+    /// Whether it must sign on (0800, DE 70 = 001) before its first request.
+    pub sign_on_required: bool,
+}
+
+/// A link to somebody whom we ask.
+#[derive(Debug, Clone)]
+pub struct Partner {
+    /// Its handle.
+    pub link: LinkId,
+    /// Its name.
+    pub name: String,
+    /// Where we call: `host:port`, with the host still to be resolved.
+    pub connect: String,
+    /// How many connections it is to have, over all workers.
+    pub sessions: usize,
+    /// How it writes ISO 8583.
+    pub dialect: Arc<Dialect>,
+    /// Whether we sign on (0800, DE 70 = 001) before the first request.
+    pub sign_on: bool,
+    /// How often we send an echo (0800, DE 70 = 301) on an idle session; zero means never.
+    pub echo_interval: Duration,
+    /// Requests in flight per worker.
+    pub in_flight_max: usize,
+}
+
+impl Config {
+    /// Reads the configuration in `dir`; without one, the default that is built in.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake of every file.
+    pub fn load(dir: Option<&Path>) -> Result<Self, Vec<Mistake>> {
+        load(&Source::new(dir))
+    }
+
+    /// The name of a link.
+    pub fn link_name(&self, link: LinkId) -> &str {
+        let acquirer = self.acquirers.iter().find(|acquirer| acquirer.link == link);
+        let partner = self.partners.iter().find(|partner| partner.link == link);
+        let name = acquirer.map(|acquirer| &acquirer.name);
+        name.or(partner.map(|partner| &partner.name)).map_or("unknown", String::as_str)
+    }
+}
+
+fn load(source: &Source<'_>) -> Result<Config, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let links = switch::read(source, &mut mistakes);
+    let partners = links.as_ref().map(|file| file.partner_names.as_slice());
+    let routes = routes::read(source, partners, &mut mistakes);
+    match (links, routes) {
+        (Some(file), Some((networks, route_plans, routes))) if mistakes.is_empty() => Ok(Config {
+            origin: source.origin(),
+            settings: file.settings,
+            acquirers: file.acquirers,
+            partners: file.partners,
+            networks,
+            route_plans,
+            routes,
+        }),
+        _ => {
+            debug_assert!(!mistakes.is_empty());
+            Err(mistakes)
+        }
+    }
+}

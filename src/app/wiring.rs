@@ -1,0 +1,178 @@
+//! From a configuration to a running switch: links numbered, dialects shared, workers started.
+//!
+//! It decides nothing about a transaction and reads no file. [`Blueprint`] is the one form in
+//! which `serve` (with a folder or with a few options) and `demo` describe what is to run.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use super::config::Config;
+use crate::base::ids::{LinkId, WorkerId};
+use crate::base::limits::{self, Bounds};
+use crate::iso8583::dialect::Dialect;
+use crate::net::{Dial, Listen, Notice, Plan, Shell};
+use crate::routing::RouteTable;
+use crate::switch::{LinkSetup, Role, Setup, Stats, Switch};
+
+/// A switch, ready to be started.
+#[derive(Debug)]
+pub struct Blueprint {
+    /// Threads and sockets.
+    pub plan: Plan,
+    /// The links, by [`LinkId`].
+    pub links: Vec<LinkSetup>,
+    /// Where requests go.
+    pub routes: Arc<RouteTable>,
+}
+
+/// One listener, one partner, one route: what `serve` runs without a configuration.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// Where acquirers call.
+    pub acquirer: SocketAddr,
+    /// The partner.
+    pub partner: SocketAddr,
+    /// How the acquirers write.
+    pub acquirer_dialect: Arc<Dialect>,
+    /// How the partner writes.
+    pub partner_dialect: Arc<Dialect>,
+    /// Connections to the partner.
+    pub partner_sessions: usize,
+    /// Answer deadline of the one route.
+    pub deadline: Duration,
+    /// True if the partner wants 0800 sign-on and echo.
+    pub sign_on: bool,
+    /// Worker threads; 0 chooses.
+    pub workers: usize,
+}
+
+impl Blueprint {
+    /// What a configuration describes.
+    ///
+    /// # Errors
+    ///
+    /// One sentence, if a partner's host name cannot be resolved.
+    pub fn from_config(config: Config) -> Result<Self, String> {
+        let mut links = Vec::new();
+        let (mut listeners, mut dials) = (Vec::new(), Vec::new());
+        for acquirer in config.acquirers {
+            listeners.push(Listen { address: acquirer.listen, link: acquirer.link });
+            links.push(LinkSetup {
+                name: acquirer.name,
+                role: Role::Acquirer,
+                dialect: acquirer.dialect,
+                sign_on: acquirer.sign_on_required,
+                ..LinkSetup::default()
+            });
+        }
+        for partner in config.partners {
+            let address = resolve(&partner.connect)?;
+            dials.push(Dial { address, link: partner.link, sessions: partner.sessions });
+            let silent = partner.echo_interval.is_zero();
+            links.push(LinkSetup {
+                name: partner.name,
+                role: Role::Partner,
+                dialect: partner.dialect,
+                sign_on: partner.sign_on,
+                echo_interval: (!silent).then_some(partner.echo_interval),
+                in_flight_max: partner.in_flight_max,
+            });
+        }
+        let settings = config.settings;
+        let plan = Plan {
+            workers: if settings.workers == 0 { cores() } else { settings.workers },
+            listeners,
+            dials,
+            spin: settings.spin,
+            pin: settings.pin,
+            bounds: settings.limits,
+            drain_deadline: settings.drain_deadline,
+            tap: None,
+        };
+        Ok(Self { plan, links, routes: Arc::new(config.routes) })
+    }
+
+    /// What a few options describe: whatever decodes is forwarded.
+    pub fn from_pair(pair: Pair) -> Self {
+        let (acquirer, partner) = (LinkId(0), LinkId(1));
+        let links = vec![
+            LinkSetup {
+                name: "acquirer".into(),
+                role: Role::Acquirer,
+                dialect: pair.acquirer_dialect,
+                ..LinkSetup::default()
+            },
+            LinkSetup {
+                name: "partner".into(),
+                role: Role::Partner,
+                dialect: pair.partner_dialect,
+                sign_on: pair.sign_on,
+                echo_interval: pair.sign_on.then_some(ECHO_INTERVAL),
+                ..LinkSetup::default()
+            },
+        ];
+        // A worker without a partner session of its own pays a wake of another core per batch, so
+        // more workers than sessions only cost.
+        let chosen = cores().min(pair.partner_sessions.max(1));
+        let plan = Plan {
+            workers: if pair.workers == 0 { chosen } else { pair.workers },
+            listeners: vec![Listen { address: pair.acquirer, link: acquirer }],
+            dials: vec![Dial {
+                address: pair.partner,
+                link: partner,
+                sessions: pair.partner_sessions,
+            }],
+            spin: Duration::ZERO,
+            pin: false,
+            bounds: Bounds::default(),
+            drain_deadline: DRAIN_DEADLINE.max(pair.deadline + Duration::from_secs(1)),
+            tap: None,
+        };
+        let routes = Arc::new(RouteTable::single(vec![partner], pair.deadline));
+        Self { plan, links, routes }
+    }
+
+    /// Binds the listeners and starts the workers.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system said.
+    pub fn start(self, notices: SyncSender<Notice>) -> io::Result<Shell<Stats>> {
+        let workers = self.plan.workers.clamp(1, limits::WORKERS_MAX) as u8;
+        let (links, routes) = (self.links, self.routes);
+        let (bounds, tap) = (self.plan.bounds.clone(), self.plan.tap.is_some());
+        let make = move |worker: WorkerId| {
+            Switch::new(Setup {
+                worker,
+                workers,
+                links: links.clone(),
+                routes: Arc::clone(&routes),
+                bounds: bounds.clone(),
+                tap,
+            })
+        };
+        Shell::start(&self.plan, make, notices)
+    }
+}
+
+fn resolve(host_and_port: &str) -> Result<SocketAddr, String> {
+    host_and_port
+        .to_socket_addrs()
+        .map_err(|error| format!("partner address {host_and_port:?}: {error}"))?
+        .next()
+        .ok_or_else(|| format!("partner address {host_and_port:?} names no host"))
+}
+
+/// Cores this process may run on.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(limits::WORKERS_MAX)
+}
+
+/// How often a silent partner that wants sign-on is asked whether it is there.
+const ECHO_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long accepted requests may take to be answered after SIGTERM.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);

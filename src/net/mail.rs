@@ -1,0 +1,127 @@
+//! Between workers: a bounded mailbox each, a bell, and nothing else.
+//!
+//! A worker rings another one's bell at most once per turn, however much it mailed. Buffers that
+//! were read go back to where they came from, so mailing allocates nothing once it is warm.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crossbeam::queue::ArrayQueue;
+use tokio::sync::Notify;
+
+use crate::base::ids::{LinkId, SessionId, WorkerId};
+use crate::routing::RouteTable;
+
+/// What all workers of a shell can reach.
+#[derive(Debug)]
+pub(super) struct Commons {
+    doors: Box<[Door]>,
+    /// Workers that still have something to finish before anyone may leave.
+    unsettled: AtomicUsize,
+}
+
+/// How a worker is reached by others.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) mail: ArrayQueue<Mail>,
+    /// Room for one: the newest table wins.
+    pub(super) routes: ArrayQueue<Arc<RouteTable>>,
+    /// Empty buffers coming home.
+    pub(super) spent: ArrayQueue<Vec<u8>>,
+    pub(super) bell: Notify,
+    /// Acquirer sessions, those on their way included.
+    pub(super) acquirers: AtomicUsize,
+    pub(super) draining: AtomicBool,
+}
+
+/// What workers tell each other.
+#[derive(Debug)]
+pub(super) enum Mail {
+    /// A connection that the acceptor assigned to you.
+    Accepted { socket: TcpStream, link: LinkId, peer: SocketAddr },
+    /// You may send through my session.
+    Lend { owner: WorkerId, session: SessionId, link: LinkId, load: Arc<Load> },
+    /// You may not any more.
+    Recall { owner: WorkerId, session: SessionId },
+    /// Frames to be sent through your session.
+    Frames { from: WorkerId, session: SessionId, bytes: Vec<u8> },
+    /// Frames that arrived on my session for you.
+    Relay { owner: WorkerId, session: SessionId, bytes: Vec<u8> },
+}
+
+/// Bytes that wait for a lent session: what bounds the workers that send through it.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    /// In the owner's mailbox.
+    mailed: AtomicUsize,
+    /// In the owner's lane, as of its last turn.
+    queued: AtomicUsize,
+}
+
+impl Commons {
+    pub(super) fn new(workers: usize) -> Self {
+        let doors = std::iter::repeat_with(Door::new).take(workers).collect();
+        Self { doors, unsettled: AtomicUsize::new(workers) }
+    }
+
+    pub(super) fn door(&self, worker: WorkerId) -> &Door {
+        &self.doors[usize::from(worker.0)]
+    }
+
+    pub(super) fn doors(&self) -> &[Door] {
+        &self.doors
+    }
+
+    pub(super) fn workers(&self) -> impl Iterator<Item = WorkerId> {
+        (0..self.doors.len()).map(|place| WorkerId(place as u8))
+    }
+
+    /// One more worker has nothing left to finish.
+    pub(super) fn settle(&self) {
+        self.unsettled.fetch_sub(1, Ordering::AcqRel);
+        self.doors.iter().for_each(|door| door.bell.notify_one());
+    }
+
+    pub(super) fn all_settled(&self) -> bool {
+        self.unsettled.load(Ordering::Acquire) == 0
+    }
+}
+
+impl Door {
+    fn new() -> Self {
+        Self {
+            mail: ArrayQueue::new(MAILS_MAX),
+            routes: ArrayQueue::new(1),
+            spent: ArrayQueue::new(SPENT_MAX),
+            bell: Notify::new(),
+            acquirers: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Load {
+    pub(super) fn bytes(&self) -> usize {
+        self.mailed.load(Ordering::Relaxed) + self.queued.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mail(&self, count: usize) {
+        self.mailed.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn receive(&self, count: usize) {
+        self.mailed.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn queue(&self, count: usize) {
+        self.queued.store(count, Ordering::Relaxed);
+    }
+}
+
+/// Mails waiting for one worker: one per peer worker, session and turn. A worker that is this far
+/// behind is not helped by more.
+const MAILS_MAX: usize = 1024;
+
+/// Empty buffers on their way home.
+const SPENT_MAX: usize = 256;

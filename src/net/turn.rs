@@ -1,0 +1,207 @@
+//! The end of a turn: what the core wants done is done, once for everything that was ready.
+//!
+//! A turn begins with the first event and ends here, behind all tasks that were ready with it:
+//! mail, deadlines, one write per dirty lane, commands, mail out, timer. The order matters:
+//! deadlines come after reads, so an answer that has arrived beats its deadline.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+use super::Core;
+use super::accept;
+use super::worker::{Loss, Phase, Worker};
+use crate::base::ids::SessionId;
+use crate::base::time::Instant;
+use crate::switch::event::Event;
+use crate::switch::outbox::{CloseCause, Command};
+
+/// Ends turns until the worker has left.
+#[derive(Debug)]
+pub(super) struct Turns<C> {
+    worker: Rc<RefCell<Worker<C>>>,
+    timer: Pin<Box<Sleep>>,
+    armed: Option<Instant>,
+}
+
+impl<C: Core> Turns<C> {
+    pub(super) fn new(worker: Rc<RefCell<Worker<C>>>) -> Self {
+        let start = worker.borrow().parts.clock.timer(Instant::from_ns(0));
+        Self { worker, timer: Box::pin(tokio::time::sleep_until(start)), armed: None }
+    }
+
+    /// Sets the one timer of the worker, if it would ring too late or has rung.
+    ///
+    /// The timer counts whole milliseconds and rings late. So it is set a millisecond early, and
+    /// again if that was too early; whether a deadline has passed is decided by the clock.
+    fn arm(&mut self, worker: &Worker<C>, now: Instant, cx: &mut Context<'_>) {
+        let Some(next) = worker.next_deadline() else { return };
+        if self.armed.is_some_and(|armed| armed > now && armed <= next) {
+            return;
+        }
+        let ahead = next.since(now);
+        let ring = if ahead > EARLY { now.after(ahead - EARLY) } else { next };
+        self.timer.as_mut().reset(worker.parts.clock.timer(ring));
+        self.armed = Some(ring);
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl<C: Core> Future for Turns<C> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let shared = Rc::clone(&this.worker);
+        let mut worker = shared.borrow_mut();
+        if worker.turn.is_none() {
+            worker.turn = Some(cx.waker().clone());
+        }
+        // Set directly: this is the end of the turn, it need not be scheduled again.
+        worker.now = Some(worker.now.unwrap_or_else(|| worker.parts.clock.now()));
+        accept::read_mail(&mut worker, &shared);
+        let now = worker.end_turn();
+        this.arm(&worker, now, cx);
+        if worker.phase == Phase::Left { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl<C: Core> Worker<C> {
+    fn end_turn(&mut self) -> Instant {
+        let now = self.now();
+        self.begin_drain_if_told();
+        self.take_routes();
+        self.meet_deadlines(now.instant);
+        for _ in 0..ROUNDS_MAX {
+            self.flush();
+            if !self.outbox.is_dirty() {
+                break;
+            }
+        }
+        self.step_drain(now.instant);
+        self.ring();
+        self.turns += 1;
+        if let Some(spinner) = self.spinner.take() {
+            spinner.wake();
+        }
+        self.now = None;
+        if self.outbox.is_dirty() || self.core.next_deadline().is_some_and(|at| at <= now.instant) {
+            self.now();
+        }
+        now.instant
+    }
+
+    /// Writes each dirty lane once and does what was commanded. What is lost on the way makes work
+    /// for the next round.
+    fn flush(&mut self) {
+        while let Some(session) = self.outbox.next_dirty() {
+            self.flush_lane(session);
+        }
+        let mut commands = std::mem::take(&mut self.outbox.commands);
+        for command in commands.drain(..) {
+            match command {
+                Command::Close { session, cause } => self.close(session, cause),
+                Command::Share { session, up: true } => self.lend(session),
+                // Other workers may still wait for answers on it; they settle before it closes.
+                Command::Share { up: false, .. } if self.phase != Phase::Running => {}
+                Command::Share { session, up: false } => self.recall(session),
+            }
+        }
+        // Closing may have commanded more; the emptied list is kept for its room.
+        std::mem::swap(&mut commands, &mut self.outbox.commands);
+        self.outbox.commands.append(&mut commands);
+        self.post_relays();
+        self.report_decisions();
+    }
+
+    fn report_decisions(&mut self) {
+        for decision in self.outbox.decisions.drain(..) {
+            if let Some(tap) = &self.parts.tap {
+                // Who watches and does not keep up misses some.
+                let _ = tap.try_send(decision);
+            }
+        }
+    }
+
+    fn flush_lane(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.at(id) else { return };
+        // A stalled lane has a writer: its own task.
+        if session.stalled_by.is_none() {
+            self.write(id);
+        }
+    }
+
+    fn take_routes(&mut self) {
+        // Asking first is cheap; taking from an empty queue orders all memory.
+        if self.door().routes.is_empty() {
+            return;
+        }
+        if let Some(routes) = self.door().routes.pop() {
+            self.feed(Event::Routes(routes));
+        }
+    }
+
+    fn meet_deadlines(&mut self, now: Instant) {
+        if self.core.next_deadline().is_some_and(|at| at <= now) {
+            self.feed(Event::Deadline);
+        }
+        if self.stalled_by.is_some_and(|at| at <= now) {
+            self.close_stalled(now);
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.post_again();
+        }
+    }
+
+    /// Closes the sessions whose peer took no byte in time, or not all of its last ones.
+    fn close_stalled(&mut self, now: Instant) {
+        self.stalled_by = None;
+        for id in std::mem::take(&mut self.stalled) {
+            let Some(session) = self.sessions.at(id) else { continue };
+            session.watched = false;
+            let closing_by = session.closing.map(|(_, by)| by);
+            let Some(by) = session.stalled_by.into_iter().chain(closing_by).min() else { continue };
+            if by > now {
+                self.watch(id, by);
+                continue;
+            }
+            let cause = session.closing.map_or(CloseCause::WriteStall, |(cause, _)| cause);
+            self.lose(id, Loss::Closed(cause));
+        }
+    }
+
+    /// The earliest moment at which this worker has something to do of its own accord.
+    fn next_deadline(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Running | Phase::Left => None,
+            Phase::Draining { by, .. } | Phase::Leaving { by } => Some(by),
+        };
+        let all = [self.core.next_deadline(), self.stalled_by, self.retry_at, phase];
+        all.into_iter().flatten().min()
+    }
+
+    /// True if no byte waits to be written anywhere.
+    pub(super) fn is_written(&self) -> bool {
+        let is_stalled =
+            |id: &SessionId| self.sessions.get(*id).is_some_and(|s| s.stalled_by.is_some());
+        !self.outbox.is_dirty()
+            && self.unsent.is_empty()
+            && self.unposted.iter().all(|mail| mail.is_empty())
+            && !self.stalled.iter().any(is_stalled)
+    }
+}
+
+/// Events made by a flush (a peer found dead while writing to it) are flushed in the same turn, up
+/// to this many times.
+const ROUNDS_MAX: usize = 8;
+
+/// How much earlier than its deadline the timer is set.
+const EARLY: Duration = Duration::from_millis(1);

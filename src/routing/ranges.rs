@@ -1,0 +1,148 @@
+//! Nested ranges, flattened: the innermost range of a key by arithmetic and a comparison or two.
+//!
+//! Rules such as "28" and "281006" lie inside each other. Flattening cuts them into neighbouring
+//! pieces once, when a table is built, so that a lookup never compares rules. Ranges that cross
+//! (neither inside the other) have no innermost one and are refused.
+
+use std::ops::{Shr, Sub};
+
+/// Pieces of a line, each with the value of its innermost range.
+#[derive(Debug, Clone)]
+pub(super) struct Ranges<K> {
+    /// Where each piece begins, ascending.
+    starts: Vec<K>,
+    /// Where in `starts` the pieces of each bucket begin, and at the end how many there are. A
+    /// bucket is `1 << shift` keys wide; there are about as many buckets as pieces, so that a
+    /// lookup compares with one or two starts, and never with more than a binary search would.
+    buckets: Vec<u32>,
+    shift: u32,
+    /// What each piece means; [`NOTHING`] in a gap.
+    values: Vec<u32>,
+}
+
+/// One range before flattening.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range<K> {
+    /// First key.
+    pub(super) low: K,
+    /// One past the last key.
+    pub(super) end: K,
+    /// Among equal ranges the smaller breadth lies inside.
+    pub(super) breadth: u8,
+    /// What a key in it means.
+    pub(super) value: u32,
+    /// Which rule it came from.
+    pub(super) rule: u32,
+}
+
+/// Two rules of which neither lies inside the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clash {
+    /// The rule that came first on the line.
+    pub(super) first: u32,
+    /// The rule that was left out.
+    pub(super) second: u32,
+}
+
+impl<K: Key> Ranges<K> {
+    /// Flattens `ranges`; each clash is noted and its second rule left out.
+    pub(super) fn flatten(mut ranges: Vec<Range<K>>, clashes: &mut Vec<Clash>) -> Self {
+        ranges.sort_by(|a, b| {
+            a.low.cmp(&b.low).then(b.end.cmp(&a.end)).then(b.breadth.cmp(&a.breadth))
+        });
+        let mut flat = Self::default();
+        let mut open: Vec<Range<K>> = Vec::new();
+        for range in ranges {
+            flat.close_before(range.low, &mut open);
+            if let Some(outer) = open.last() {
+                let same = outer.low == range.low
+                    && outer.end == range.end
+                    && outer.breadth == range.breadth;
+                if same || range.end > outer.end {
+                    clashes.push(Clash { first: outer.rule, second: range.rule });
+                    continue;
+                }
+            }
+            flat.begin(range.low, range.value);
+            open.push(range);
+        }
+        while let Some(range) = open.pop() {
+            flat.begin(range.end, open.last().map_or(NOTHING, |outer| outer.value));
+        }
+        flat.fill_buckets();
+        debug_assert!(flat.starts.is_sorted());
+        debug_assert_eq!(flat.starts.len(), flat.values.len());
+        flat
+    }
+
+    /// The value of the innermost range around `key`.
+    pub(super) fn find(&self, key: K) -> Option<u32> {
+        let low = *self.starts.first().filter(|low| **low <= key)?;
+        let bucket = ((key - low) >> self.shift).try_into().unwrap_or(usize::MAX);
+        let bucket = bucket.min(self.buckets.len().checked_sub(2)?);
+        let [first, end] = self.buckets.get(bucket..)?.first_chunk()?;
+        let pieces = self.starts.get(*first as usize..*end as usize)?;
+        let after = *first as usize + pieces.partition_point(|start| *start <= key);
+        debug_assert!(after > 0, "the first piece begins at or before the key");
+        let value = *self.values.get(after - 1)?;
+        (value != NOTHING).then_some(value)
+    }
+
+    fn fill_buckets(&mut self) {
+        let (Some(&low), Some(&high)) = (self.starts.first(), self.starts.last()) else { return };
+        let buckets_max = self.starts.len().next_power_of_two();
+        let bucket = |key: K, shift: u32| ((key - low) >> shift).try_into().unwrap_or(usize::MAX);
+        while bucket(high, self.shift) >= buckets_max {
+            self.shift += 1;
+        }
+        let count = bucket(high, self.shift) + 1;
+        self.buckets = vec![0; count + 1];
+        for start in &self.starts {
+            if let Some(slot) = self.buckets.get_mut(bucket(*start, self.shift) + 1) {
+                *slot += 1;
+            }
+        }
+        let mut before = 0;
+        for slot in &mut self.buckets {
+            before += *slot;
+            *slot = before;
+        }
+        debug_assert_eq!(before as usize, self.starts.len());
+    }
+
+    /// Ends every open range that ends at or before `low`.
+    fn close_before(&mut self, low: K, open: &mut Vec<Range<K>>) {
+        while let Some(range) = open.pop_if(|range| range.end <= low) {
+            self.begin(range.end, open.last().map_or(NOTHING, |outer| outer.value));
+        }
+    }
+
+    fn begin(&mut self, start: K, value: u32) {
+        if self.starts.last() == Some(&start) {
+            self.starts.pop();
+            self.values.pop();
+        }
+        if self.values.last() != Some(&value) {
+            self.starts.push(start);
+            self.values.push(value);
+        }
+    }
+}
+
+/// Unsigned numbers.
+pub(super) trait Key:
+    Copy + Ord + Sub<Output = Self> + Shr<u32, Output = Self> + TryInto<usize>
+{
+}
+
+impl Key for u64 {}
+impl Key for u128 {}
+
+impl<K> Default for Ranges<K> {
+    fn default() -> Self {
+        Self { starts: Vec::new(), buckets: Vec::new(), shift: 0, values: Vec::new() }
+    }
+}
+
+/// The value of a gap.
+const NOTHING: u32 = u32::MAX;

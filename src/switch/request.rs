@@ -1,0 +1,322 @@
+//! The request leg: an acquirer's message, read top to bottom as questions.
+//!
+//! Is it sound? Where does it go? Can it go there now? The first "no" is the answer. Whatever
+//! passes is in the partner's lane when this returns, and waits in the ring.
+
+use crate::base::codes::Edition;
+use crate::base::ids::{LinkId, SessionId};
+use crate::base::limits;
+use crate::iso8583::decode::Index;
+use crate::iso8583::encode::{self, StanBytes};
+use crate::iso8583::message::Message;
+use crate::iso8583::mti::Mti;
+use crate::iso8583::transcode::{self, Changes};
+use crate::routing::{Chosen, Route};
+
+use super::decision::{self, Outcome};
+use super::fault::{self, Effect, Fault};
+use super::outbox::{CloseCause, Outbox};
+use super::session::State;
+use super::setup::Path;
+use super::sound::{self, Sound};
+use super::stats::Counter;
+use super::transaction::MATCH_KEYS_MAX;
+use super::{Batch, Drain, Switch, reply};
+
+impl Switch {
+    /// One message of an acquirer. False if the connection is to be read no further.
+    #[inline]
+    pub(super) fn request(
+        &mut self,
+        batch: &Batch<'_>,
+        frame: &[u8],
+        index: &mut Index,
+        outbox: &mut Outbox,
+    ) -> bool {
+        self.stats.count(Counter::Requests);
+        let dialect = &batch.link.dialect;
+        let decoded = dialect.decode(frame, index);
+        let message = Message { bytes: frame, index, dialect };
+        let edition = dialect.spec.edition.map(Edition::digit);
+        let fault = fault::mti_fault(message.mti(), edition);
+        let result = match (decoded, fault) {
+            (Ok(()), None) if message.mti().is_network_management() => {
+                self.network_request(batch, &message, outbox)
+            }
+            (Ok(()), None) => sound::check(&message, batch.today)
+                .and_then(|sound| self.admit(batch, &message, &sound, outbox)),
+            // What may never be answered stays unanswered, however damaged it is.
+            (Err(_), Some(fault)) if fault.effect() == Effect::Drop => Err(fault),
+            (Err(error), _) => Err(Fault::Damaged(error)),
+            (Ok(()), Some(fault)) => Err(fault),
+        };
+        match result {
+            Ok(()) => true,
+            Err(fault) => self.refuse(batch, &message, fault, outbox),
+        }
+    }
+
+    /// Where does it go, and can it go there now?
+    #[inline]
+    fn admit(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        if self.drain != Drain::No {
+            return Err(Fault::Draining);
+        }
+        let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
+        if session.state == State::SignedOff {
+            return Err(Fault::NotSignedOn);
+        }
+        if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX {
+            return Err(Fault::Overload);
+        }
+        if sound.clock_is_off {
+            self.stats.count(Counter::ClockSkews);
+        }
+        match batch.routes.decide(&sound.facts) {
+            Ok(chosen) => {
+                let route = batch.routes.route(chosen.route);
+                let partner = self.forward(batch, message, sound, &chosen, route, outbox)?;
+                self.stats.count(Counter::Forwarded);
+                if batch.setup.tap {
+                    let noted = decision::forwarded(batch.link_id, message, &chosen, partner);
+                    decision::record(outbox, noted);
+                }
+                Ok(())
+            }
+            Err(declined) => {
+                self.stats.count(Counter::Declined);
+                let mti = message.mti().response().unwrap_or_default();
+                reply::write(message, mti, declined.code, outbox.lane(batch.session));
+                if batch.setup.tap {
+                    let outcome = Outcome::Declined(declined.code.digits());
+                    let noted = decision::unrouted(batch.link_id, message, outcome);
+                    decision::record(outbox, noted);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the request to the first partner of the route that can take it now. After the first
+    /// byte is in a partner's lane there is no second choice.
+    #[inline]
+    fn forward(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+        chosen: &Chosen,
+        route: &Route,
+        outbox: &mut Outbox,
+    ) -> Result<LinkId, Fault> {
+        let mut fault = Fault::NoPartner;
+        for &partner in &route.partners {
+            let bytes_max = batch.setup.bounds.outbox_bytes;
+            let Some(session) = self.next_session(partner, bytes_max, outbox) else { continue };
+            let place = self.transactions.next_place();
+            let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
+            let Some(stan) = ring.and_then(|ring| ring.reserve(place)) else {
+                fault = Fault::Overload;
+                continue;
+            };
+            let written = self.write(batch, partner, session, message, stan, outbox);
+            if let Err(fault) = written {
+                self.unreserve(partner, stan);
+                return Err(fault);
+            }
+            self.wait(batch, message, sound, chosen, route, (partner, session, stan));
+            return Ok(partner);
+        }
+        Err(fault)
+    }
+
+    /// The partner session whose turn it is, among those that are up and keep up.
+    #[inline]
+    fn next_session(
+        &mut self,
+        partner: LinkId,
+        bytes_max: usize,
+        outbox: &Outbox,
+    ) -> Option<SessionId> {
+        let ready = self.ready.get_mut(usize::from(partner.0))?;
+        for _ in 0..ready.sessions.len() {
+            ready.turn = if ready.turn + 1 < ready.sessions.len() { ready.turn + 1 } else { 0 };
+            let session = *ready.sessions.get(ready.turn)?;
+            if outbox.backlog_bytes(session) < bytes_max {
+                return Some(session);
+            }
+        }
+        None
+    }
+
+    /// Appends the request to the partner session's lane, with our STAN.
+    #[inline]
+    fn write(
+        &mut self,
+        batch: &Batch<'_>,
+        partner: LinkId,
+        session: SessionId,
+        message: &Message<'_>,
+        stan: u32,
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let place = usize::from(batch.link_id.0) * batch.setup.links.len() + usize::from(partner.0);
+        let path = self.paths.get(place).and_then(Option::as_ref).ok_or(Fault::NoPartner)?;
+        let to = &batch.setup.link(partner).ok_or(Fault::NoPartner)?.dialect;
+        let lane = outbox.lane(session).ok_or(Fault::NoPartner)?;
+        let header = |out: &mut Vec<u8>| {
+            if to.spec.header.kind == message.dialect.spec.header.kind
+                && to.header_bytes == message.dialect.header_bytes
+            {
+                out.extend_from_slice(message.header());
+            } else {
+                encode::template_header(to, out);
+            }
+        };
+        match path {
+            Path::Alike => {
+                let span = message.index.span(11).ok_or(Fault::NoStan)?;
+                let ours = StanBytes::new(to.field(11), stan).ok_or(Fault::Untranslatable(11))?;
+                let skip = message.dialect.header_bytes;
+                let body = message.bytes.get(skip..).unwrap_or(&[]);
+                let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
+                encode::patch(to, header, body, at, ours.as_slice(), lane)
+                    .map_err(|_| Fault::Untranslatable(0))
+            }
+            Path::Rewritten { there, .. } => {
+                let mut digits = [0; 12];
+                let ours = sound::stan_digits(to.field(11), stan, &mut digits)
+                    .ok_or(Fault::Untranslatable(11))?;
+                let changes = Changes {
+                    mti: to
+                        .spec
+                        .edition
+                        .map(|e| transcode::mti_in_edition(message.mti(), e.digit())),
+                    replaced: &[(11, ours)],
+                    ..Changes::default()
+                };
+                there
+                    .carry(message, to, header, &changes, &mut self.scratch, lane)
+                    .map_err(|error| Fault::Untranslatable(error.element))
+            }
+        }
+    }
+
+    /// Notes who waits for the answer.
+    #[inline]
+    fn wait(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+        chosen: &Chosen,
+        route: &Route,
+        (partner, partner_session, stan): (LinkId, SessionId, u32),
+    ) {
+        let mut key = [0; MATCH_KEYS_MAX];
+        let mut answer_mti = message.mti().response().unwrap_or_default();
+        if let Some(link) = batch.setup.link(partner) {
+            let elements = &link.dialect.rules(message.mti()).match_key;
+            for (slot, element) in key.iter_mut().zip(elements) {
+                *slot = message.key(*element);
+            }
+            if let Some(edition) = link.dialect.spec.edition {
+                answer_mti = transcode::mti_in_edition(answer_mti, edition.digit());
+            }
+        }
+        let header = message.dialect.header_bytes as u16;
+        self.transactions.add(route.budget, batch.now.instant, |transaction| {
+            transaction.acquirer = batch.link_id;
+            transaction.session = batch.session;
+            transaction.partner = partner;
+            transaction.partner_session = partner_session;
+            transaction.stan = stan;
+            transaction.answer_mti = answer_mti;
+            transaction.route = chosen.route;
+            transaction.key = key;
+            transaction.amount = sound.amount.unwrap_or(u64::MAX);
+            transaction.currency = sound.facts.amount.currency.number();
+            transaction.acquirer_stan = sound.stan_number;
+            transaction.stan_at = (sound.stan.value - header, sound.stan.end - header);
+            transaction.frame.clear();
+            transaction.frame.extend_from_slice(message.bytes);
+        });
+        if let Some(session) = self.sessions.of_mut(batch.session) {
+            session.in_flight += 1;
+        }
+    }
+
+    /// Nothing was sent under this STAN after all.
+    #[cold]
+    fn unreserve(&mut self, partner: LinkId, stan: u32) {
+        let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
+        if let Some(ring) = ring {
+            ring.settle(stan, super::pending::Fate::Answered);
+        }
+    }
+
+    /// What a fault in a request leads to. False if the connection is to be read no further.
+    #[cold]
+    fn refuse(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        fault: Fault,
+        outbox: &mut Outbox,
+    ) -> bool {
+        self.stats.count(fault.counter());
+        if batch.setup.tap {
+            let noted = decision::unrouted(batch.link_id, message, Outcome::Failed(fault));
+            decision::record(outbox, noted);
+        }
+        match fault.effect() {
+            Effect::Reply(code) if is_answerable(message) => {
+                let mti = answer_mti(message, batch.link.dialect.spec.edition);
+                reply::write(message, mti, code, outbox.lane(batch.session));
+                true
+            }
+            Effect::Reply(_) | Effect::Drop => self.dropped(batch.session, outbox),
+            Effect::Close(cause) => {
+                self.close(batch.session, cause, outbox);
+                false
+            }
+        }
+    }
+
+    /// A message that nothing safe can be said to. A peer that sends several of them does not
+    /// speak our dialect.
+    pub(super) fn dropped(&mut self, id: SessionId, outbox: &mut Outbox) -> bool {
+        self.stats.count(Counter::Dropped);
+        let Some(session) = self.sessions.of_mut(id) else { return false };
+        session.drops += 1;
+        if session.drops < limits::DROPS_MAX {
+            return true;
+        }
+        self.close(id, CloseCause::Drops, outbox);
+        false
+    }
+}
+
+/// An answer can be matched by who asked: the STAN was read, and the terminal, unless the request
+/// names none.
+fn is_answerable(message: &Message<'_>) -> bool {
+    let terminal_is_lost = message.index.named.has(41) && !message.has(41);
+    message.has(11) && !terminal_is_lost && message.mti().response().is_some()
+}
+
+/// The answer's MTI, in the edition of the link whatever the request said.
+fn answer_mti(message: &Message<'_>, edition: Option<Edition>) -> Mti {
+    let mti = message.mti().response().unwrap_or_default();
+    edition.map_or(mti, |edition| transcode::mti_in_edition(mti, edition.digit()))
+}
+
+/// Requests of one acquirer session in flight; a concentrator carries thousands of terminals.
+const IN_FLIGHT_PER_SESSION_MAX: u32 = 8192;
+
+const _: () = assert!((IN_FLIGHT_PER_SESSION_MAX as usize) < limits::IN_FLIGHT_MAX);

@@ -1,0 +1,270 @@
+//! The way back: a partner's message, matched to the request that waits for it, or to nothing.
+//!
+//! An answer that matches no request in every part of the match key, or contradicts it in amount
+//! or currency, is no answer: it is counted, it consumes nobody's slot, and it never reaches a
+//! POS. The same holds for one that comes late or twice.
+
+use crate::base::codes::ResponseCode;
+use crate::base::ids::WorkerId;
+use crate::iso8583::decode::Index;
+use crate::iso8583::encode;
+use crate::iso8583::message::{Message, answer_header};
+use crate::iso8583::transcode::{self, Changes};
+
+use super::decision::{self, Outcome};
+use super::fault::Fault;
+use super::outbox::Outbox;
+use super::pending::{Fate, Share};
+use super::setup::Path;
+use super::stats::Counter;
+use super::transaction::Transaction;
+use super::{Batch, Decision, Switch, reply, sound};
+
+impl Switch {
+    /// One message of a partner. False if the connection is to be read no further.
+    #[inline]
+    pub(super) fn partner_message(
+        &mut self,
+        batch: &Batch<'_>,
+        bytes: &[u8],
+        framed: &[u8],
+        index: &mut Index,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let dialect = &batch.link.dialect;
+        if dialect.decode(bytes, index).is_err() {
+            self.stats.count(Counter::AnswersDamaged);
+            return self.dropped(batch.session, outbox);
+        }
+        let message = Message { bytes, index, dialect };
+        if !message.mti().is_response() {
+            return self.partner_request(batch, &message, outbox);
+        }
+        if message.mti().is_network_management() {
+            return self.network_answer(batch, &message, outbox);
+        }
+        let stan = message.number(11).and_then(|stan| u32::try_from(stan).ok()).unwrap_or(0);
+        match Share::owner(stan, batch.setup.workers) {
+            Some(owner) if owner != batch.setup.worker => {
+                self.relay(batch, owner, framed, outbox);
+            }
+            _ => self.answer(batch, &message, stan, outbox),
+        }
+        true
+    }
+
+    /// The STAN is of another worker's share: the frame is that worker's.
+    fn relay(&mut self, batch: &Batch<'_>, owner: WorkerId, framed: &[u8], outbox: &mut Outbox) {
+        let shared = self.sessions.of(batch.session).is_none_or(|session| session.shared);
+        if shared {
+            // It was relayed to us once; nobody is asked twice.
+            self.stats.count(Counter::UnmatchedAnswers);
+        } else {
+            self.stats.count(Counter::Relayed);
+            outbox.relay(batch.session, owner, framed);
+        }
+    }
+
+    #[inline]
+    fn answer(&mut self, batch: &Batch<'_>, message: &Message<'_>, stan: u32, outbox: &mut Outbox) {
+        let ring = self.pending.get_mut(usize::from(batch.link_id.0)).and_then(Option::as_mut);
+        let Some(ring) = ring else { return };
+        let place = match ring.fate(stan) {
+            Some(Fate::Waiting(place)) => place,
+            Some(Fate::Answered) => return self.stats.count(Counter::DuplicateAnswers),
+            Some(Fate::GivenUp) => return self.stats.count(Counter::LateAnswers),
+            None => return self.stats.count(Counter::UnmatchedAnswers),
+        };
+        let Some(transaction) = self.transactions.at(place) else { return };
+        if let Err(counter) = belongs(transaction, message) {
+            return self.stats.count(counter);
+        }
+        let settled = ring.settle(stan, Fate::Answered);
+        debug_assert!(settled, "the ring said it waits");
+        let session = transaction.session;
+        if outbox.lane(session).is_none() {
+            self.stats.count(Counter::Undelivered);
+        } else if self.hand_over(batch, message, place, outbox) {
+            self.stats.count(Counter::Answered);
+        } else {
+            self.refuse_waiting(batch.now, place, Fault::Untranslatable(0), outbox);
+        }
+        if batch.setup.tap {
+            self.note_answer(batch, message, place, outbox);
+        }
+        self.transactions.remove(place);
+        self.one_less(session, outbox);
+    }
+
+    /// Appends the partner's answer to the acquirer's lane, with the acquirer's STAN and header.
+    #[inline]
+    fn hand_over(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        place: u32,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let Some(transaction) = self.transactions.at(place) else { return false };
+        let links = batch.setup.links.len();
+        let way = usize::from(transaction.acquirer.0) * links + usize::from(batch.link_id.0);
+        let Some(path) = self.paths.get(way).and_then(Option::as_ref) else { return false };
+        let Some(acquirer) = batch.setup.link(transaction.acquirer) else { return false };
+        let Some(lane) = outbox.lane(transaction.session) else { return false };
+        let to = &acquirer.dialect;
+        let (header, request) =
+            transaction.frame.split_at_checked(to.header_bytes).unwrap_or((&[], &[]));
+        let header = |out: &mut Vec<u8>| answer_header(to, header, out);
+        let (from, end) = transaction.stan_at;
+        let theirs = request.get(usize::from(from)..usize::from(end)).unwrap_or(&[]);
+        match path {
+            Path::Alike => {
+                let skip = message.dialect.header_bytes;
+                let Some(span) = message.index.span(11) else { return false };
+                let body = message.bytes.get(skip..).unwrap_or(&[]);
+                let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
+                encode::patch(to, header, body, at, theirs, lane).is_ok()
+            }
+            Path::Rewritten { back, .. } => {
+                let mut digits = [0; 12];
+                let field = to.field(11);
+                let stan = sound::stan_digits(field, transaction.acquirer_stan, &mut digits);
+                let Some(stan) = stan else { return false };
+                let changes = Changes {
+                    mti: to
+                        .spec
+                        .edition
+                        .map(|edition| transcode::mti_in_edition(message.mti(), edition.digit())),
+                    replaced: &[(11, stan)],
+                    ..Changes::default()
+                };
+                back.carry(message, to, header, &changes, &mut self.scratch, lane).is_ok()
+            }
+        }
+    }
+
+    /// Declines a request that waits, from the copy that was kept.
+    pub(super) fn refuse_waiting(
+        &mut self,
+        now: crate::base::time::Now,
+        place: u32,
+        fault: Fault,
+        outbox: &mut Outbox,
+    ) {
+        let Some(transaction) = self.transactions.at(place) else { return };
+        let Some(acquirer) = self.setup.link(transaction.acquirer) else { return };
+        let mut index = self.index.take().unwrap_or_default();
+        let decoded = acquirer.dialect.decode(&transaction.frame, &mut index);
+        debug_assert!(decoded.is_ok(), "what waits was sound");
+        let message =
+            Message { bytes: &transaction.frame, index: &index, dialect: &acquirer.dialect };
+        if let (super::fault::Effect::Reply(code), Some(mti)) =
+            (fault.effect(), message.mti().response())
+            && !reply::write(&message, mti, code, outbox.lane(transaction.session))
+        {
+            self.stats.count(Counter::Undelivered);
+        }
+        if self.setup.tap {
+            let noted = Decision {
+                route: Some(transaction.route),
+                partner: Some(transaction.partner),
+                after: now.instant.since(transaction.asked_at),
+                ..decision::unrouted(transaction.acquirer, &message, Outcome::Failed(fault))
+            };
+            decision::record(outbox, noted);
+        }
+        self.index = Some(index);
+    }
+
+    fn note_answer(
+        &self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        place: u32,
+        outbox: &mut Outbox,
+    ) {
+        let Some(transaction) = self.transactions.at(place) else { return };
+        let code = message.text(39).unwrap_or([b' '; 3]);
+        let noted = Decision {
+            route: Some(transaction.route),
+            partner: Some(transaction.partner),
+            after: batch.now.instant.since(transaction.asked_at),
+            ..decision::unrouted(transaction.acquirer, message, Outcome::Answered(code))
+        };
+        decision::record(outbox, noted);
+    }
+
+    /// Partners ask nothing of us but network management.
+    #[cold]
+    fn partner_request(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        outbox: &mut Outbox,
+    ) -> bool {
+        if message.mti().is_network_management() {
+            return match self.network_request(batch, message, outbox) {
+                Ok(()) => true,
+                Err(fault) => {
+                    self.stats.count(fault.counter());
+                    match (fault.effect(), message.mti().response()) {
+                        (super::fault::Effect::Reply(code), Some(mti)) => {
+                            reply::write(message, mti, code, outbox.lane(batch.session))
+                        }
+                        _ => self.dropped(batch.session, outbox),
+                    }
+                }
+            };
+        }
+        self.stats.count(Counter::PartnerRequests);
+        if let Some(mti) = message.mti().response() {
+            let code = ResponseCode::INVALID_TRANSACTION;
+            reply::write(message, mti, code, outbox.lane(batch.session));
+        }
+        true
+    }
+}
+
+/// Is this the answer to that request? Everything that both have must agree, something beside the
+/// STAN must be there to agree on, and an answer has a result.
+#[inline]
+fn belongs(transaction: &Transaction, message: &Message<'_>) -> Result<(), Counter> {
+    if message.mti() != transaction.answer_mti {
+        return Err(Counter::UnmatchedAnswers);
+    }
+    let rules = message.dialect.rules(request_mti(message));
+    let (mut asked, mut agreed) = (false, false);
+    for (expected, element) in transaction.key.iter().zip(&rules.match_key) {
+        if *expected == 0 {
+            continue;
+        }
+        asked = true;
+        let found = message.key(*element);
+        if found != 0 && found != *expected {
+            return Err(Counter::UnmatchedAnswers);
+        }
+        agreed |= found != 0;
+    }
+    if asked && !agreed {
+        return Err(Counter::UnmatchedAnswers);
+    }
+    let Some(code) = message.value(39) else { return Err(Counter::WrongAnswers) };
+    let partial = matches!(code, b"10" | b"002") || message.text(39) == Some(*b"10");
+    if message.has(4) && !partial && message.number(4) != Some(transaction.amount) {
+        return Err(Counter::WrongAnswers);
+    }
+    if transaction.currency != 0
+        && message.has(49)
+        && message.number(49) != Some(u64::from(transaction.currency))
+    {
+        return Err(Counter::WrongAnswers);
+    }
+    Ok(())
+}
+
+/// The MTI whose rules a response is looked at by.
+#[inline]
+fn request_mti(message: &Message<'_>) -> crate::iso8583::mti::Mti {
+    let packed = message.mti().packed();
+    crate::iso8583::mti::Mti::from_packed(packed - 0x10).unwrap_or(message.mti())
+}

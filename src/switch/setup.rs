@@ -1,0 +1,113 @@
+//! What a worker's switch is built from: links, dialects, the way between each two of them.
+//!
+//! Immutable after start. The core keeps it apart from what changes, so that a message can be
+//! looked at through its link's dialect while another link's state is being changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::ids::{LinkId, WorkerId};
+use crate::base::limits::{self, Bounds};
+use crate::iso8583::dialect::Dialect;
+use crate::iso8583::transcode::Transcoder;
+use crate::routing::RouteTable;
+
+/// Everything a [`super::Switch`] needs to know before its first event.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Which worker this is.
+    pub worker: WorkerId,
+    /// How many workers share the STANs of each partner link.
+    pub workers: u8,
+    /// The configured links; a [`LinkId`] is a place here.
+    pub links: Vec<LinkSetup>,
+    /// The first route table.
+    pub routes: Arc<RouteTable>,
+    /// What may not be exceeded.
+    pub bounds: Bounds,
+    /// True if each decision is also put into [`super::Outbox::decisions`].
+    pub tap: bool,
+}
+
+/// A configured peer.
+#[derive(Debug, Clone)]
+pub struct LinkSetup {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Who asks whom.
+    pub role: Role,
+    /// How it writes.
+    pub dialect: Arc<Dialect>,
+    /// Partner: we sign on (0800, DE 70 = 001) before anything else. Acquirer: it must.
+    pub sign_on: bool,
+    /// Partner: an echo (0800, DE 70 = 301) is sent after this long without a byte.
+    pub echo_interval: Option<Duration>,
+    /// Partner: most requests in flight per worker.
+    pub in_flight_max: usize,
+}
+
+/// Who asks whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Asks us.
+    Acquirer,
+    /// Is asked by us.
+    Partner,
+}
+
+impl Setup {
+    /// The link, if there is one of that number.
+    pub fn link(&self, id: LinkId) -> Option<&LinkSetup> {
+        self.links.get(usize::from(id.0))
+    }
+}
+
+/// The way between an acquirer's dialect and a partner's, there and back.
+#[derive(Debug)]
+pub(super) enum Path {
+    /// Both write the same: bytes are copied and patched.
+    Alike,
+    /// Values are rewritten.
+    Rewritten {
+        /// Acquirer to partner.
+        there: Box<Transcoder>,
+        /// Partner to acquirer.
+        back: Box<Transcoder>,
+    },
+}
+
+/// Compiles the way between each acquirer and each partner; indexed by `acquirer * links +
+/// partner`, `None` for pairs that never meet.
+pub(super) fn paths(links: &[LinkSetup]) -> Vec<Option<Path>> {
+    let mut paths = Vec::with_capacity(links.len() * links.len());
+    for acquirer in links {
+        for partner in links {
+            let meet = acquirer.role == Role::Acquirer && partner.role == Role::Partner;
+            paths.push(meet.then(|| {
+                let (from, to) = (&acquirer.dialect, &partner.dialect);
+                if from.is_like(to) && from.spec.edition == to.spec.edition {
+                    Path::Alike
+                } else {
+                    Path::Rewritten {
+                        there: Box::new(Transcoder::compile(from, to)),
+                        back: Box::new(Transcoder::compile(to, from)),
+                    }
+                }
+            }));
+        }
+    }
+    paths
+}
+
+impl Default for LinkSetup {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            role: Role::Acquirer,
+            dialect: Arc::new(Dialect::compile(crate::iso8583::spec::Spec::default())),
+            sign_on: false,
+            echo_interval: None,
+            in_flight_max: limits::IN_FLIGHT_MAX / 4,
+        }
+    }
+}

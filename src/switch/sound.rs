@@ -1,0 +1,270 @@
+//! Does a well-formed request make sense? Its values against the standard and each other.
+//!
+//! The dialect has proven the form. What is checked here holds in every dialect, also in those
+//! that declare no content classes: dates that exist, amounts that are numbers, currencies that
+//! ISO 4217 lists, account data that agrees with itself. No check digit: test cards and wallets
+//! have none, and a wrong PAN is the issuer's to decline.
+
+use crate::base::authorization::{Authorization, Instrument, Kind};
+use crate::base::codes;
+use crate::base::money::{Amount, Currency};
+use crate::base::time::{self, Today};
+use crate::iso8583::composite::Composite;
+use crate::iso8583::decode::Span;
+use crate::iso8583::digits;
+use crate::iso8583::field::{Content, Field};
+use crate::iso8583::message::Message;
+use crate::iso8583::tlv;
+
+use super::fault::Fault;
+
+/// A request that makes sense.
+#[derive(Debug, Clone, Copy)]
+pub struct Sound {
+    /// What decisions need.
+    pub facts: Authorization,
+    /// DE 4, if the request has one.
+    pub amount: Option<u64>,
+    /// Where DE 11 stands.
+    pub stan: Span,
+    /// DE 11 as a number.
+    pub stan_number: u32,
+    /// DE 7 is more than a day away from our clock: accepted, counted.
+    pub clock_is_off: bool,
+}
+
+/// Checks a decoded request that is not network management.
+///
+/// # Errors
+///
+/// The first thing that makes no sense.
+#[inline]
+pub fn check(message: &Message<'_>, today: Today) -> Result<Sound, Fault> {
+    let (stan, stan_number) = stan(message)?;
+    presence(message)?;
+    let (kind, code) = kind(message)?;
+    let amount = optional_number(message, 4)?;
+    let currency = currency(message)?;
+    if amount == Some(0) && is_purchase(message, code) {
+        return Err(Fault::Amount);
+    }
+    let clock_is_off = date(message, today)?;
+    texts(message)?;
+    let entry_mode = message.number(22).unwrap_or(0);
+    let facts = Authorization {
+        kind,
+        amount: Amount { minor: amount.unwrap_or(0), currency },
+        instrument: instrument(message, entry_mode),
+        merchant: message.text(42).unwrap_or([0; 15]),
+        terminal: message.text(41).unwrap_or([0; 8]),
+        mcc: message.number(18).unwrap_or(0).min(9999) as u16,
+        entry_mode: entry_mode.min(9999) as u16,
+    };
+    accounts(message)?;
+    original(message)?;
+    Ok(Sound { facts, amount, stan, stan_number, clock_is_off })
+}
+
+/// A STAN as the digits DE 11 of a dialect holds.
+pub fn stan_digits<'a>(field: &Field, stan: u32, buffer: &'a mut [u8; 12]) -> Option<&'a [u8]> {
+    let count = usize::from(field.units);
+    if field.is_variable() || count < 6 {
+        return None;
+    }
+    let digits = buffer.get_mut(..count)?;
+    digits::write_ascii_number(u64::from(stan), digits);
+    Some(digits)
+}
+
+#[inline]
+pub(super) fn stan(message: &Message<'_>) -> Result<(Span, u32), Fault> {
+    let span = message.index.span(11).ok_or(Fault::NoStan)?;
+    match message.number(11).and_then(|stan| u32::try_from(stan).ok()) {
+        None => Err(Fault::NoStan),
+        Some(0) => Err(Fault::ZeroStan),
+        Some(stan) => Ok((span, stan)),
+    }
+}
+
+#[inline]
+pub(super) fn presence(message: &Message<'_>) -> Result<(), Fault> {
+    let mti = message.mti();
+    let rules = message.dialect.rules(mti);
+    let present = message.present();
+    if let Some(missing) = rules.mandatory.without(&present).first() {
+        return Err(Fault::Missing(missing));
+    }
+    if let Some(forbidden) = rules.forbidden.and(&present).first() {
+        return Err(Fault::Forbidden(forbidden));
+    }
+    // Reversals may say in DE 39 why they reverse; a request has no result yet.
+    if present.has(39) && matches!(mti.class(), 1 | 2 | 8) && mti.function() == 0 {
+        return Err(Fault::Forbidden(39));
+    }
+    Ok(())
+}
+
+#[inline]
+fn kind(message: &Message<'_>) -> Result<(Kind, Option<u8>), Fault> {
+    let Some(code) = optional_number(message, 3)? else { return Ok((Kind::Other, None)) };
+    let code = (code / 10_000).min(255) as u8;
+    if !codes::processing_code_is_known(code) {
+        return Err(Fault::UnknownTransaction);
+    }
+    Ok((Kind::from_processing_code(code), Some(code)))
+}
+
+/// An account verification (DE 25 = 51) is a purchase of nothing by design.
+fn is_purchase(message: &Message<'_>, code: Option<u8>) -> bool {
+    matches!(message.mti().class(), 1 | 2)
+        && message.mti().function() == 0
+        && matches!(code, Some(0 | 9))
+        && message.number(25) != Some(51)
+}
+
+#[inline]
+fn optional_number(message: &Message<'_>, element: u8) -> Result<Option<u64>, Fault> {
+    if !message.has(element) {
+        return Ok(None);
+    }
+    message.number(element).map(Some).ok_or(Fault::Value(element))
+}
+
+#[inline]
+fn currency(message: &Message<'_>) -> Result<Currency, Fault> {
+    let Some(number) = optional_number(message, 49)? else { return Ok(Currency::default()) };
+    u16::try_from(number).ok().and_then(Currency::from_number).ok_or(Fault::Value(49))
+}
+
+/// DE 7 names a moment that exists. True if it is more than a day away from our clock.
+#[inline]
+fn date(message: &Message<'_>, today: Today) -> Result<bool, Fault> {
+    let Some(value) = optional_number(message, 7)? else { return Ok(false) };
+    if !time::de7_is_valid(value, today.is_leap_year) {
+        return Err(Fault::Value(7));
+    }
+    Ok(today.days_to(value) > 1)
+}
+
+/// Identifiers that reach logs, receipts and other systems hold printable characters. Where the
+/// dialect has a class for them this was proven while decoding.
+#[inline]
+fn texts(message: &Message<'_>) -> Result<(), Fault> {
+    for element in [37, 41, 42, 43] {
+        let field = message.dialect.field(element);
+        if field.content == Content::Ascii
+            && message.value(element).is_some_and(|value| !digits::are_printable(value))
+        {
+            return Err(Fault::Value(element));
+        }
+    }
+    Ok(())
+}
+
+/// What pays: the scanned code (DE 22 = 03x) in DE 59 tag A3, else in DE 2; else the PAN of DE 2
+/// or DE 35.
+#[inline]
+fn instrument(message: &Message<'_>, entry_mode: u64) -> Option<Instrument> {
+    let scanned = entry_mode / 10 == 3;
+    if scanned
+        && let Some(Composite::Text(rules)) = message.dialect.composite(59)
+        && let Some(code) = message.value(59).and_then(|value| rules.find(value, b"A3"))
+    {
+        return Instrument::from_digits(code, true);
+    }
+    if let Some(packed) = message.packed_digits(2) {
+        return Instrument::from_packed(packed, scanned);
+    }
+    let mut buffer = [0; 24];
+    if let Some(count) = message.characters(2, &mut buffer) {
+        return Instrument::from_digits(buffer.get(..count)?, scanned);
+    }
+    let pan = message.pan()?;
+    Instrument::from_digits(pan.reveal(), scanned)
+}
+
+/// Account data that comes twice must agree: DE 35 and EMV tags 57 and 5A with DE 2.
+#[inline]
+fn accounts(message: &Message<'_>) -> Result<(), Fault> {
+    if !message.has(35) && !message.index.emv_accounts {
+        return Ok(());
+    }
+    let mut buffer = [0; 19];
+    let pan = message.characters(2, &mut buffer).and_then(|count| buffer.get(..count));
+    track(message, pan)?;
+    let Some(Composite::Ber(_)) = message.dialect.composite(55) else { return Ok(()) };
+    let Some(emv) = message.value(55) else { return Ok(()) };
+    for tag in [0x57, 0x5A] {
+        let Some(value) = tlv::find(emv, tag) else { continue };
+        if let Some(pan) = pan
+            && !packed_begins_with(value, pan)
+        {
+            return Err(Fault::Contradiction(55));
+        }
+    }
+    Ok(())
+}
+
+/// Track 2: one separator, and in front of it the PAN of DE 2.
+fn track(message: &Message<'_>, pan: Option<&[u8]>) -> Result<(), Fault> {
+    if !message.has(35) {
+        return Ok(());
+    }
+    let mut buffer = [0; 40];
+    let count = message.characters(35, &mut buffer).ok_or(Fault::Value(35))?;
+    let track = buffer.get(..count).unwrap_or(&[]);
+    let is_separator = |character: &u8| matches!(character, b'=' | b'D');
+    let mut separators = (0..count).filter(|at| track.get(*at).is_some_and(is_separator));
+    let (Some(first), None) = (separators.next(), separators.next()) else {
+        return Err(Fault::Value(35));
+    };
+    match pan {
+        Some(pan) if track.get(..first) != Some(pan) => Err(Fault::Contradiction(35)),
+        _ => Ok(()),
+    }
+}
+
+/// True if packed digits begin with `digits`, followed by the end, a filler or a separator.
+fn packed_begins_with(packed: &[u8], digits: &[u8]) -> bool {
+    let nibble = |place: usize| {
+        packed
+            .get(place / 2)
+            .map(|byte| if place.is_multiple_of(2) { byte >> 4 } else { byte & 15 })
+    };
+    let same = digits
+        .iter()
+        .enumerate()
+        .all(|(place, digit)| nibble(place) == Some(digit.wrapping_sub(b'0')));
+    same && nibble(digits.len()).is_none_or(|next| next > 9)
+}
+
+/// DE 90 names an original: a request or advice of class 1 or 2, with a STAN. DE 95 replaces an
+/// amount by a smaller one.
+fn original(message: &Message<'_>) -> Result<(), Fault> {
+    if message.mti().class() != 4 {
+        return Ok(());
+    }
+    let mut buffer = [0; 42];
+    if message.has(90) {
+        let count = message.characters(90, &mut buffer).ok_or(Fault::Value(90))?;
+        let digits = buffer.get(..count).unwrap_or(&[]);
+        let named = match digits {
+            [_, class @ b'1'..=b'2', function, _, ..] => {
+                let _ = class;
+                (function - b'0').is_multiple_of(2)
+            }
+            _ => false,
+        };
+        if count != 42 || !digits::are_ascii_digits(digits) || !named {
+            return Err(Fault::Value(90));
+        }
+    }
+    if let Some(count) = message.characters(95, &mut buffer) {
+        let replacement = digits::ascii_number(buffer.get(..count.min(12)).unwrap_or(&[]))
+            .ok_or(Fault::Value(95))?;
+        if message.number(4).is_some_and(|amount| replacement > amount) {
+            return Err(Fault::Amount);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The core alone: events in, bytes out, time by hand. No socket, no clock.
+
+mod bad_input;
+mod rig;
+mod way;

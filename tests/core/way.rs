@@ -1,0 +1,209 @@
+//! The way of a message: there, back, late, twice, wrong, lost.
+
+use std::time::Duration;
+
+use authswitch::base::ids::SessionId;
+use authswitch::switch::{Counter, Event};
+
+use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, POS_2, Rig, answer_to, framed, sale};
+
+#[test]
+fn a_sale_goes_there_and_its_answer_comes_back() {
+    let mut rig = Rig::new();
+    let forwarded = rig.sale(42);
+    let mut expected = sale(42);
+    expected.fields[4].1 = forwarded.of(11).expect("a STAN").to_owned();
+    assert_eq!(forwarded, expected, "nothing but the STAN is changed");
+    assert_ne!(forwarded.of(11), Some("000042"), "the STAN is ours");
+    rig.answer(&forwarded, "00");
+    let answers = rig.at_pos();
+    assert_eq!(answers, [answer_to(&sale(42), "00")]);
+    assert_eq!(rig.switch.in_flight(), 0);
+    assert!(rig.closes().is_empty());
+}
+
+#[test]
+fn between_unlike_dialects_values_survive() {
+    for partner in ["iso87-ascii", "iso87-binary", "jpos-iso87ascii", "mastercard-ebcdic"] {
+        let mut rig = Rig::with("pos-bcd", partner, |_| ());
+        let forwarded = rig.sale(7);
+        let mut expected = sale(7);
+        expected.fields[4].1 = forwarded.of(11).expect("a STAN").to_owned();
+        assert_eq!(forwarded, expected, "{partner}");
+        rig.answer(&forwarded, "05");
+        assert_eq!(rig.at_pos(), [answer_to(&sale(7), "05")], "{partner}");
+    }
+}
+
+#[test]
+fn an_unanswered_request_is_declined_at_its_deadline_and_a_late_answer_is_eaten() {
+    let mut rig = Rig::new();
+    let forwarded = rig.sale(1);
+    rig.pass(BUDGET - Duration::from_nanos(1));
+    assert!(rig.at_pos().is_empty());
+    rig.pass(Duration::from_nanos(1));
+    let answers = rig.at_pos();
+    assert_eq!(answers.len(), 1);
+    assert_eq!((answers[0].mti.as_str(), answers[0].of(39)), ("0210", Some("91")));
+    for element in [3, 4, 7, 11, 37, 41, 42, 49] {
+        assert_eq!(answers[0].of(element), sale(1).of(element), "DE {element} is echoed");
+    }
+    assert_eq!(answers[0].of(2), None, "no account data in a decline");
+    rig.answer(&forwarded, "00");
+    assert!(rig.at_pos().is_empty(), "a late approval never reaches a POS");
+    assert_eq!(rig.count(Counter::LateAnswers), 1);
+}
+
+#[test]
+fn a_second_answer_is_counted_and_eaten() {
+    let mut rig = Rig::new();
+    let forwarded = rig.sale(1);
+    rig.answer(&forwarded, "05");
+    rig.answer(&forwarded, "00");
+    assert_eq!(rig.at_pos().len(), 1);
+    assert_eq!(rig.count(Counter::DuplicateAnswers), 1);
+}
+
+#[test]
+fn an_answer_that_is_not_to_this_request_consumes_nothing() {
+    let wrong: [(u8, &str); 6] = [
+        (7, "1122021246"),
+        (37, "000000999999"),
+        (41, "TERM0002"),
+        (4, "000000009999"),
+        (49, "840"),
+        (11, "777777"),
+    ];
+    for (element, value) in wrong {
+        let mut rig = Rig::new();
+        let forwarded = rig.sale(1);
+        let mut altered = forwarded.clone();
+        for field in &mut altered.fields {
+            if field.0 == element {
+                field.1 = value.into();
+            }
+        }
+        rig.answer(&altered, "00");
+        assert!(rig.at_pos().is_empty(), "DE {element} differs");
+        rig.answer(&forwarded, "00");
+        assert_eq!(rig.at_pos().len(), 1, "the right answer still counts");
+    }
+}
+
+#[test]
+fn the_stan_alone_never_matches() {
+    let mut rig = Rig::new();
+    let forwarded = rig.sale(1);
+    let mut bare = forwarded.clone();
+    bare.fields.retain(|(element, _)| ![7, 37, 41].contains(element));
+    rig.answer(&bare, "00");
+    assert!(rig.at_pos().is_empty());
+    assert_eq!(rig.count(Counter::UnmatchedAnswers), 1);
+}
+
+#[test]
+fn an_answer_without_a_result_or_of_another_class_is_no_answer() {
+    let mut rig = Rig::new();
+    let forwarded = rig.sale(1);
+    let mut answer = answer_to(&forwarded, "00");
+    answer.fields.retain(|(element, _)| *element != 39);
+    let frame = framed(&rig.partner, &answer);
+    rig.send(HOST, &frame);
+    let mut other = answer_to(&forwarded, "00");
+    other.mti = "0410".into();
+    let frame = framed(&rig.partner, &other);
+    rig.send(HOST, &frame);
+    assert!(rig.at_pos().is_empty());
+    assert_eq!((rig.count(Counter::WrongAnswers), rig.count(Counter::UnmatchedAnswers)), (1, 1));
+}
+
+#[test]
+fn answers_go_to_the_connection_that_asked_whatever_their_order() {
+    let mut rig = Rig::new();
+    let first = rig.sale(5);
+    let frame = framed(&rig.acquirer, &sale(5));
+    rig.send(POS_2, &frame);
+    let second = rig.at_host().pop().expect("forwarded");
+    assert_ne!(first.of(11), second.of(11), "two terminals may use one STAN");
+    rig.answer(&second, "51");
+    rig.answer(&first, "00");
+    assert_eq!(rig.at_pos()[0].of(39), Some("00"));
+    let bytes = rig.bytes(POS_2);
+    let other = crate::rig::plain(&rig.acquirer, &bytes);
+    assert_eq!(other[0].of(39), Some("51"));
+}
+
+#[test]
+fn a_closed_connections_answer_reaches_nobody_not_even_its_successor() {
+    let mut rig = Rig::new();
+    let forwarded = rig.sale(1);
+    rig.feed(Event::Closed { session: POS });
+    let heir = SessionId { slot: POS.slot, generation: POS.generation + 1 };
+    rig.open(heir, ACQUIRER);
+    rig.answer(&forwarded, "00");
+    assert!(rig.bytes(heir).is_empty());
+    assert_eq!(rig.count(Counter::Undelivered), 1);
+}
+
+#[test]
+fn a_lost_partner_connection_is_answered_at_once() {
+    let mut rig = Rig::new();
+    rig.sale(1);
+    rig.sale(2);
+    rig.feed(Event::Closed { session: HOST });
+    let answers = rig.at_pos();
+    assert_eq!(answers.len(), 2);
+    assert!(answers.iter().all(|answer| answer.of(39) == Some("91")));
+    let frame = framed(&rig.acquirer, &sale(3));
+    rig.send(POS, &frame);
+    assert_eq!(rig.at_pos()[0].of(39), Some("91"), "no partner is up");
+    assert_eq!(rig.count(Counter::PartnersDown), 1);
+    let again = SessionId { slot: HOST.slot, generation: 2 };
+    rig.open(again, PARTNER);
+    let frame = framed(&rig.acquirer, &sale(4));
+    rig.send(POS, &frame);
+    assert!(!rig.bytes(again).is_empty(), "the new connection carries requests");
+}
+
+#[test]
+fn a_half_closed_pos_gets_its_answers_and_is_then_closed() {
+    let mut rig = Rig::new();
+    let first = rig.sale(1);
+    let second = rig.sale(2);
+    rig.feed(Event::Ended { session: POS });
+    rig.answer(&first, "00");
+    assert!(rig.closes().is_empty());
+    rig.answer(&second, "00");
+    assert_eq!(rig.at_pos().len(), 2);
+    assert_eq!(rig.closes(), [POS]);
+    rig.feed(Event::Ended { session: POS_2 });
+    assert_eq!(rig.closes(), [POS_2], "nothing was asked: closed at once");
+}
+
+#[test]
+fn draining_answers_what_was_accepted_and_refuses_the_rest() {
+    let mut rig = Rig::new();
+    let forwarded = rig.sale(1);
+    rig.feed(Event::Drain);
+    assert!(!rig.switch.is_drained());
+    let frame = framed(&rig.acquirer, &sale(2));
+    rig.send(POS, &frame);
+    assert_eq!(rig.at_pos()[0].of(39), Some("91"));
+    rig.answer(&forwarded, "00");
+    assert_eq!(rig.at_pos()[0].of(39), Some("00"));
+    assert!(rig.switch.is_drained());
+}
+
+#[test]
+fn over_the_in_flight_bound_requests_are_shed() {
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| setup.links[1].in_flight_max = 2);
+    let first = rig.sale(1);
+    rig.sale(2);
+    let frame = framed(&rig.acquirer, &sale(3));
+    rig.send(POS, &frame);
+    assert_eq!(rig.at_pos()[0].of(39), Some("91"));
+    assert_eq!(rig.count(Counter::Overloads), 1);
+    rig.answer(&first, "00");
+    rig.at_pos();
+    rig.sale(4);
+}
