@@ -103,15 +103,10 @@ impl Dialect {
         let Some(composite) = place.and_then(|place| self.composites.get(place)) else {
             return Ok(false);
         };
-        if !matches!(field.content, Content::Hex | Content::HexEbcdic) {
-            return composite.check(body);
+        if matches!(field.content, Content::Hex | Content::HexEbcdic) {
+            return check_hex(composite, field, body);
         }
-        let mut buffer = [0; limits::FRAME_BYTES_MAX / 2];
-        let bytes = buffer.get_mut(..body.len() / 2).ok_or(Reason::InnerLength)?;
-        for (byte, pair) in bytes.iter_mut().zip(body.chunks_exact(2)) {
-            *byte = pair.iter().fold(0, |byte, character| byte << 4 | field.hex_digit(*character));
-        }
-        composite.check(bytes)
+        composite.check(body)
     }
 
     /// The rules for requests of `mti`: those of the MTI itself, else of its class, else the
@@ -128,6 +123,7 @@ impl Dialect {
         self.spec.mti == other.spec.mti
             && self.spec.bitmap == other.spec.bitmap
             && self.fields == other.fields
+            && self.composites == other.composites
     }
 }
 
@@ -143,6 +139,18 @@ fn rules_by_type(rules: &[(RuleKey, Rules)]) -> Box<[u8; 256]> {
         *place = found.unwrap_or(0) as u8;
     }
     places
+}
+
+/// An inner structure is made of bytes: where those are written as hexadecimal characters, it is
+/// read through them.
+#[inline(never)]
+fn check_hex(composite: &Composite, field: &Field, body: &[u8]) -> Result<bool, Reason> {
+    let mut buffer = [0; limits::FRAME_BYTES_MAX / 2];
+    let bytes = buffer.get_mut(..body.len() / 2).ok_or(Reason::InnerLength)?;
+    for (byte, pair) in bytes.iter_mut().zip(body.chunks_exact(2)) {
+        *byte = pair.iter().fold(0, |byte, character| byte << 4 | field.hex_digit(*character));
+    }
+    composite.check(bytes)
 }
 
 static EMPTY_RULES: Rules = Rules {

@@ -39,6 +39,16 @@ pub fn are_bcd(bytes: &[u8]) -> bool {
     every_word(bytes, 0, |word| word & (word << 1 | word << 2) & 0x8888_8888_8888_8888)
 }
 
+/// True if every nibble is a decimal digit, `D` or `F`: packed track data.
+#[inline]
+pub fn are_track(bytes: &[u8]) -> bool {
+    every_word(bytes, 0, |word| {
+        let above_nine = word & (word << 1 | word << 2);
+        let is_d_or_f = word << 1 & word << 3;
+        above_nine & !is_d_or_f & 0x8888_8888_8888_8888
+    })
+}
+
 /// True if every byte is an ASCII decimal digit.
 #[inline]
 pub fn are_ascii_digits(bytes: &[u8]) -> bool {
@@ -127,7 +137,9 @@ pub mod class {
 /// True if every byte has at least one of the `classes`.
 #[inline]
 pub fn are_of(bytes: &[u8], classes: u8) -> bool {
-    bytes.iter().all(|byte| class::TABLE[usize::from(*byte)] & classes != 0)
+    // No early end: without one the loads do not wait for each other.
+    let other = |byte: &u8| class::TABLE[usize::from(*byte)] & classes == 0;
+    !bytes.iter().fold(false, |found, byte| found | other(byte))
 }
 
 /// The number in packed digits; `None` if a nibble is not a digit or the number needs more than
@@ -208,6 +220,8 @@ mod tests {
     #[test]
     fn word_checks_equal_their_definition_for_every_byte_at_every_place() {
         each_by_definition(|b| b >> 4 <= 9 && b & 15 <= 9, are_bcd, 0x99);
+        let track = |nibble: u8| matches!(nibble, 0..=9 | 0xD | 0xF);
+        each_by_definition(|b| track(b >> 4) && track(b & 15), are_track, 0xDF);
         each_by_definition(|b| b.is_ascii_digit(), are_ascii_digits, b'9');
         each_by_definition(|b| (0xF0..=0xF9).contains(&b), are_ebcdic_digits, 0xF9);
         each_by_definition(|b| b < 0x80, are_7bit, 0x7F);

@@ -264,23 +264,29 @@ impl Field {
             Content::Bytes | Content::Latin1 | Content::Gbk | Content::Ebcdic | Content::Bitmap => {
                 return Ok(());
             }
-            Content::Bcd => return self.check_bcd(body, units),
+            Content::Bcd => return self.check_packed(body, units, digits::are_bcd),
             Content::Printable => digits::are_printable(body),
             Content::Ascii => digits::are_7bit(body),
             Content::OfClass(classes) => digits::are_of(body, classes),
             Content::AsciiDigits => {
                 return if digits::are_ascii_digits(body) { Ok(()) } else { Err(Reason::Digit) };
             }
-            Content::TrackBcd => return self.check_track(body, units),
+            Content::TrackBcd => return self.check_packed(body, units, digits::are_track),
             _ => return self.check_rare(body, units),
         };
         if ok { Ok(()) } else { Err(Reason::Character) }
     }
 
+    /// Packed digits: all nibbles but the filler are good by `are_good`.
     #[inline(always)]
-    fn check_bcd(&self, body: &[u8], units: u16) -> Result<(), Reason> {
+    fn check_packed(
+        &self,
+        body: &[u8],
+        units: u16,
+        are_good: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), Reason> {
         if units.is_multiple_of(2) {
-            return if digits::are_bcd(body) { Ok(()) } else { Err(Reason::Nibble) };
+            return if are_good(body) { Ok(()) } else { Err(Reason::Nibble) };
         }
         let (filler, digit, rest) = match self.side {
             Side::Left => match body.split_first() {
@@ -295,33 +301,7 @@ impl Field {
         if self.fillers >> filler & 1 == 0 {
             return Err(Reason::Filler);
         }
-        if digit > 9 || !digits::are_bcd(rest) { Err(Reason::Nibble) } else { Ok(()) }
-    }
-
-    #[inline(never)]
-    fn check_track(&self, body: &[u8], units: u16) -> Result<(), Reason> {
-        for place in 0..usize::from(units) + usize::from(units % 2) {
-            let Some(nibble) = self.nibble(body, place) else { return Err(Reason::Nibble) };
-            let is_filler = units % 2 == 1
-                && match self.side {
-                    Side::Left => place == 0,
-                    Side::Right => place == usize::from(units),
-                };
-            if is_filler {
-                if self.fillers >> nibble & 1 == 0 {
-                    return Err(Reason::Filler);
-                }
-            } else if !matches!(nibble, 0..=9 | 0xD | 0xF) {
-                return Err(Reason::Nibble);
-            }
-        }
-        Ok(())
-    }
-
-    /// The nibble at `place` on the wire, counting from the left.
-    fn nibble(&self, body: &[u8], place: usize) -> Option<u8> {
-        let byte = body.get(place / 2)?;
-        Some(if place.is_multiple_of(2) { byte >> 4 } else { byte & 15 })
+        if are_good(&[digit]) && are_good(rest) { Ok(()) } else { Err(Reason::Nibble) }
     }
 
     #[inline(never)]
@@ -345,7 +325,7 @@ impl Field {
                 match self.content {
                     Content::SignedBcd => {
                         let left = Self { side: Side::Left, ..*self };
-                        left.check_bcd(number, units.saturating_sub(1))
+                        left.check_packed(number, units.saturating_sub(1), digits::are_bcd)
                     }
                     Content::SignedEbcdic if digits::are_ebcdic_digits(number) => Ok(()),
                     Content::SignedAscii if digits::are_ascii_digits(number) => Ok(()),

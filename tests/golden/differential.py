@@ -96,7 +96,8 @@ class Element:
             pairs = "".join(chinese(rng) for _ in range(size // 2))
             return pairs + "x" * (size - 2 * (size // 2))
         if self.enc == "ebc" and rng.random() < 0.3:
-            return bytes(rng.randrange(256) for _ in range(size)).decode(self.text)
+            text = bytes(rng.randrange(256) for _ in range(size)).decode(self.text)
+            return text.replace("*", "+") if self.number in SECRET else text
         text = "".join(rng.choice(PRINTABLE) for _ in range(size))
         return text.replace("*", "+") if self.number in SECRET else text
 
