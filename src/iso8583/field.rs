@@ -12,6 +12,8 @@ use crate::base::pan::Secrecy;
 /// A compiled element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
+    /// Whether it can be proven together with its neighbours.
+    pub run: Run,
     /// Where the element ends.
     pub shape: Shape,
     /// What its bytes must be.
@@ -37,6 +39,20 @@ pub struct Field {
     pub secrecy: Secrecy,
     /// Code page of EBCDIC forms.
     pub code_page: CodePage,
+}
+
+/// Elements of fixed size whose bytes obey one rule each by itself: where several of them stand
+/// side by side, as they mostly do, all their bytes are proven at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// Not so.
+    Alone,
+    /// An even number of packed digits.
+    Packed,
+    /// Printable ASCII.
+    Printable,
+    /// ASCII digits.
+    Digits,
 }
 
 /// Where an element ends.
@@ -100,6 +116,7 @@ pub enum Content {
 impl Field {
     /// An element that the dialect does not have.
     pub const ABSENT: Self = Self {
+        run: Run::Alone,
         shape: Shape::Absent,
         content: Content::Bytes,
         size: 0,
@@ -139,6 +156,12 @@ impl Field {
                 field.shape = Shape::Fixed;
                 field.units = units;
                 field.size = field.bytes_of(units);
+                field.run = match field.content {
+                    Content::Bcd if units.is_multiple_of(2) => Run::Packed,
+                    Content::Printable => Run::Printable,
+                    Content::AsciiDigits => Run::Digits,
+                    _ => Run::Alone,
+                };
             }
             Extent::Variable { max, length, size, counts } => {
                 field.units = max.min(u32::from(u16::MAX)) as u16;
@@ -333,6 +356,19 @@ impl Field {
                 }
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Run {
+    /// True if `bytes` obey the rule.
+    #[inline(always)]
+    pub(super) fn holds(self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Alone => true,
+            Self::Packed => digits::are_bcd(bytes),
+            Self::Printable => digits::are_printable(bytes),
+            Self::Digits => digits::are_ascii_digits(bytes),
         }
     }
 }
