@@ -89,8 +89,8 @@ pub fn template_header(dialect: &Dialect, out: &mut Vec<u8>) {
     out.resize(out.len() + missing, 0);
 }
 
-/// Writes MTI and bitmaps. The marker of a third bitmap counts as an element and is written with
-/// [`third_bitmap`].
+/// Writes MTI and bitmaps. The marker of a third bitmap counts as an element: the third
+/// bitmap itself stands in its place, and whoever writes the elements writes it.
 pub fn begin_body(dialect: &Dialect, out: &mut Vec<u8>, mti: Mti, elements: &Bitmap) {
     match dialect.spec.mti {
         Wire::Bcd => out.extend_from_slice(&mti.packed().to_be_bytes()),
