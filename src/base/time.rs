@@ -111,6 +111,8 @@ pub struct Today {
     pub is_leap_year: bool,
     /// Days since 1 January.
     pub day_of_year: u32,
+    /// Month and day as packed digits.
+    pub packed: [u8; 2],
 }
 
 impl Today {
@@ -119,7 +121,14 @@ impl Today {
         let civil = wall.civil();
         let is_leap_year = is_leap(civil.year);
         let day_of_year = day_of_year(civil.month, civil.day, is_leap_year);
-        Self { day: wall.unix_s() / 86_400, is_leap_year, day_of_year }
+        let packed = [civil.month, civil.day].map(|part| part / 10 * 16 + part % 10);
+        Self { day: wall.unix_s() / 86_400, is_leap_year, day_of_year, packed }
+    }
+
+    /// True if month and day, as packed digits, are those of today: the common case.
+    #[inline]
+    pub const fn is_today(&self, month: u8, day: u8) -> bool {
+        self.packed[0] == month && self.packed[1] == day
     }
 
     /// True if `wall` is on this day.

@@ -81,9 +81,14 @@ impl Dialect {
         self.decode_with_care(message, index)
     }
 
-    /// Decodes again what is not sound, or has a third bitmap: finds what is wrong and where.
+    /// The same, element by element: finds what is wrong and where, and reads third bitmaps.
+    /// [`Self::decode`] comes here with whatever is not plainly sound.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::decode`].
     #[cold]
-    fn decode_with_care(&self, message: &[u8], index: &mut Index) -> Result<(), DecodeError> {
+    pub fn decode_with_care(&self, message: &[u8], index: &mut Index) -> Result<(), DecodeError> {
         let fault = self.walk(message, index, u8::MAX)?;
         if usize::from(index.end) < message.len() && fault.is_none() {
             return Err(DecodeError {
@@ -117,29 +122,44 @@ impl Dialect {
             while bits != 0 {
                 let place = bits.leading_zeros();
                 bits ^= 1u64 << 63 >> place;
-                let element = word * 64 + place as usize + 1;
-                let field = &self.fields[element];
+                let element = word.wrapping_mul(64).wrapping_add(place as usize).wrapping_add(1);
+                let field = self.fields.get(element)?;
+                let start = at;
+                let (mut units, mut bytes) = (field.units, usize::from(field.size));
+                if field.shape != Shape::Fixed {
+                    let (value, read) = read_length(message, at, field)?;
+                    if !(run == Run::Packed && field.run == Run::Packed && field.has_bcd_length()) {
+                        if !run.holds(message.get(run_start..at)?) {
+                            return None;
+                        }
+                        (run, run_start) = (Run::Alone, value);
+                    }
+                    (at, units) = (value, read);
+                    bytes = usize::from(field.bytes_of(units));
+                }
                 if field.run != run {
                     if !run.holds(message.get(run_start..at)?) {
                         return None;
                     }
                     (run, run_start) = (field.run, at);
                 }
-                let start = at as u16;
-                if field.run != Run::Alone {
-                    at += usize::from(field.size);
-                    let (end, units) = (at as u16, field.units);
-                    index.spans[element] = Span { start, value: start, end, units };
-                    continue;
+                let value = at;
+                at = at.wrapping_add(bytes);
+                let span = Span { start: start as u16, value: value as u16, end: at as u16, units };
+                *index.spans.get_mut(element)? = span;
+                match field.run {
+                    Run::Alone => {
+                        if at > message.len() || field.content == Content::Bitmap {
+                            return None;
+                        }
+                        index.emv_accounts |= self.check(message, field, span).ok()?;
+                        run_start = at;
+                    }
+                    Run::Packed if !units.is_multiple_of(2) => {
+                        field.filler_is_sound(message.get(value..at)?)?;
+                    }
+                    _ => {}
                 }
-                let span = read_element(message, at, field).ok()?;
-                let accounts = self.check(message, field, span).ok()?;
-                if field.content == Content::Bitmap {
-                    return None;
-                }
-                index.emv_accounts |= accounts;
-                index.spans[element] = span;
-                at = usize::from(span.end);
             }
         }
         let sound = at == message.len() && run.holds(message.get(run_start..at)?);
@@ -367,6 +387,27 @@ fn read_element(message: &[u8], at: usize, field: &Field) -> Result<Span, Decode
         return Err(truncated(message, value, bytes));
     }
     Ok(Span { start: at as u16, value: value as u16, end: end as u16, units })
+}
+
+/// Where the value of a variable element begins, and its units; `None` if they are too many or the
+/// length is damaged. Lengths in packed digits are proven by whoever proves the run around them.
+#[inline(always)]
+fn read_length(message: &[u8], at: usize, field: &Field) -> Option<(usize, u16)> {
+    if field.shape == Shape::Absent {
+        return None;
+    }
+    let value = at.wrapping_add(usize::from(field.size));
+    let bytes = message.get(at..value)?;
+    let units = match (field.shape, bytes) {
+        (Shape::LengthBcdEven, [one]) if one & 15 < 10 && *one < 0xA0 => {
+            u16::from(one >> 4) * 10 + u16::from(one & 15)
+        }
+        (Shape::LengthBcd, [high, low]) if *high < 10 && low & 15 < 10 && *low < 0xA0 => {
+            u16::from(*high) * 100 + u16::from(low >> 4) * 10 + u16::from(low & 15)
+        }
+        _ => field.length(bytes).ok()?,
+    };
+    (units <= field.units).then_some((value, units))
 }
 
 fn third_bitmap(message: &[u8], span: Span) -> u64 {

@@ -90,6 +90,23 @@ pub fn are_printable(bytes: &[u8]) -> bool {
     })
 }
 
+/// True if every byte is an ASCII letter, a decimal digit or a space.
+#[inline]
+pub fn are_alphanumeric(bytes: &[u8]) -> bool {
+    /// Bit 7 of each byte that is at least `least`, of bytes below 0x80.
+    const fn at_least(word: u64, least: u8) -> u64 {
+        word + (0x80 - least as u64) * 0x0101_0101_0101_0101
+    }
+    every_word(bytes, b' ', |word| {
+        let seven = word & 0x7F7F_7F7F_7F7F_7F7F;
+        let lower = seven | 0x2020_2020_2020_2020;
+        let letter = at_least(lower, b'a') & !at_least(lower, b'z' + 1);
+        let digit = at_least(seven, b'0') & !at_least(seven, b'9' + 1);
+        let space = at_least(seven, b' ') & !at_least(seven, b' ' + 1);
+        (word | !(letter | digit | space)) & 0x8080_8080_8080_8080
+    })
+}
+
 /// Character classes as bits of a table, for the checks that words cannot do.
 pub mod class {
     /// Letter.
@@ -226,6 +243,8 @@ mod tests {
         each_by_definition(|b| (0xF0..=0xF9).contains(&b), are_ebcdic_digits, 0xF9);
         each_by_definition(|b| b < 0x80, are_7bit, 0x7F);
         each_by_definition(|b| (0x20..0x7F).contains(&b), are_printable, b'~');
+        let alphanumeric = |b: u8| b.is_ascii_alphanumeric() || b == b' ';
+        each_by_definition(alphanumeric, are_alphanumeric, b'Z');
     }
 
     #[test]

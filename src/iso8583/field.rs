@@ -41,18 +41,21 @@ pub struct Field {
     pub code_page: CodePage,
 }
 
-/// Elements of fixed size whose bytes obey one rule each by itself: where several of them stand
-/// side by side, as they mostly do, all their bytes are proven at once.
+/// Elements whose bytes obey one rule each by itself: where several of them stand side by side, as
+/// they mostly do, all their bytes are proven at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Run {
     /// Not so.
     Alone,
-    /// An even number of packed digits.
+    /// Packed digits. A filler of 0 is a digit too, and so is a packed length: they do not
+    /// interrupt the run.
     Packed,
     /// Printable ASCII.
     Printable,
     /// ASCII digits.
     Digits,
+    /// ASCII letters, digits and space.
+    Alphanumeric,
 }
 
 /// Where an element ends.
@@ -151,17 +154,22 @@ impl Field {
             code_page: page,
             ..Self::ABSENT
         };
+        field.run = match field.content {
+            Content::Bcd => Run::Packed,
+            Content::Printable => Run::Printable,
+            Content::AsciiDigits => Run::Digits,
+            Content::OfClass(ALPHANUMERIC) => Run::Alphanumeric,
+            _ => Run::Alone,
+        };
+        let counts_bytes = matches!(spec.extent, Extent::Variable { counts: Counts::Bytes, .. });
+        if counts_bytes || spec.inner.is_some() {
+            field.run = Run::Alone;
+        }
         match spec.extent {
             Extent::Fixed(units) => {
                 field.shape = Shape::Fixed;
                 field.units = units;
                 field.size = field.bytes_of(units);
-                field.run = match field.content {
-                    Content::Bcd if units.is_multiple_of(2) => Run::Packed,
-                    Content::Printable => Run::Printable,
-                    Content::AsciiDigits => Run::Digits,
-                    _ => Run::Alone,
-                };
             }
             Extent::Variable { max, length, size, counts } => {
                 field.units = max.min(u32::from(u16::MAX)) as u16;
@@ -197,6 +205,22 @@ impl Field {
     /// True if the element has a length of its own.
     pub const fn is_variable(&self) -> bool {
         !matches!(self.shape, Shape::Fixed | Shape::Absent)
+    }
+
+    /// True if its length is written in packed digits.
+    #[inline(always)]
+    pub(super) const fn has_bcd_length(&self) -> bool {
+        matches!(self.shape, Shape::LengthBcd | Shape::LengthBcdEven)
+    }
+
+    /// `None` if the filler of an odd number of packed digits is not one that is accepted.
+    #[inline(always)]
+    pub(super) fn filler_is_sound(&self, body: &[u8]) -> Option<()> {
+        let filler = match self.side {
+            Side::Left => body.first()? >> 4,
+            Side::Right => body.last()? & 15,
+        };
+        (self.fillers >> filler & 1 == 1).then_some(())
     }
 
     /// True if both write the same value to the same bytes, so that raw bytes may be copied.
@@ -290,6 +314,7 @@ impl Field {
             Content::Bcd => return self.check_packed(body, units, digits::are_bcd),
             Content::Printable => digits::are_printable(body),
             Content::Ascii => digits::are_7bit(body),
+            Content::OfClass(ALPHANUMERIC) => digits::are_alphanumeric(body),
             Content::OfClass(classes) => digits::are_of(body, classes),
             Content::AsciiDigits => {
                 return if digits::are_ascii_digits(body) { Ok(()) } else { Err(Reason::Digit) };
@@ -369,6 +394,7 @@ impl Run {
             Self::Packed => digits::are_bcd(bytes),
             Self::Printable => digits::are_printable(bytes),
             Self::Digits => digits::are_ascii_digits(bytes),
+            Self::Alphanumeric => digits::are_alphanumeric(bytes),
         }
     }
 }
@@ -395,6 +421,9 @@ impl Content {
     }
 }
 
+/// The class `an`.
+const ALPHANUMERIC: u8 = class::ALPHA | class::DIGIT | class::SPACE;
+
 fn content(element: u8, spec: &FieldSpec, charset: Charset) -> Content {
     let track = matches!(element, 35 | 36) && spec.class.is_none_or(|class| class == Class::Z);
     match (spec.wire, spec.class) {
@@ -407,9 +436,7 @@ fn content(element: u8, spec: &FieldSpec, charset: Charset) -> Content {
         (Wire::HexEbcdic, _) => Content::HexEbcdic,
         (Wire::Ascii, Some(Class::N)) => Content::AsciiDigits,
         (Wire::Ascii, Some(Class::A)) => Content::OfClass(class::ALPHA | class::SPACE),
-        (Wire::Ascii, Some(Class::An)) => {
-            Content::OfClass(class::ALPHA | class::DIGIT | class::SPACE)
-        }
+        (Wire::Ascii, Some(Class::An)) => Content::OfClass(ALPHANUMERIC),
         (Wire::Ascii, Some(Class::Z)) => Content::OfClass(class::DIGIT | class::TRACK),
         (Wire::Ascii, Some(Class::XN)) => Content::SignedAscii,
         (Wire::Ascii, class) => match (charset, class) {

@@ -43,16 +43,21 @@ pub enum Broken {
     TlsHello,
 }
 
+impl Framing {
+    /// True for the commonest of all: two bytes, big-endian, counting the body, and nothing else.
+    #[inline(always)]
+    const fn is_plain(&self) -> bool {
+        matches!(self.length, FrameLength::Binary)
+            && self.size == 2
+            && !self.counts_itself
+            && self.before.len() | self.after.len() | self.trailer.len() == 0
+    }
+}
+
 /// Looks at the front of `bytes`.
 #[inline]
 pub fn cut(framing: &Framing, bytes: &[u8]) -> Cut {
-    if framing.length == FrameLength::Binary
-        && framing.size == 2
-        && !framing.counts_itself
-        && framing.before.is_empty()
-        && framing.after.is_empty()
-        && framing.trailer.is_empty()
-    {
+    if framing.is_plain() {
         let [high, low, ..] = *bytes else { return Cut::Partial };
         let length = usize::from(high) << 8 | usize::from(low);
         if (limits::FRAME_BYTES_MIN..=limits::FRAME_BYTES_MAX).contains(&length) {
@@ -159,6 +164,10 @@ fn read_length(kind: FrameLength, bytes: &[u8]) -> Option<usize> {
 #[inline]
 pub fn begin(framing: &Framing, out: &mut Vec<u8>) -> usize {
     let start = out.len();
+    if framing.is_plain() {
+        out.extend_from_slice(&[0, 0]);
+        return start;
+    }
     out.extend_from_slice(&framing.before);
     out.resize(out.len() + usize::from(framing.size), 0);
     out.extend_from_slice(&framing.after);
@@ -173,6 +182,15 @@ pub fn begin(framing: &Framing, out: &mut Vec<u8>) -> usize {
 /// is then taken out again.
 #[inline]
 pub fn finish(framing: &Framing, out: &mut Vec<u8>, start: usize) -> Result<(), Broken> {
+    if framing.is_plain() {
+        let body = out.len() - start - 2;
+        if body <= limits::FRAME_BYTES_MAX {
+            if let Some([high, low, ..]) = out.get_mut(start..) {
+                (*high, *low) = ((body >> 8) as u8, body as u8);
+            }
+            return Ok(());
+        }
+    }
     let size = usize::from(framing.size);
     let at = start + framing.before.len();
     let body = out.len() - (at + size + framing.after.len());

@@ -219,12 +219,14 @@ impl Switch {
         route: &Route,
         (partner, partner_session, stan): (LinkId, SessionId, u32),
     ) {
+        let place = usize::from(batch.link_id.0) * batch.setup.links.len() + usize::from(partner.0);
+        let alike = matches!(self.paths.get(place), Some(Some(Path::Alike)));
         let mut key = [0; MATCH_KEYS_MAX];
         let mut answer_mti = message.mti().response().unwrap_or_default();
         if let Some(link) = batch.setup.link(partner) {
             let elements = &link.dialect.rules(message.mti()).match_key;
             for (slot, element) in key.iter_mut().zip(elements) {
-                *slot = message.key(*element);
+                *slot = key_of(message, *element, alike);
             }
             if let Some(edition) = link.dialect.spec.edition {
                 answer_mti = transcode::mti_in_edition(answer_mti, edition.digit());
@@ -239,9 +241,10 @@ impl Switch {
             transaction.stan = stan;
             transaction.answer_mti = answer_mti;
             transaction.route = chosen.route;
+            transaction.alike = alike;
             transaction.key = key;
-            transaction.amount = sound.amount.unwrap_or(u64::MAX);
-            transaction.currency = sound.facts.amount.currency.number();
+            transaction.amount_key = key_of(message, 4, alike);
+            transaction.currency_key = key_of(message, 49, alike);
             transaction.acquirer_stan = sound.stan_number;
             transaction.stan_at = (sound.stan.value - header, sound.stan.end - header);
             transaction.frame.clear();
@@ -301,6 +304,13 @@ impl Switch {
         self.close(id, CloseCause::Drops, outbox);
         false
     }
+}
+
+/// The key by which an element of an answer is compared with its request: of its bytes where both
+/// sides write alike, of its value where they do not.
+#[inline]
+pub(super) fn key_of(message: &Message<'_>, element: u8, alike: bool) -> u64 {
+    if alike { message.raw_key(element) } else { message.key(element) }
 }
 
 /// An answer can be matched by who asked: the STAN was read, and the terminal, unless the request

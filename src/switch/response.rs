@@ -15,6 +15,7 @@ use super::decision::{self, Outcome};
 use super::fault::Fault;
 use super::outbox::Outbox;
 use super::pending::{Fate, Share};
+use super::request::key_of;
 use super::setup::Path;
 use super::stats::Counter;
 use super::transaction::Transaction;
@@ -239,7 +240,7 @@ fn belongs(transaction: &Transaction, message: &Message<'_>) -> Result<(), Count
             continue;
         }
         asked = true;
-        let found = message.key(*element);
+        let found = key_of(message, *element, transaction.alike);
         if found != 0 && found != *expected {
             return Err(Counter::UnmatchedAnswers);
         }
@@ -250,12 +251,12 @@ fn belongs(transaction: &Transaction, message: &Message<'_>) -> Result<(), Count
     }
     let Some(code) = message.value(39) else { return Err(Counter::WrongAnswers) };
     let partial = matches!(code, b"10" | b"002") || message.text(39) == Some(*b"10");
-    if message.has(4) && !partial && message.number(4) != Some(transaction.amount) {
-        return Err(Counter::WrongAnswers);
-    }
-    if transaction.currency != 0
-        && message.has(49)
-        && message.number(49) != Some(u64::from(transaction.currency))
+    let amount = key_of(message, 4, transaction.alike);
+    let currency = key_of(message, 49, transaction.alike);
+    let same = |found: u64, asked: u64| found == 0 || asked == 0 || found == asked;
+    if (!partial && !same(amount, transaction.amount_key))
+        || !same(currency, transaction.currency_key)
+        || (amount != 0 && transaction.amount_key == 0)
     {
         return Err(Counter::WrongAnswers);
     }

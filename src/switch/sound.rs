@@ -139,6 +139,14 @@ fn currency(message: &Message<'_>) -> Result<Currency, Fault> {
 /// DE 7 names a moment that exists. True if it is more than a day away from our clock.
 #[inline]
 fn date(message: &Message<'_>, today: Today) -> Result<bool, Fault> {
+    if let Some([month, day, hour, minute, second]) = message.packed_digits(7)
+        && today.is_today(*month, *day)
+        && *hour < 0x24
+        && *minute < 0x60
+        && *second < 0x60
+    {
+        return Ok(false);
+    }
     let Some(value) = optional_number(message, 7)? else { return Ok(false) };
     if !time::de7_is_valid(value, today.is_leap_year) {
         return Err(Fault::Value(7));

@@ -33,12 +33,14 @@ pub struct Transaction {
     pub answer_mti: Mti,
     /// The way it took.
     pub route: RouteId,
+    /// True if `key` holds keys of bytes: the partner writes as the acquirer does.
+    pub alike: bool,
     /// Keys of the elements that the answer must repeat; 0 for those the request did not have.
     pub key: [u64; MATCH_KEYS_MAX],
-    /// DE 4, or `u64::MAX` if absent.
-    pub amount: u64,
-    /// DE 49, or 0 if absent.
-    pub currency: u16,
+    /// Key of DE 4, or 0 if absent.
+    pub amount_key: u64,
+    /// Key of DE 49, or 0 if absent.
+    pub currency_key: u64,
     /// When it was accepted.
     pub asked_at: Instant,
     /// The acquirer's own STAN.
@@ -221,9 +223,10 @@ impl Cell {
                 stan: 0,
                 answer_mti: Mti::default(),
                 route: RouteId(0),
+                alike: false,
                 key: [0; MATCH_KEYS_MAX],
-                amount: 0,
-                currency: 0,
+                amount_key: 0,
+                currency_key: 0,
                 asked_at: Instant::default(),
                 acquirer_stan: 0,
                 stan_at: (0, 0),

@@ -8,6 +8,7 @@ mod damage;
 mod defects;
 mod random;
 mod vectors;
+mod walks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

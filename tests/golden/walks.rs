@@ -1,0 +1,38 @@
+//! The fast walk over a sound message and the careful one over any agree on every message.
+
+use authswitch::iso8583::decode::Index;
+use authswitch::iso8583::dialect::Dialect;
+
+use crate::sound_vectors;
+
+#[test]
+fn both_walks_agree_on_every_damaged_message() {
+    for (vector, message, dialect) in sound_vectors() {
+        let mut damaged = message.clone();
+        agree(&dialect, &damaged, &vector.id);
+        for place in 0..message.len() {
+            for bit in 0..8 {
+                damaged[place] = message[place] ^ 1 << bit;
+                agree(&dialect, &damaged, &vector.id);
+            }
+            damaged[place] = message[place];
+            agree(&dialect, &message[..place], &vector.id);
+        }
+    }
+}
+
+fn agree(dialect: &Dialect, message: &[u8], name: &str) {
+    let (mut fast, mut careful) = (Index::default(), Index::default());
+    let fast_result = dialect.decode(message, &mut fast);
+    let careful_result = dialect.decode_with_care(message, &mut careful);
+    assert_eq!(fast_result, careful_result, "{name}");
+    if fast_result.is_err() {
+        return;
+    }
+    assert_eq!((fast.mti, fast.present), (careful.mti, careful.present), "{name}");
+    assert_eq!((fast.named, fast.end), (careful.named, careful.end), "{name}");
+    assert_eq!(fast.emv_accounts, careful.emv_accounts, "{name}");
+    for element in fast.present.iter() {
+        assert_eq!(fast.span(element), careful.span(element), "{name} DE {element}");
+    }
+}
