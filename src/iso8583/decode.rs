@@ -9,8 +9,9 @@
 use super::bitmap::Bitmap;
 use super::dialect::Dialect;
 use super::error::{DecodeError, Reason};
-use super::field::{Content, Field, Run, Shape};
+use super::field::{Content, Field, Shape};
 use super::mti::Mti;
+use super::plan::Plans;
 use super::spec::Wire;
 use crate::base::limits;
 
@@ -30,6 +31,7 @@ pub struct Index {
     /// Some element passed is EMV data with account data (tags 57, 5A) in it.
     pub emv_accounts: bool,
     spans: [Span; limits::ELEMENTS_MAX + 1],
+    plans: Plans,
 }
 
 /// Where one element stands, in bytes from the first byte of the header.
@@ -45,6 +47,19 @@ pub struct Span {
     pub units: u16,
 }
 
+impl Span {
+    /// The same, `by` bytes further on.
+    #[inline(always)]
+    pub(super) const fn moved(self, by: u16) -> Self {
+        Self {
+            start: self.start.wrapping_add(by),
+            value: self.value.wrapping_add(by),
+            end: self.end.wrapping_add(by),
+            units: self.units,
+        }
+    }
+}
+
 impl Default for Index {
     fn default() -> Self {
         Self {
@@ -55,6 +70,7 @@ impl Default for Index {
             end: 0,
             emv_accounts: false,
             spans: [Span::default(); limits::ELEMENTS_MAX + 1],
+            plans: Plans::default(),
         }
     }
 }
@@ -75,19 +91,35 @@ impl Dialect {
     /// The first thing that is wrong. `index` then holds the sound part.
     #[inline]
     pub fn decode(&self, message: &[u8], index: &mut Index) -> Result<(), DecodeError> {
-        if self.walk_sound(message, index).is_some() {
+        if self.decode_known(message, index).is_some() {
             return Ok(());
         }
         self.decode_with_care(message, index)
     }
 
+    /// Decodes a sound message of a shape met before; `None` for any other.
+    #[inline]
+    fn decode_known(&self, message: &[u8], index: &mut Index) -> Option<()> {
+        if message.len() > usize::from(u16::MAX) {
+            return None;
+        }
+        index.mti = self.read_mti(message).ok()?;
+        let mut words = [0u64; 3];
+        let at = self.read_bitmaps(message, self.header_bytes + self.mti_bytes, &mut words).ok()?;
+        let plan = index.plans.of(self, [words[0], words[1]])?;
+        index.emv_accounts = plan.walk(self, message, at, &mut index.spans)?;
+        (index.body, index.end) = (at as u16, message.len() as u16);
+        index.named = Bitmap::from_words(words);
+        index.present = index.named;
+        Some(())
+    }
+
     /// The same, element by element: finds what is wrong and where, and reads third bitmaps.
-    /// [`Self::decode`] comes here with whatever is not plainly sound.
+    /// [`Self::decode`] comes here with shapes it has not met, and with whatever is not sound.
     ///
     /// # Errors
     ///
     /// As [`Self::decode`].
-    #[cold]
     pub fn decode_with_care(&self, message: &[u8], index: &mut Index) -> Result<(), DecodeError> {
         let fault = self.walk(message, index, u8::MAX)?;
         if usize::from(index.end) < message.len() && fault.is_none() {
@@ -100,73 +132,6 @@ impl Dialect {
             });
         }
         fault.map_or(Ok(()), Err)
-    }
-
-    /// The walk over a message that is sound, as nearly all are: `None` for any other, without
-    /// asking why. Neighbours that obey one rule are proven together, so most elements cost no
-    /// more than noting where they stand.
-    #[inline]
-    fn walk_sound(&self, message: &[u8], index: &mut Index) -> Option<()> {
-        if message.len() > usize::from(u16::MAX) {
-            return None;
-        }
-        index.mti = self.read_mti(message).ok()?;
-        index.emv_accounts = false;
-        let mut words = [0u64; 3];
-        let mut at =
-            self.read_bitmaps(message, self.header_bytes + self.mti_bytes, &mut words).ok()?;
-        index.body = at as u16;
-        let (mut run, mut run_start) = (Run::Alone, at);
-        for (word, bits) in words.into_iter().take(2).enumerate() {
-            let mut bits = bits;
-            while bits != 0 {
-                let place = bits.leading_zeros();
-                bits ^= 1u64 << 63 >> place;
-                let element = word.wrapping_mul(64).wrapping_add(place as usize).wrapping_add(1);
-                let field = self.fields.get(element)?;
-                let start = at;
-                let (mut units, mut bytes) = (field.units, usize::from(field.size));
-                if field.shape != Shape::Fixed {
-                    let (value, read) = read_length(message, at, field)?;
-                    if !(run == Run::Packed && field.run == Run::Packed && field.has_bcd_length()) {
-                        if !run.holds(message.get(run_start..at)?) {
-                            return None;
-                        }
-                        (run, run_start) = (Run::Alone, value);
-                    }
-                    (at, units) = (value, read);
-                    bytes = usize::from(field.bytes_of(units));
-                }
-                if field.run != run {
-                    if !run.holds(message.get(run_start..at)?) {
-                        return None;
-                    }
-                    (run, run_start) = (field.run, at);
-                }
-                let value = at;
-                at = at.wrapping_add(bytes);
-                let span = Span { start: start as u16, value: value as u16, end: at as u16, units };
-                *index.spans.get_mut(element)? = span;
-                match field.run {
-                    Run::Alone => {
-                        if at > message.len() || field.content == Content::Bitmap {
-                            return None;
-                        }
-                        index.emv_accounts |= self.check(message, field, span).ok()?;
-                        run_start = at;
-                    }
-                    Run::Packed if !units.is_multiple_of(2) => {
-                        field.filler_is_sound(message.get(value..at)?)?;
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let sound = at == message.len() && run.holds(message.get(run_start..at)?);
-        index.end = at as u16;
-        index.named = Bitmap::from_words(words);
-        index.present = index.named;
-        sound.then_some(())
     }
 
     /// Decodes up to and including `element`, and nothing behind it: enough to route by.
@@ -387,27 +352,6 @@ fn read_element(message: &[u8], at: usize, field: &Field) -> Result<Span, Decode
         return Err(truncated(message, value, bytes));
     }
     Ok(Span { start: at as u16, value: value as u16, end: end as u16, units })
-}
-
-/// Where the value of a variable element begins, and its units; `None` if they are too many or the
-/// length is damaged. Lengths in packed digits are proven by whoever proves the run around them.
-#[inline(always)]
-fn read_length(message: &[u8], at: usize, field: &Field) -> Option<(usize, u16)> {
-    if field.shape == Shape::Absent {
-        return None;
-    }
-    let value = at.wrapping_add(usize::from(field.size));
-    let bytes = message.get(at..value)?;
-    let units = match (field.shape, bytes) {
-        (Shape::LengthBcdEven, [one]) if one & 15 < 10 && *one < 0xA0 => {
-            u16::from(one >> 4) * 10 + u16::from(one & 15)
-        }
-        (Shape::LengthBcd, [high, low]) if *high < 10 && low & 15 < 10 && *low < 0xA0 => {
-            u16::from(*high) * 100 + u16::from(low >> 4) * 10 + u16::from(low & 15)
-        }
-        _ => field.length(bytes).ok()?,
-    };
-    (units <= field.units).then_some((value, units))
 }
 
 fn third_bitmap(message: &[u8], span: Span) -> u64 {

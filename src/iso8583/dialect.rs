@@ -3,6 +3,8 @@
 //! Built once at load from a [`Spec`]; read by every decode and encode. It has no cleverness at
 //! run time: whatever could be decided when the file was read has been decided.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::bitmap::Bitmap;
 use super::composite::Composite;
 use super::error::Reason;
@@ -16,6 +18,8 @@ use crate::base::limits;
 pub struct Dialect {
     /// What it was compiled from, for people and for tools.
     pub spec: Spec,
+    /// Tells compiled dialects apart, for what is kept about them elsewhere.
+    pub(super) id: u64,
     /// Elements by number; 0 and 1 are absent.
     pub fields: Box<[Field; limits::ELEMENTS_MAX + 1]>,
     /// Inner structures; `Field::inner` counts from 1.
@@ -28,6 +32,9 @@ pub struct Dialect {
     /// Place in `rules` by class and function, the second and third digit of an MTI.
     rules_by_type: Box<[u8; 256]>,
 }
+
+/// How many dialects this process has compiled.
+static COMPILED: AtomicU64 = AtomicU64::new(1);
 
 /// What holds for the messages of one MTI.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,7 +76,8 @@ impl Dialect {
         let mti_bytes = if spec.mti == Wire::Bcd { 2 } else { 4 };
         let rules = compile_rules(&spec);
         let rules_by_type = rules_by_type(&rules);
-        Self { fields, composites, header_bytes, mti_bytes, rules, rules_by_type, spec }
+        let id = COMPILED.fetch_add(1, Ordering::Relaxed);
+        Self { id, fields, composites, header_bytes, mti_bytes, rules, rules_by_type, spec }
     }
 
     /// The dialect's name.

@@ -47,8 +47,7 @@ pub struct Field {
 pub enum Run {
     /// Not so.
     Alone,
-    /// Packed digits. A filler of 0 is a digit too, and so is a packed length: they do not
-    /// interrupt the run.
+    /// Packed digits. A filler of 0 is a digit too.
     Packed,
     /// Printable ASCII.
     Printable,
@@ -205,22 +204,6 @@ impl Field {
     /// True if the element has a length of its own.
     pub const fn is_variable(&self) -> bool {
         !matches!(self.shape, Shape::Fixed | Shape::Absent)
-    }
-
-    /// True if its length is written in packed digits.
-    #[inline(always)]
-    pub(super) const fn has_bcd_length(&self) -> bool {
-        matches!(self.shape, Shape::LengthBcd | Shape::LengthBcdEven)
-    }
-
-    /// `None` if the filler of an odd number of packed digits is not one that is accepted.
-    #[inline(always)]
-    pub(super) fn filler_is_sound(&self, body: &[u8]) -> Option<()> {
-        let filler = match self.side {
-            Side::Left => body.first()? >> 4,
-            Side::Right => body.last()? & 15,
-        };
-        (self.fillers >> filler & 1 == 1).then_some(())
     }
 
     /// True if both write the same value to the same bytes, so that raw bytes may be copied.

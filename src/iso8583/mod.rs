@@ -17,6 +17,7 @@ pub mod frame;
 pub mod message;
 pub mod mti;
 pub mod names;
+mod plan;
 pub mod spec;
 pub mod tlv;
 pub mod transcode;
