@@ -30,7 +30,8 @@ fn dialect(name: &str) -> Arc<Dialect> {
     dialects::load(name).expect("shipped")
 }
 
-/// A UnionPay payment from the vectors of its dialect file, 22 elements, and two more of what it may carry.
+/// A UnionPay payment from the vectors of its dialect file, 22 elements, and two more of what it
+/// may carry.
 fn payment(dialect: &Dialect) -> Vec<u8> {
     let vector = dialect.spec.vectors.iter().find(|vector| vector.id == "vfwz-PAY_REQUEST");
     let mut bytes = Vec::new();

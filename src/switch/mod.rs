@@ -56,6 +56,8 @@ pub struct Switch {
     transactions: Transactions,
     /// Lent to each batch; put back at its end.
     index: Option<Box<Index>>,
+    /// Lent to a refusal, which may come in the middle of a batch.
+    refusal_index: Option<Box<Index>>,
     scratch: Vec<u8>,
     stats: Stats,
     drain: Drain,
@@ -113,6 +115,7 @@ impl Switch {
             ready,
             transactions: Transactions::default(),
             index: Some(Box::default()),
+            refusal_index: Some(Box::default()),
             scratch: Vec::new(),
             stats: Stats::default(),
             drain: Drain::No,

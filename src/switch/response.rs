@@ -154,7 +154,7 @@ impl Switch {
     ) {
         let Some(transaction) = self.transactions.at(place) else { return };
         let Some(acquirer) = self.setup.link(transaction.acquirer) else { return };
-        let mut index = self.index.take().unwrap_or_default();
+        let mut index = self.refusal_index.take().unwrap_or_default();
         let decoded = acquirer.dialect.decode(&transaction.frame, &mut index);
         debug_assert!(decoded.is_ok(), "what waits was sound");
         let message =
@@ -174,7 +174,7 @@ impl Switch {
             };
             decision::record(outbox, noted);
         }
-        self.index = Some(index);
+        self.refusal_index = Some(index);
     }
 
     fn note_answer(
