@@ -81,6 +81,13 @@ struct Batch<'a> {
 struct Ready {
     sessions: Vec<SessionId>,
     turn: usize,
+    moved_at: Instant,
+}
+
+impl Ready {
+    fn move_on(&mut self) {
+        self.turn = if self.turn + 1 < self.sessions.len() { self.turn + 1 } else { 0 };
+    }
 }
 
 /// Shutting down, step by step.
@@ -341,8 +348,12 @@ impl Switch {
         outbox.close(id);
         self.partner_sessions.retain(|other| *other != id);
         self.went_down(id, session.link, session.shared, outbox);
-        while let Some(place) = self.transactions.on_session(id) {
+        let is_partner =
+            self.setup.link(session.link).is_some_and(|link| link.role == Role::Partner);
+        let mut from = 0;
+        while let Some(place) = self.transactions.on_session(id, from).filter(|_| is_partner) {
             self.give_up(now, place, Fault::PartnerLost, outbox);
+            from = place + 1;
         }
         0
     }

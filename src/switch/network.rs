@@ -173,12 +173,12 @@ impl Switch {
     pub(super) fn network_deadlines(&mut self, now: Now, outbox: &mut Outbox) {
         let setup = std::sync::Arc::clone(&self.setup);
         let due: Vec<(SessionId, LinkId, bool)> = self
-            .sessions
+            .partner_sessions
             .iter()
-            .filter_map(|(id, session)| {
-                let link = setup.link(session.link).filter(|link| link.role == Role::Partner)?;
-                let (moment, unanswered) = network_moment(session, link)?;
-                (moment <= now.instant).then_some((id, session.link, unanswered))
+            .filter_map(|id| {
+                let session = self.sessions.of(*id)?;
+                let (moment, unanswered) = network_moment(session, setup.link(session.link)?)?;
+                (moment <= now.instant).then_some((*id, session.link, unanswered))
             })
             .collect();
         for (id, link_id, unanswered) in due {

@@ -117,8 +117,7 @@ impl Switch {
     ) -> Result<LinkId, Fault> {
         let mut fault = Fault::NoPartner;
         for &partner in &route.partners {
-            let bytes_max = batch.setup.bounds.outbox_bytes;
-            let Some(session) = self.next_session(partner, bytes_max, outbox) else { continue };
+            let Some(session) = self.next_session(batch, partner, outbox) else { continue };
             let place = self.transactions.next_place();
             let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
             let Some(stan) = ring.and_then(|ring| ring.reserve(place)) else {
@@ -136,21 +135,28 @@ impl Switch {
         Err(fault)
     }
 
-    /// The partner session whose turn it is, among those that are up and keep up.
+    /// The partner session whose turn it is, among those that are up and keep up. All requests of
+    /// one turn of the shell, which share one reading of the clock, go out on one session: one
+    /// write instead of one per session. The next turn takes the next session.
     #[inline]
     fn next_session(
         &mut self,
+        batch: &Batch<'_>,
         partner: LinkId,
-        bytes_max: usize,
         outbox: &Outbox,
     ) -> Option<SessionId> {
+        let bytes_max = batch.setup.bounds.outbox_bytes;
         let ready = self.ready.get_mut(usize::from(partner.0))?;
+        if ready.moved_at != batch.now.instant {
+            ready.moved_at = batch.now.instant;
+            ready.move_on();
+        }
         for _ in 0..ready.sessions.len() {
-            ready.turn = if ready.turn + 1 < ready.sessions.len() { ready.turn + 1 } else { 0 };
-            let session = *ready.sessions.get(ready.turn)?;
+            let session = *ready.sessions.get(ready.turn).or(ready.sessions.first())?;
             if outbox.backlog_bytes(session) < bytes_max {
                 return Some(session);
             }
+            ready.move_on();
         }
         None
     }

@@ -175,10 +175,12 @@ impl Transactions {
             .find(|head| self.cells[*head as usize].deadline <= now)
     }
 
-    /// A transaction that waits on a partner connection, for when it is lost.
-    pub fn on_session(&self, session: SessionId) -> Option<u32> {
+    /// The first transaction from place `from` on that waits on a partner connection, for when it
+    /// is lost.
+    pub fn on_session(&self, session: SessionId, from: u32) -> Option<u32> {
         let waits = |cell: &Cell| cell.live && cell.transaction.partner_session == session;
-        self.cells.iter().position(waits).map(|place| place as u32)
+        let rest = self.cells.get(from as usize..)?;
+        rest.iter().position(waits).map(|place| from + place as u32)
     }
 
     /// Transactions in flight.
