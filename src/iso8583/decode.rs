@@ -103,15 +103,43 @@ impl Dialect {
         if message.len() > usize::from(u16::MAX) {
             return None;
         }
-        index.mti = self.read_mti(message).ok()?;
-        let mut words = [0u64; 3];
-        let at = self.read_bitmaps(message, self.header_bytes + self.mti_bytes, &mut words).ok()?;
+        let (mti, words, at) = match self.begins_packed {
+            true => self.read_packed_head(message)?,
+            false => {
+                let mti = self.read_mti(message).ok()?;
+                let mut words = [0u64; 3];
+                let at = self.header_bytes + self.mti_bytes;
+                let at = self.read_bitmaps(message, at, &mut words).ok()?;
+                (mti, words, at)
+            }
+        };
+        index.mti = mti;
         let plan = index.plans.of(self, [words[0], words[1]])?;
         index.emv_accounts = plan.walk(self, message, at, &mut index.spans)?;
         (index.body, index.end) = (at as u16, message.len() as u16);
         index.named = Bitmap::from_words(words);
         index.present = index.named;
         Some(())
+    }
+
+    /// Reads a packed MTI and binary bitmaps, the commonest head; `None` if anything is wrong.
+    #[inline(always)]
+    fn read_packed_head(&self, message: &[u8]) -> Option<(Mti, [u64; 3], usize)> {
+        let begins = &self.spec.header.begins;
+        if begins.first() != message.get(..begins.len())?.first() {
+            return None;
+        }
+        let rest = message.get(self.header_bytes..)?;
+        let (mti, rest) = rest.split_first_chunk::<2>()?;
+        let mti = Mti::from_packed(u16::from_be_bytes(*mti))?;
+        let (primary, rest) = rest.split_first_chunk::<8>()?;
+        let primary = u64::from_be_bytes(*primary);
+        let at = self.header_bytes.wrapping_add(10);
+        if primary >> 63 == 0 {
+            return Some((mti, [primary, 0, 0], at));
+        }
+        let secondary = u64::from_be_bytes(*rest.first_chunk::<8>()?);
+        Some((mti, [primary & (u64::MAX >> 1), secondary, 0], at.wrapping_add(8)))
     }
 
     /// The same, element by element: finds what is wrong and where, and reads third bitmaps.

@@ -24,6 +24,9 @@ pub struct Dialect {
     pub fields: Box<[Field; limits::ELEMENTS_MAX + 1]>,
     /// Inner structures; `Field::inner` counts from 1.
     pub composites: Vec<Composite>,
+    /// True if messages begin with a packed MTI and binary bitmaps, behind a header of which at
+    /// most one byte is given.
+    pub(super) begins_packed: bool,
     /// Bytes before the MTI.
     pub header_bytes: usize,
     /// Bytes of the MTI.
@@ -74,10 +77,24 @@ impl Dialect {
         let header_bytes =
             if spec.header.kind == HeaderKind::None { 0 } else { usize::from(spec.header.size) };
         let mti_bytes = if spec.mti == Wire::Bcd { 2 } else { 4 };
+        let begins_packed = spec.mti == Wire::Bcd
+            && spec.bitmap.wire == Wire::Binary
+            && !spec.bitmap.always_128
+            && spec.header.begins.len() <= 1;
         let rules = compile_rules(&spec);
         let rules_by_type = rules_by_type(&rules);
         let id = COMPILED.fetch_add(1, Ordering::Relaxed);
-        Self { id, fields, composites, header_bytes, mti_bytes, rules, rules_by_type, spec }
+        Self {
+            id,
+            begins_packed,
+            fields,
+            composites,
+            header_bytes,
+            mti_bytes,
+            rules,
+            rules_by_type,
+            spec,
+        }
     }
 
     /// The dialect's name.

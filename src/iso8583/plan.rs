@@ -146,7 +146,7 @@ impl Plan {
         self.marks.clear();
         self.checks.clear();
         let elements = Bitmap::from_words([words[0], words[1], 0]);
-        if elements.iter().any(|element| !dialect.has(element)) {
+        if elements.is_empty() || elements.iter().any(|element| !dialect.has(element)) {
             return;
         }
         for element in elements.iter() {

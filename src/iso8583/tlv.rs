@@ -78,7 +78,8 @@ pub fn check(bytes: &[u8], rules: &TlvRules) -> Result<bool, Reason> {
 }
 
 fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Result<bool, Reason> {
-    let mut seen = Seen { bits: 0, tags: [0; limits::TLV_TAGS_MAX as usize], count: 0 };
+    // One bit per hashed tag: the tags before are looked at again only when two share a bit.
+    let mut seen = [0u64; 4];
     let mut accounts = false;
     let mut at = 0;
     // By position and not by ever shorter slices: this loop runs some fifteen times a message.
@@ -93,7 +94,14 @@ fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Res
         if *count > rules.tags_max {
             return Err(Reason::InnerCount);
         }
-        if seen.again(tag) || (rules.unknown == Unknown::Reject && !rules.knows(tag)) {
+        let hash = tag.wrapping_mul(0x9E37_79B1) >> 24;
+        let bits = &mut seen[(hash >> 6) as usize & 3];
+        let bit = 1u64 << (hash & 63);
+        if *bits & bit != 0 && find(bytes.get(..at).unwrap_or(&[]), tag).is_some() {
+            return Err(Reason::InnerTag);
+        }
+        *bits |= bit;
+        if rules.unknown == Unknown::Reject && !rules.knows(tag) {
             return Err(Reason::InnerTag);
         }
         accounts |= matches!(tag, 0x57 | 0x5A);
@@ -145,31 +153,6 @@ fn value_at(bytes: &[u8], at: usize) -> Result<(usize, usize), Reason> {
     };
     let end = value + length;
     if end > bytes.len() { Err(Reason::InnerLength) } else { Ok((value, end)) }
-}
-
-/// The tags of one template. One bit per hashed tag: the tags themselves are compared only when
-/// two share a bit.
-struct Seen {
-    bits: u64,
-    tags: [u32; limits::TLV_TAGS_MAX as usize],
-    count: usize,
-}
-
-impl Seen {
-    /// Notes `tag`; true if it was there before.
-    #[inline(always)]
-    fn again(&mut self, tag: u32) -> bool {
-        let bit = 1u64 << (tag.wrapping_mul(0x9E37_79B1) >> 26);
-        if self.bits & bit != 0 && self.tags.iter().take(self.count).any(|seen| *seen == tag) {
-            return true;
-        }
-        self.bits |= bit;
-        if let Some(slot) = self.tags.get_mut(self.count) {
-            *slot = tag;
-            self.count = self.count.wrapping_add(1);
-        }
-        false
-    }
 }
 
 impl TlvRules {

@@ -45,11 +45,16 @@ impl Switch {
             return self.network_answer(batch, &message, outbox);
         }
         let stan = message.number(11).and_then(|stan| u32::try_from(stan).ok()).unwrap_or(0);
+        let ring = self.pending.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
+        if ring.is_some_and(|ring| ring.assigns(stan)) {
+            self.answer(batch, &message, stan, outbox);
+            return true;
+        }
         match Share::owner(stan, batch.setup.workers) {
             Some(owner) if owner != batch.setup.worker => {
                 self.relay(batch, owner, framed, outbox);
             }
-            _ => self.answer(batch, &message, stan, outbox),
+            _ => self.stats.count(Counter::UnmatchedAnswers),
         }
         true
     }

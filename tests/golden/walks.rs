@@ -2,6 +2,7 @@
 
 use authswitch::iso8583::decode::Index;
 use authswitch::iso8583::dialect::Dialect;
+use authswitch::iso8583::spec::Wire;
 
 use crate::sound_vectors;
 
@@ -21,6 +22,22 @@ fn both_walks_agree_on_every_damaged_message() {
             }
             damaged[place] = message[place];
             agree(&dialect, &mut index, &message[..place], &vector.id);
+        }
+    }
+}
+
+/// A shape is known from its second message on: so each is sent three times.
+#[test]
+fn a_message_without_elements_does_not_become_a_known_shape() {
+    for (vector, message, dialect) in sound_vectors() {
+        let mut index = Index::default();
+        let empty = &message[..dialect.header_bytes + dialect.mti_bytes];
+        let zeros = if dialect.spec.bitmap.wire == Wire::Binary { [0; 16] } else { [b'0'; 16] };
+        for bytes in [8, 16] {
+            let empty = [empty, &zeros[..bytes]].concat();
+            for _ in 0..3 {
+                agree(&dialect, &mut index, &empty, &vector.id);
+            }
         }
     }
 }
