@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod dialect_file;
 pub mod dialects;
 pub mod json;

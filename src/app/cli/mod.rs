@@ -6,6 +6,7 @@
 
 mod check;
 mod decode;
+mod demo;
 mod dialect;
 mod encode;
 mod explain;
@@ -27,6 +28,7 @@ use crate::iso8583::dialect::Dialect;
 #[derive(Debug, Parser)]
 #[command(name = "authswitch", version, arg_required_else_help = true)]
 enum Cli {
+    Demo(demo::Args),
     Serve(serve::Args),
     Check(check::Args),
     Decode(decode::Args),
@@ -47,6 +49,7 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match cli {
+        Cli::Demo(args) => demo::run(&args),
         Cli::Serve(args) => serve::run(&args),
         Cli::Check(args) => check::run(&args),
         Cli::Decode(args) => decode::run(&args),
