@@ -3,7 +3,7 @@
 use crate::base::money::Amount;
 
 /// What a request asks, reduced to what decisions need.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Authorization {
     /// What is asked.
     pub kind: Kind,
@@ -22,7 +22,7 @@ pub struct Authorization {
 }
 
 /// What a request asks: DE 3's first two digits, read together with the MTI class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
     /// DE 3 = 00xxxx, 09xxxx.
     Purchase,
@@ -35,6 +35,7 @@ pub enum Kind {
     /// DE 3 = 26xxxx, 40xxxx.
     Transfer,
     /// Cash, deposit, fee, bill payment, private codes.
+    #[default]
     Other,
 }
 

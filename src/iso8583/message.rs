@@ -102,6 +102,18 @@ impl<'a> Message<'a> {
         Some(text)
     }
 
+    /// Writes the first `N` characters of a text to `text`, the rest filled with spaces; leaves
+    /// it as it is if the element is absent.
+    #[inline]
+    pub fn text_into<const N: usize>(&self, element: u8, text: &mut [u8; N]) {
+        let Some(body) = self.value(element) else { return };
+        if body.len() == N && !is_translated(self.dialect.field(element).content) {
+            text.copy_from_slice(body);
+        } else if let Some(translated) = self.text(element) {
+            *text = translated;
+        }
+    }
+
     /// The PAN of DE 2, else of the track data in DE 35; `None` if neither holds one.
     pub fn pan(&self) -> Option<Pan> {
         let mut buffer = [0; 40];

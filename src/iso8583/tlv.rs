@@ -78,8 +78,8 @@ pub fn check(bytes: &[u8], rules: &TlvRules) -> Result<bool, Reason> {
 }
 
 fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Result<bool, Reason> {
-    // One bit per hashed tag: the tags before are looked at again only when two share a bit.
-    let mut seen = [0u64; 4];
+    // Two bits per tag: the tags before are looked at again only where both are set already.
+    let mut seen = [0u128; 2];
     let mut accounts = false;
     let mut at = 0;
     // By position and not by ever shorter slices: this loop runs some fifteen times a message.
@@ -94,13 +94,14 @@ fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Res
         if *count > rules.tags_max {
             return Err(Reason::InnerCount);
         }
-        let hash = tag.wrapping_mul(0x9E37_79B1) >> 24;
-        let bits = &mut seen[(hash >> 6) as usize & 3];
-        let bit = 1u64 << (hash & 63);
-        if *bits & bit != 0 && find(bytes.get(..at).unwrap_or(&[]), tag).is_some() {
+        let hash = tag.wrapping_mul(0x9E37_79B1);
+        let (one, other) = (1u128 << (hash >> 25), 1u128 << (hash >> 18 & 127));
+        let again = seen[0] & one != 0 && seen[1] & other != 0;
+        if again && find(bytes.get(..at).unwrap_or(&[]), tag).is_some() {
             return Err(Reason::InnerTag);
         }
-        *bits |= bit;
+        seen[0] |= one;
+        seen[1] |= other;
         if rules.unknown == Unknown::Reject && !rules.knows(tag) {
             return Err(Reason::InnerTag);
         }

@@ -117,7 +117,10 @@ impl Switch {
         let Some(session) = self.sessions.of_mut(id) else { return false };
         let was = session.state;
         if was.answered(stan) == was {
-            self.stats.count(Counter::UnmatchedAnswers);
+            // The answer to our sign-off changes nothing any more.
+            if was != State::Draining {
+                self.stats.count(Counter::UnmatchedAnswers);
+            }
             return true;
         }
         let accepted =

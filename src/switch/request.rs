@@ -43,8 +43,7 @@ impl Switch {
             (Ok(()), None) if message.mti().is_network_management() => {
                 self.network_request(batch, &message, outbox)
             }
-            (Ok(()), None) => sound::check(&message, batch.today)
-                .and_then(|sound| self.admit(batch, &message, &sound, outbox)),
+            (Ok(()), None) => self.examine(batch, &message, outbox),
             // What may never be answered stays unanswered, however damaged it is.
             (Err(_), Some(fault)) if fault.effect() == Effect::Drop => Err(fault),
             (Err(error), _) => Err(Fault::Damaged(error)),
@@ -54,6 +53,19 @@ impl Switch {
             Ok(()) => true,
             Err(fault) => self.refuse(batch, &message, fault, outbox),
         }
+    }
+
+    /// Does it make sense?
+    #[inline]
+    fn examine(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let mut sound = Sound::default();
+        sound::check(message, batch.today, &mut sound)?;
+        self.admit(batch, message, &sound, outbox)
     }
 
     /// Where does it go, and can it go there now?

@@ -192,6 +192,7 @@ impl Switch {
         let Some(transaction) = self.transactions.at(place) else { return };
         let code = message.text(39).unwrap_or([b' '; 3]);
         let noted = Decision {
+            stan: u64::from(transaction.acquirer_stan),
             route: Some(transaction.route),
             partner: Some(transaction.partner),
             after: batch.now.instant.since(transaction.asked_at),
