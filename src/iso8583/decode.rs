@@ -12,6 +12,7 @@ use super::error::{DecodeError, Reason};
 use super::field::{Content, Field, Shape};
 use super::mti::Mti;
 use super::plan::Plans;
+use super::skeleton::Skeletons;
 use super::spec::Wire;
 use crate::base::limits;
 
@@ -32,6 +33,7 @@ pub struct Index {
     pub emv_accounts: bool,
     spans: [Span; limits::ELEMENTS_MAX + 1],
     plans: Plans,
+    skeletons: Skeletons,
 }
 
 /// Where one element stands, in bytes from the first byte of the header.
@@ -71,6 +73,7 @@ impl Default for Index {
             emv_accounts: false,
             spans: [Span::default(); limits::ELEMENTS_MAX + 1],
             plans: Plans::default(),
+            skeletons: Skeletons::default(),
         }
     }
 }
@@ -115,7 +118,10 @@ impl Dialect {
         };
         index.mti = mti;
         let plan = index.plans.of(self, [words[0], words[1]])?;
-        index.emv_accounts = plan.walk(self, message, at, &mut index.spans)?;
+        index.emv_accounts = {
+            let (spans, skeletons) = (&mut index.spans, &mut index.skeletons);
+            plan.walk(self, message, at, spans, skeletons)?
+        };
         (index.body, index.end) = (at as u16, message.len() as u16);
         index.named = Bitmap::from_words(words);
         index.present = index.named;

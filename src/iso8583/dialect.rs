@@ -114,6 +114,12 @@ impl Dialect {
         field.shape != Shape::Absent && field.content != Content::Bitmap
     }
 
+    /// The inner structure of a field of this dialect.
+    #[inline]
+    pub(super) fn composite_of(&self, field: &Field) -> Option<&Composite> {
+        self.composites.get(usize::from(field.inner).checked_sub(1)?)
+    }
+
     /// The inner structure of `element`.
     pub fn composite(&self, element: u8) -> Option<&Composite> {
         self.composites.get(usize::from(self.field(element).inner).checked_sub(1)?)

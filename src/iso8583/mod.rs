@@ -18,6 +18,7 @@ pub mod message;
 pub mod mti;
 pub mod names;
 mod plan;
+mod skeleton;
 pub mod spec;
 pub mod tlv;
 pub mod transcode;

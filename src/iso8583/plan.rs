@@ -11,9 +11,11 @@
 //! other way round; the tests hold both against each other.
 
 use super::bitmap::Bitmap;
+use super::composite::Composite;
 use super::decode::Span;
 use super::dialect::Dialect;
 use super::field::{Content, Field, Run, Shape};
+use super::skeleton::Skeletons;
 
 /// The shapes one decoder has met lately.
 #[derive(Debug, Clone)]
@@ -106,6 +108,7 @@ impl Plan {
         message: &[u8],
         mut at: usize,
         spans: &mut [Span],
+        skeletons: &mut Skeletons,
     ) -> Option<bool> {
         let (mut marks, mut checks) = (self.marks.as_slice(), self.checks.as_slice());
         let mut accounts = false;
@@ -130,9 +133,14 @@ impl Plan {
                     let span = single(message, at, field)?;
                     let value = message.get(usize::from(span.value)..usize::from(span.end))?;
                     field.check(value, span.units).ok()?;
-                    if field.inner != 0 {
-                        accounts |= dialect.check_inner(field, value).ok()?;
-                    }
+                    accounts |= match dialect.composite_of(field) {
+                        Some(Composite::Ber(rules)) if field.content == Content::Bytes => {
+                            let key = dialect.id << 8 | u64::from(field.inner);
+                            skeletons.check(value, rules, key).ok()?
+                        }
+                        Some(_) => dialect.check_inner(field, value).ok()?,
+                        None => false,
+                    };
                     *spans.get_mut(usize::from(element))? = span;
                     at = usize::from(span.end);
                 }
