@@ -13,6 +13,7 @@ use super::field::{Content, Field, Shape};
 use super::mti::Mti;
 use super::plan::Plans;
 use super::skeleton::Skeletons;
+pub use super::span::Span;
 use super::spec::Wire;
 use crate::base::limits;
 
@@ -34,32 +35,6 @@ pub struct Index {
     spans: [Span; limits::ELEMENTS_MAX + 1],
     plans: Plans,
     skeletons: Skeletons,
-}
-
-/// Where one element stands, in bytes from the first byte of the header.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Span {
-    /// First byte of the length, or of the value where there is no length.
-    pub start: u16,
-    /// First byte of the value.
-    pub value: u16,
-    /// First byte behind the value.
-    pub end: u16,
-    /// Units of the value: digits, characters or bytes.
-    pub units: u16,
-}
-
-impl Span {
-    /// The same, `by` bytes further on.
-    #[inline(always)]
-    pub(super) const fn moved(self, by: u16) -> Self {
-        Self {
-            start: self.start.wrapping_add(by),
-            value: self.value.wrapping_add(by),
-            end: self.end.wrapping_add(by),
-            units: self.units,
-        }
-    }
 }
 
 impl Default for Index {

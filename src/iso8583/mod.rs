@@ -19,6 +19,7 @@ pub mod mti;
 pub mod names;
 mod plan;
 mod skeleton;
+mod span;
 pub mod spec;
 pub mod tlv;
 pub mod transcode;

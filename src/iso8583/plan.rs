@@ -12,10 +12,10 @@
 
 use super::bitmap::Bitmap;
 use super::composite::Composite;
-use super::decode::Span;
 use super::dialect::Dialect;
 use super::field::{Content, Field, Run, Shape};
 use super::skeleton::Skeletons;
+use super::span::Span;
 
 /// The shapes one decoder has met lately.
 #[derive(Debug, Clone)]

@@ -10,7 +10,6 @@ use crate::iso8583::mti::Mti;
 use crate::routing::Chosen;
 
 use super::fault::Fault;
-use super::outbox::Outbox;
 
 /// One request and what became of it.
 #[derive(Debug, Clone, Copy)]
@@ -78,13 +77,3 @@ pub(super) fn unrouted(acquirer: LinkId, message: &Message<'_>, outcome: Outcome
         after: Duration::ZERO,
     }
 }
-
-/// Hands a decision to the shell; what nobody collects is forgotten.
-pub(super) fn record(outbox: &mut Outbox, decision: Decision) {
-    if outbox.decisions.len() < DECISIONS_MAX {
-        outbox.decisions.push(decision);
-    }
-}
-
-/// Decisions kept between two batches.
-const DECISIONS_MAX: usize = 4096;

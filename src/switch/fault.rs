@@ -7,7 +7,7 @@ use crate::base::codes::ResponseCode;
 use crate::iso8583::error::{DecodeError, Reason};
 use crate::iso8583::mti::Mti;
 
-use super::outbox::CloseCause;
+use super::cause::CloseCause;
 use super::stats::Counter;
 
 /// Why a request was not forwarded.

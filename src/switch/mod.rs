@@ -5,6 +5,7 @@
 //! way back, [`network`] speaks 0800, [`reply`] writes what the switch says itself. The decision
 //! whether a request was answered or timed out is taken once, by [`pending::Pending::settle`].
 
+pub mod cause;
 pub mod decision;
 pub mod event;
 pub mod fault;

@@ -7,6 +7,7 @@
 
 use crate::base::ids::{SessionId, WorkerId};
 
+pub use super::cause::CloseCause;
 use super::decision::Decision;
 
 /// Lanes, commands and decisions of one worker.
@@ -39,49 +40,6 @@ pub enum Command {
         /// True if requests may be sent on it.
         up: bool,
     },
-}
-
-/// Why a session was closed by us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseCause {
-    /// The stream cannot be trusted any more: a length that is no length.
-    Framing,
-    /// A TLS hello on a plain port.
-    TlsOnPlain,
-    /// Too many messages that could not be answered.
-    Drops,
-    /// A frame was not complete in time.
-    FrameDeadline,
-    /// The peer took no bytes in time, or its lane is full.
-    WriteStall,
-    /// Nothing was heard for too long.
-    Idle,
-    /// The peer ended its side and everything is answered.
-    Finished,
-    /// The peer did not answer sign-on or echo in time.
-    NoEcho,
-    /// Too many sessions.
-    Capacity,
-    /// The switch is shutting down.
-    Drained,
-}
-
-impl CloseCause {
-    /// Why, as a lower-case fragment.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Framing => "what came is no frame of its dialect",
-            Self::TlsOnPlain => "a TLS hello on a plain port",
-            Self::Drops => "too many messages that cannot be answered",
-            Self::FrameDeadline => "a frame was not complete in time",
-            Self::WriteStall => "it takes no bytes",
-            Self::Idle => "nothing was heard for too long",
-            Self::Finished => "it ended its side and everything is answered",
-            Self::NoEcho => "sign-on or echo was not answered",
-            Self::Capacity => "too many sessions",
-            Self::Drained => "the switch is shutting down",
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -169,6 +127,13 @@ impl Outbox {
         }
     }
 
+    /// Notes what became of a request, if somebody watches; what nobody collects is forgotten.
+    pub(super) fn record(&mut self, decision: Decision) {
+        if self.decisions.len() < DECISIONS_MAX {
+            self.decisions.push(decision);
+        }
+    }
+
     /// Shell: the next session with bytes to write, once per batch each.
     pub fn next_dirty(&mut self) -> Option<SessionId> {
         while let Some(session) = self.dirty.pop() {
@@ -241,6 +206,9 @@ impl Outbox {
             .filter(|lane| lane.generation == session.generation)
     }
 }
+
+/// Decisions kept between two batches.
+const DECISIONS_MAX: usize = 4096;
 
 /// Buffers that grew beyond this are freed, so that one burst does not hold memory for ever.
 const BUFFER_BYTES_KEPT: usize = 512 * 1024;

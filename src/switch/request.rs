@@ -97,7 +97,7 @@ impl Switch {
                 self.stats.count(Counter::Forwarded);
                 if batch.setup.tap {
                     let noted = decision::forwarded(batch.link_id, message, &chosen, partner);
-                    decision::record(outbox, noted);
+                    outbox.record(noted);
                 }
                 Ok(())
             }
@@ -108,7 +108,7 @@ impl Switch {
                 if batch.setup.tap {
                     let outcome = Outcome::Declined(declined.code.digits());
                     let noted = decision::unrouted(batch.link_id, message, outcome);
-                    decision::record(outbox, noted);
+                    outbox.record(noted);
                 }
                 Ok(())
             }
@@ -294,7 +294,7 @@ impl Switch {
         self.stats.count(fault.counter());
         if batch.setup.tap {
             let noted = decision::unrouted(batch.link_id, message, Outcome::Failed(fault));
-            decision::record(outbox, noted);
+            outbox.record(noted);
         }
         match fault.effect() {
             Effect::Reply(code) if is_answerable(message) => {

@@ -177,7 +177,7 @@ impl Switch {
                 after: now.instant.since(transaction.asked_at),
                 ..decision::unrouted(transaction.acquirer, &message, Outcome::Failed(fault))
             };
-            decision::record(outbox, noted);
+            outbox.record(noted);
         }
         self.refusal_index = Some(index);
     }
@@ -198,7 +198,7 @@ impl Switch {
             after: batch.now.instant.since(transaction.asked_at),
             ..decision::unrouted(transaction.acquirer, message, Outcome::Answered(code))
         };
-        decision::record(outbox, noted);
+        outbox.record(noted);
     }
 
     /// Partners ask nothing of us but network management.

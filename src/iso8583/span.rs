@@ -1,0 +1,27 @@
+//! Where one element of a message stands.
+
+/// Where one element stands, in bytes from the first byte of the header.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// First byte of the length, or of the value where there is no length.
+    pub start: u16,
+    /// First byte of the value.
+    pub value: u16,
+    /// First byte behind the value.
+    pub end: u16,
+    /// Units of the value: digits, characters or bytes.
+    pub units: u16,
+}
+
+impl Span {
+    /// The same, `by` bytes further on.
+    #[inline(always)]
+    pub(super) const fn moved(self, by: u16) -> Self {
+        Self {
+            start: self.start.wrapping_add(by),
+            value: self.value.wrapping_add(by),
+            end: self.end.wrapping_add(by),
+            units: self.units,
+        }
+    }
+}
