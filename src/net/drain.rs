@@ -88,6 +88,9 @@ impl<C: Core> Worker<C> {
     fn take_leave(&mut self, now: Instant, complete: bool) {
         let worker = self.parts.id;
         self.parts.notices.push(Notice::Drained { worker, complete });
+        // Not before: other workers may have asked partners through our sessions until now.
+        self.feed(Event::Leave);
+        self.flush();
         self.phase = Phase::Leaving { by: now.after(FAREWELL) };
         self.sessions.sockets().into_iter().for_each(|id| self.see_out(id));
         // With no session there is nobody to wait for.

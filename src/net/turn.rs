@@ -101,7 +101,7 @@ impl<C: Core> Worker<C> {
 
     /// Writes each dirty lane once and does what was commanded. What is lost on the way makes work
     /// for the next round.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while let Some(session) = self.outbox.next_dirty() {
             self.flush_lane(session);
         }

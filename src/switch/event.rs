@@ -44,7 +44,8 @@ pub enum Event<'a> {
     Deadline,
     /// A new route table; every request from here on sees it, whole.
     Routes(Arc<RouteTable>),
-    /// Finish what was accepted, take nothing new on, sign off. Done when
-    /// [`super::Switch::is_drained`].
+    /// Finish what was accepted, take nothing new on. Done when [`super::Switch::is_drained`].
     Drain,
+    /// No worker has anything under way any more: sign off. What comes now is not read.
+    Leave,
 }

@@ -98,7 +98,7 @@ enum Drain {
     No,
     /// Accepted requests are being answered.
     Answering,
-    /// Nothing is in flight and the partners have been told.
+    /// Nothing is in flight.
     Done,
 }
 
@@ -151,10 +151,13 @@ impl Switch {
                 self.drain = Drain::Answering;
                 0
             }
+            Event::Leave => {
+                self.sign_off_partners(now, outbox);
+                0
+            }
         };
         if self.drain == Drain::Answering && self.transactions.live() == 0 {
             self.drain = Drain::Done;
-            self.sign_off_partners(now, outbox);
         }
         self.check_invariants();
         taken

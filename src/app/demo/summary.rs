@@ -93,6 +93,7 @@ pub(super) fn miscounts(stats: &Stats, asked: u64) -> Vec<String> {
         (Counter::FramingErrors.name(), stats.of(Counter::FramingErrors), 1),
         (Counter::TimeOuts.name(), stats.of(Counter::TimeOuts), 1),
         (Counter::LateAnswers.name(), stats.of(Counter::LateAnswers), 1),
+        (Counter::UnmatchedAnswers.name(), stats.of(Counter::UnmatchedAnswers), 0),
     ];
     let wrong = expected.into_iter().filter(|(_, counted, wanted)| counted != wanted);
     wrong

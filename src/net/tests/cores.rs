@@ -62,7 +62,7 @@ impl Core for Echo {
                     }
                 });
             }
-            Event::Drain => {}
+            Event::Drain | Event::Leave => {}
         }
         0
     }
@@ -156,7 +156,7 @@ impl Core for Forward {
                     }
                 });
             }
-            Event::Deadline | Event::Routes(_) | Event::Drain => {}
+            Event::Deadline | Event::Routes(_) | Event::Drain | Event::Leave => {}
         }
         0
     }
