@@ -170,7 +170,10 @@ impl<S: Clone + Default + Send + 'static> Shell<S> {
     fn bind(&mut self, listens: &[Listen]) -> io::Result<Vec<(TcpListener, LinkId)>> {
         let mut listeners = Vec::new();
         for listen in listens {
-            let listener = socket::listen(listen.address)?;
+            let refused = |error: io::Error| {
+                io::Error::new(error.kind(), format!("listening on {}: {error}", listen.address))
+            };
+            let listener = socket::listen(listen.address).map_err(refused)?;
             let (link, address) = (listen.link, listener.local_addr()?);
             self.notices.push(Notice::Listening { link, address });
             self.addresses.push(address);

@@ -79,6 +79,8 @@ pub enum Effect {
     Reply(ResponseCode),
     /// Say nothing; after `limits::DROPS_MAX` of these the connection is closed.
     Drop,
+    /// Say nothing, and do not hold it against the connection.
+    Ignore,
     /// Close the connection.
     Close(CloseCause),
 }
@@ -105,7 +107,8 @@ impl Fault {
                 Reason::Truncated if error.field <= 1 => Effect::Drop,
                 _ => Effect::Reply(ResponseCode::FORMAT_ERROR),
             },
-            Self::Response | Self::ReservedOrigin | Self::NoStan | Self::EchoStorm => Effect::Drop,
+            Self::Response | Self::ReservedOrigin | Self::NoStan => Effect::Drop,
+            Self::EchoStorm => Effect::Ignore,
             Self::Edition
             | Self::ZeroStan
             | Self::Missing(_)

@@ -303,6 +303,7 @@ impl Switch {
                 true
             }
             Effect::Reply(_) | Effect::Drop => self.dropped(batch.session, outbox),
+            Effect::Ignore => true,
             Effect::Close(cause) => {
                 self.close(batch.session, cause, outbox);
                 false

@@ -218,6 +218,7 @@ impl Switch {
                         (super::fault::Effect::Reply(code), Some(mti)) => {
                             reply::write(message, mti, code, outbox.lane(batch.session))
                         }
+                        (super::fault::Effect::Ignore, _) => true,
                         _ => self.dropped(batch.session, outbox),
                     }
                 }

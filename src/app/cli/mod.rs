@@ -76,10 +76,7 @@ const USAGE: u8 = 2;
 fn dialect(name_or_path: &str) -> Result<Arc<Dialect>, ExitCode> {
     dialects::load(name_or_path).map_err(|mistakes| {
         for mistake in mistakes {
-            match mistake.line {
-                0 => eprintln!("authswitch: {}: {}", mistake.file, mistake.reason),
-                _ => eprintln!("authswitch: {mistake}"),
-            }
+            eprintln!("authswitch: {mistake}");
         }
         ExitCode::from(USAGE)
     })

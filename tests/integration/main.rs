@@ -1,0 +1,19 @@
+//! The switch as its users run it: a process, sockets, peers that follow the rules or break them.
+//!
+//! What is expected here comes from what was promised about the switch, not from how it is built:
+//! nothing but its command line and its ports is used. The codec of the library serves as pen and
+//! glasses of the peers.
+
+mod answers;
+mod content;
+mod crosstalk;
+mod dialects;
+mod drain;
+mod hostile;
+mod links;
+mod management;
+mod message;
+mod rig;
+mod slow;
+mod stream;
+mod usage;
