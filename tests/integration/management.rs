@@ -70,8 +70,9 @@ fn a_storm_of_echoes_is_not_answered_and_stops_no_sale() {
     }
     let request = sale(1);
     pos.send(&request);
+    // The sale may have overtaken the partner's own echoes.
     let (seen, echoes) = behind_echoes(&mut partner);
-    assert!((1..=40).contains(&echoes), "{echoes} of 200");
+    assert!(echoes <= 40, "{echoes} of 200");
     partner.send(&answer_to(&seen, "00"));
     let (heard, echoes) = behind_echoes(&mut pos);
     assert!((1..=40).contains(&echoes), "{echoes} of 200");
