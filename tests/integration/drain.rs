@@ -3,11 +3,11 @@
 use std::net::TcpStream;
 
 use crate::message::{answer_to, sale};
-use crate::rig::{AT_ONCE, Heard, Line, PATIENCE, Serve, connected, ms, now, pause};
+use crate::rig::{AT_ONCE, Heard, Line, PATIENCE, Serve, connected, ms, now, pause, reaching};
 
 /// Fifty requests on five connections, seen by the partner.
 fn fifty(serve: &Serve, partner: &mut Line) -> (Vec<Line>, Vec<crate::message::Plain>) {
-    let mut lines: Vec<Line> = (0..5).map(|_| serve.call()).collect();
+    let mut lines: Vec<Line> = (0..5).map(|_| reaching(serve, partner)).collect();
     for stan in 0..50 {
         lines[stan % 5].send(&sale(stan as u32 + 1));
     }
@@ -17,7 +17,16 @@ fn fifty(serve: &Serve, partner: &mut Line) -> (Vec<Line>, Vec<crate::message::P
 
 #[test]
 fn what_was_accepted_is_answered() {
-    let (mut serve, _host, mut partner) = connected(&["--deadline", "10s"]);
+    accepted_and_answered(&["--deadline", "10s"]);
+}
+
+#[test]
+fn what_was_accepted_by_a_worker_that_shares_a_session_is_answered() {
+    accepted_and_answered(&["--deadline", "10s", "--workers", "2"]);
+}
+
+fn accepted_and_answered(options: &[&str]) {
+    let (mut serve, _host, mut partner) = connected(options);
     let (mut lines, seen) = fifty(&serve, &mut partner);
     serve.signal("TERM");
     serve.wait_for_line("draining");

@@ -1,7 +1,9 @@
 //! Partners that come, go and stay away.
 
 use crate::message::{answer_to, sale};
-use crate::rig::{AT_ONCE, Heard, Host, Line, PATIENCE, Serve, approve, connected, ms, now, pause};
+use crate::rig::{
+    AT_ONCE, Heard, Host, Line, PATIENCE, Serve, approve, connected, ms, now, pause, reaching,
+};
 
 /// Asks until a partner is there: exactly one answer each time, 91 or 00.
 fn ask_until_approved(pos: &mut Line) {
@@ -21,7 +23,7 @@ fn ask_until_approved(pos: &mut Line) {
 
 /// Twenty requests in flight on two connections.
 fn in_flight(serve: &Serve, partner: &mut Line) -> [Line; 2] {
-    let mut lines = [serve.call(), serve.call()];
+    let mut lines = [reaching(serve, partner), reaching(serve, partner)];
     for stan in 1..=20 {
         lines[stan as usize % 2].send(&sale(stan));
     }
@@ -45,21 +47,32 @@ fn each_is_91(lines: &mut [Line; 2]) {
 
 #[test]
 fn a_reset_partner_is_91_for_each_in_flight_and_is_called_again() {
-    let (serve, host, mut partner) = connected(&["--deadline", "10s"]);
+    reset_in_flight(&["--deadline", "10s"]);
+}
+
+#[test]
+fn a_reset_partner_is_91_on_every_worker_that_shares_it() {
+    reset_in_flight(&["--deadline", "10s", "--workers", "2"]);
+}
+
+fn reset_in_flight(options: &[&str]) {
+    let (serve, host, mut partner) = connected(options);
     let mut lines = in_flight(&serve, &mut partner);
     partner.reset();
     each_is_91(&mut lines);
     host.answer(approve);
-    ask_until_approved(&mut lines[0]);
+    for line in &mut lines {
+        ask_until_approved(line);
+    }
 }
 
 #[test]
 fn a_partner_that_leaves_in_the_middle_of_an_answer_is_91_for_each_in_flight() {
     let (serve, host, mut partner) = connected(&["--deadline", "10s"]);
+    let mut lines = in_flight(&serve, &mut partner);
     let mut pos = serve.call();
     pos.send(&sale(99));
     let seen = partner.receive();
-    let mut lines = in_flight(&serve, &mut partner);
     let frame = partner.frame(&answer_to(&seen, "00"));
     partner.send_bytes(&frame[..30]);
     drop(partner);

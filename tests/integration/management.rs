@@ -67,16 +67,15 @@ fn a_storm_of_echoes_is_not_answered_and_stops_no_sale() {
         let storm = (1..=200).flat_map(|stan| line.frame(&management(stan, "301")));
         let storm: Vec<u8> = storm.collect();
         line.send_bytes(&storm);
-        // The storm has arrived before the sale is sent: the two lines do not wait for each other.
-        assert_eq!(line.receive().mti, "0810");
     }
     let request = sale(1);
     pos.send(&request);
+    // The sale may have overtaken the partner's own echoes.
     let (seen, echoes) = behind_echoes(&mut partner);
-    assert!(echoes < 40, "{echoes} of 199");
+    assert!(echoes <= 40, "{echoes} of 200");
     partner.send(&answer_to(&seen, "00"));
     let (heard, echoes) = behind_echoes(&mut pos);
-    assert!(echoes < 40, "{echoes} of 199");
+    assert!((1..=40).contains(&echoes), "{echoes} of 200");
     heard.answers(&request, "00");
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use authswitch::iso8583::dialect::Dialect;
 use socket2::SockRef;
 
-use crate::message::{Plain, dialect, framed, take};
+use crate::message::{Plain, answer_to, dialect, framed, sale, take};
 
 /// What is bound to happen has happened by then, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -326,6 +326,23 @@ pub(crate) fn connected(options: &[&str]) -> (Serve, Host, Line) {
     (serve, host, line)
 }
 
+/// A connection from which requests reach `partner`: a worker without a session of its own has to
+/// be lent one first.
+pub(crate) fn reaching(serve: &Serve, partner: &mut Line) -> Line {
+    let mut line = serve.call();
+    let (request, deadline) = (sale(999), now() + PATIENCE);
+    while now() < deadline {
+        line.send(&request);
+        if let Heard::Message(seen) = partner.hear(ms(100)) {
+            partner.send(&answer_to(&seen, "00"));
+            line.receive().answers(&request, "00");
+            return line;
+        }
+        line.receive().answers(&request, "91");
+    }
+    panic!("requests do not reach the partner");
+}
+
 /// A switch whose partner approves everything at once.
 pub(crate) fn approving(options: &[&str]) -> Serve {
     let host = Host::new();
@@ -336,7 +353,7 @@ pub(crate) fn approving(options: &[&str]) -> Serve {
 }
 
 pub(crate) fn approve(request: &Plain) -> Vec<Plain> {
-    vec![crate::message::answer_to(request, "00")]
+    vec![answer_to(request, "00")]
 }
 
 /// A folder that is gone with the test.
