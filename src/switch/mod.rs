@@ -334,8 +334,8 @@ impl Switch {
 
     /// FIN is no cancellation: what was asked is answered first.
     fn ended(&mut self, id: SessionId, outbox: &mut Outbox) -> usize {
+        self.sessions.forget_frame(id);
         let Some(session) = self.sessions.of_mut(id) else { return 0 };
-        session.partial_since = None;
         let (link, shared) = (session.link, session.shared);
         let is_acquirer = self.setup.link(link).is_some_and(|link| link.role == Role::Acquirer);
         if is_acquirer && session.in_flight > 0 {

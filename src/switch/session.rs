@@ -26,7 +26,9 @@ pub struct Session {
     pub heard_at: Instant,
     /// When the first byte of an unfinished frame came.
     pub partial_since: Option<Instant>,
-    in_frame_queue: bool,
+    /// Neighbours in the list of unfinished frames; slots.
+    frame_before: Option<u32>,
+    frame_behind: Option<u32>,
     rate: Rate,
 }
 
@@ -118,10 +120,11 @@ impl Session {
 #[derive(Debug, Default)]
 pub struct Sessions {
     table: Vec<Option<Session>>,
-    /// Sessions with an unfinished frame, in the order in which the frames began. At most one
-    /// entry a session: if its frame is a later one when the entry is due, it is queued again.
-    frames: VecDeque<(SessionId, Instant)>,
-    /// Acquirer sessions in the order in which they may become idle; likewise one entry each.
+    /// Ends of the list of sessions with an unfinished frame, threaded through the sessions in the
+    /// order in which the frames began: first and last slot.
+    frames: Option<(u32, u32)>,
+    /// Acquirer sessions, and when each was last looked at for idleness. Looked at again after a
+    /// share of the limit, so the queue stays in order and nothing is done when bytes arrive.
     idle: VecDeque<(SessionId, Instant)>,
     count: usize,
 }
@@ -142,7 +145,8 @@ impl Sessions {
             drops: 0,
             heard_at: now,
             partial_since: None,
-            in_frame_queue: false,
+            frame_before: None,
+            frame_behind: None,
             rate: Rate::default(),
         });
         self.count += 1;
@@ -151,6 +155,7 @@ impl Sessions {
     /// Forgets a session; returns what it was.
     pub fn close(&mut self, id: SessionId) -> Option<Session> {
         self.of(id)?;
+        self.forget_frame(id);
         self.count -= 1;
         self.table.get_mut(id.slot as usize)?.take()
     }
@@ -191,42 +196,74 @@ impl Sessions {
         self.count == 0
     }
 
-    /// Notes what a batch left unread: whether a frame has begun, and since when.
+    /// Notes what a batch left unread: whether a frame has begun, and since when. `progressed` if
+    /// frames before it were finished.
     #[inline]
     pub fn note_partial(&mut self, id: SessionId, partial: bool, progressed: bool, now: Instant) {
-        let Some(session) = self.of_mut(id) else { return };
-        if !partial {
-            session.partial_since = None;
+        let Some(session) = self.of(id) else { return };
+        if partial && session.partial_since.is_some() && !progressed {
             return;
         }
-        if progressed || session.partial_since.is_none() {
-            session.partial_since = Some(now);
-            if !session.in_frame_queue {
-                session.in_frame_queue = true;
-                self.frames.push_back((id, now));
-            }
+        if session.partial_since.is_some() {
+            self.forget_frame(id);
+        }
+        if partial {
+            self.begin_frame(id, now);
         }
     }
 
-    /// A session whose frame has been unfinished for `limit`.
-    pub fn overdue_frame(&mut self, limit: Duration, now: Instant) -> Option<SessionId> {
-        while let Some((id, since)) = self.frames.front().copied() {
-            if since.after(limit) > now {
-                return None;
-            }
-            self.frames.pop_front();
-            let Some(session) = self.of_mut(id) else { continue };
-            session.in_frame_queue = false;
-            match session.partial_since {
-                Some(began) if began.after(limit) <= now => return Some(id),
-                Some(began) => {
-                    session.in_frame_queue = true;
-                    self.frames.push_back((id, began));
-                }
-                None => {}
-            }
+    /// Appends the session to the list of unfinished frames: `now` is not before any in it.
+    fn begin_frame(&mut self, id: SessionId, now: Instant) {
+        let last = self.frames.map(|(_, last)| last);
+        let Some(session) = self.of_mut(id) else { return };
+        session.partial_since = Some(now);
+        (session.frame_before, session.frame_behind) = (last, None);
+        if let Some(before) = last.and_then(|slot| self.at_slot(slot)) {
+            before.frame_behind = Some(id.slot);
         }
-        None
+        self.frames = Some((self.frames.map_or(id.slot, |(first, _)| first), id.slot));
+    }
+
+    /// Takes the session out of the list of unfinished frames, if it is in it.
+    pub fn forget_frame(&mut self, id: SessionId) {
+        let Some(session) = self.of_mut(id) else { return };
+        if session.partial_since.take().is_none() {
+            return;
+        }
+        let (before, behind) = (session.frame_before.take(), session.frame_behind.take());
+        if let Some(neighbour) = before.and_then(|slot| self.at_slot(slot)) {
+            neighbour.frame_behind = behind;
+        }
+        if let Some(neighbour) = behind.and_then(|slot| self.at_slot(slot)) {
+            neighbour.frame_before = before;
+        }
+        self.frames = self.frames.and_then(|(first, last)| {
+            let first = if before.is_none() { behind } else { Some(first) };
+            let last = if behind.is_none() { before } else { Some(last) };
+            first.zip(last)
+        });
+    }
+
+    /// A session whose frame has been unfinished for `limit`; it is told once.
+    pub fn overdue_frame(&mut self, limit: Duration, now: Instant) -> Option<SessionId> {
+        let (slot, since) = self.oldest_frame()?;
+        if since.after(limit) > now {
+            return None;
+        }
+        let generation = self.at_slot(slot)?.generation;
+        let id = SessionId { slot, generation };
+        self.forget_frame(id);
+        Some(id)
+    }
+
+    fn oldest_frame(&self) -> Option<(u32, Instant)> {
+        let (slot, _) = self.frames?;
+        let session = self.table.get(slot as usize)?.as_ref()?;
+        Some((slot, session.partial_since?))
+    }
+
+    fn at_slot(&mut self, slot: u32) -> Option<&mut Session> {
+        self.table.get_mut(slot as usize)?.as_mut()
     }
 
     /// Watches an acquirer session for idleness.
@@ -234,10 +271,11 @@ impl Sessions {
         self.idle.push_back((id, now));
     }
 
-    /// A watched session that has been silent for `limit`, with nothing in flight.
+    /// A watched session that has been silent for `limit`, or at most an eighth longer, with
+    /// nothing in flight.
     pub fn overdue_idle(&mut self, limit: Duration, now: Instant) -> Option<SessionId> {
-        while let Some((id, since)) = self.idle.front().copied() {
-            if since.after(limit) > now {
+        while let Some((id, looked_at)) = self.idle.front().copied() {
+            if looked_at.after(limit / IDLE_LOOKS) > now {
                 return None;
             }
             self.idle.pop_front();
@@ -245,23 +283,25 @@ impl Sessions {
             if session.in_flight == 0 && session.heard_at.after(limit) <= now {
                 return Some(id);
             }
-            let from = if session.in_flight > 0 { now } else { session.heard_at };
-            self.idle.push_back((id, from));
+            self.idle.push_back((id, now));
         }
         None
     }
 
-    /// When one of the two queues must next be looked at.
+    /// When one of the two must next be looked at.
     #[inline]
     pub fn next_deadline(&self, frame: Duration, idle: Duration) -> Option<Instant> {
-        let frame = self.frames.front().map(|(_, since)| since.after(frame));
-        let idle = self.idle.front().map(|(_, since)| since.after(idle));
+        let frame = self.oldest_frame().map(|(_, since)| since.after(frame));
+        let idle = self.idle.front().map(|(_, looked_at)| looked_at.after(idle / IDLE_LOOKS));
         match (frame, idle) {
             (Some(frame), Some(idle)) => Some(frame.min(idle)),
             (one, other) => one.or(other),
         }
     }
 }
+
+/// How often a session is looked at in the time it may be silent.
+const IDLE_LOOKS: u32 = 8;
 
 /// How long the other side may take to answer an 0800.
 pub const NETWORK_ANSWER_DEADLINE: Duration = Duration::from_secs(10);
@@ -271,6 +311,7 @@ const _: () = assert!(limits::SESSIONS_MAX <= u32::MAX as usize);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const LIMIT: Duration = Duration::from_millis(100);
 
@@ -300,6 +341,7 @@ mod tests {
         assert_eq!(sessions.overdue_frame(LIMIT, at(109)), None);
         assert_eq!(sessions.overdue_frame(LIMIT, at(110)), Some(id(0)));
         assert_eq!(sessions.overdue_frame(LIMIT, at(110)), None);
+        assert_eq!(sessions.next_deadline(LIMIT, LIMIT), Some(at(150)));
         sessions.note_partial(id(1), false, true, at(120));
         assert_eq!(sessions.overdue_frame(LIMIT, at(1000)), None);
     }
@@ -314,6 +356,64 @@ mod tests {
     }
 
     #[test]
+    fn a_later_frame_of_another_session_hides_nobody() {
+        let mut sessions = opened(2);
+        sessions.note_partial(id(0), true, false, at(0));
+        sessions.note_partial(id(0), true, true, at(10));
+        sessions.note_partial(id(1), true, false, at(95));
+        assert_eq!(sessions.overdue_frame(LIMIT, at(100)), None);
+        assert_eq!(sessions.overdue_frame(LIMIT, at(110)), Some(id(0)));
+        assert_eq!(sessions.overdue_frame(LIMIT, at(195)), Some(id(1)));
+    }
+
+    proptest! {
+        /// Against a table that is searched in full each time.
+        #[test]
+        fn frames_expire_like_a_table_of_first_bytes(
+            steps in prop::collection::vec((0u32..6, 0u8..5, 0u64..60), 1..120)
+        ) {
+            let mut sessions = opened(6);
+            let mut model: Vec<Option<u64>> = vec![None; 6];
+            let mut now = 0;
+            for (slot, step, passed) in steps {
+                now += passed;
+                let place = slot as usize;
+                let known = sessions.of(id(slot)).is_some();
+                match step {
+                    0 | 1 => {
+                        sessions.note_partial(id(slot), true, step == 1, at(now));
+                        if known && (step == 1 || model[place].is_none()) {
+                            model[place] = Some(now);
+                        }
+                    }
+                    2 => {
+                        sessions.note_partial(id(slot), false, true, at(now));
+                        model[place] = None;
+                    }
+                    3 => {
+                        sessions.close(id(slot));
+                        model[place] = None;
+                    }
+                    _ => {}
+                }
+                let mut overdue = Vec::new();
+                while let Some(id) = sessions.overdue_frame(LIMIT, at(now)) {
+                    overdue.push(id.slot as usize);
+                }
+                overdue.sort_unstable();
+                let mut expected: Vec<usize> = (0..6)
+                    .filter(|place| model[*place].is_some_and(|since| since + 100 <= now))
+                    .collect();
+                expected.iter().for_each(|place| model[*place] = None);
+                expected.sort_unstable();
+                prop_assert_eq!(overdue, expected);
+                let oldest = model.iter().flatten().min().map(|since| at(since + 100));
+                prop_assert_eq!(sessions.next_deadline(LIMIT, LIMIT), oldest);
+            }
+        }
+    }
+
+    #[test]
     fn idleness_counts_from_the_last_byte_and_spares_those_who_wait() {
         let mut sessions = opened(3);
         for slot in 0..3 {
@@ -323,7 +423,7 @@ mod tests {
         sessions.of_mut(id(2)).expect("open").in_flight = 1;
         assert_eq!(sessions.overdue_idle(LIMIT, at(100)), Some(id(0)));
         assert_eq!(sessions.overdue_idle(LIMIT, at(100)), None);
-        assert_eq!(sessions.overdue_idle(LIMIT, at(160)), Some(id(1)));
+        assert_eq!(sessions.overdue_idle(LIMIT, at(173)), Some(id(1)));
         assert_eq!(sessions.overdue_idle(LIMIT, at(200)), None);
     }
 
