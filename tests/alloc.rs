@@ -272,8 +272,9 @@ fn an_answer_that_the_acquirers_dialect_cannot_say() {
         let forwarded = meter.ask(&sale(number));
         let mut answer = answer_to(&forwarded, "00");
         // Letters, which this partner allows and packed digits cannot hold.
-        answer.fields.iter_mut().find(|(element, _)| *element == 3).expect("there").1 =
-            "ABCDEF".into();
+        answer.fields.retain(|(element, _)| *element != 12);
+        answer.fields.push((12, "ABCDEF".into()));
+        answer.fields.sort_by_key(|(element, _)| *element);
         meter.answer(&answer);
         assert_eq!(meter.at_pos()[0].of(39), Some("30"));
     });

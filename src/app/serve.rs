@@ -1,7 +1,7 @@
 //! Running a switch until it is told to stop: what is printed, signals, the drain, the counts.
 
-use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use super::wiring::Blueprint;
@@ -15,61 +15,66 @@ use crate::switch::{CloseCause, Counter, Role, Stats};
 ///
 /// If a listener cannot be bound or a thread cannot be started.
 pub fn run(blueprint: Blueprint, about: &str) -> io::Result<()> {
+    let say = Voice::new()?;
     let (sender, notices) = sync_channel(NOTICES_MAX);
     let names: Vec<String> = blueprint.links.iter().map(|link| link.name.clone()).collect();
     let roles: Vec<Role> = blueprint.links.iter().map(|link| link.role).collect();
-    println!("{about}");
-    print_plan(&blueprint);
+    say.line(about.into());
+    print_plan(&say, &blueprint);
     let signals = Signals::watch()?;
     let shell = blueprint.start(sender)?;
     for address in shell.addresses() {
-        println!("listening    {address}");
+        say.line(format!("listening    {address}"));
     }
-    println!("ready");
+    say.line("ready".into());
     let mut draining = false;
     loop {
         if !draining && signals.stop_is_asked() {
             draining = true;
-            println!("draining     accepted requests are answered, then the switch exits");
+            say.line("draining     accepted requests are answered, then the switch exits".into());
             shell.drain();
         }
         match notices.recv_timeout(SIGNAL_POLL) {
-            Ok(notice) => print_notice(&notice, &names, &roles),
+            Ok(notice) => print_notice(&say, &notice, &names, &roles),
             Err(RecvTimeoutError::Timeout) if !shell.is_running() => break,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    drain_notices(&notices, &names, &roles);
+    drain_notices(&say, &notices, &names, &roles);
     let mut stats = Stats::default();
     for worker in shell.join() {
         stats.merge(&worker);
     }
-    print_stats(&stats);
+    print_stats(&say, &stats);
+    say.finish();
     Ok(())
 }
 
-fn print_plan(blueprint: &Blueprint) {
+fn print_plan(say: &Voice, blueprint: &Blueprint) {
     let plan = &blueprint.plan;
-    println!("durability   none (for the lab: nothing survives a crash)");
-    println!("workers      {}", plan.workers);
+    say.line("durability   none (for the lab: nothing survives a crash)".into());
+    say.line(format!("workers      {}", plan.workers));
     for link in &blueprint.links {
         let role = match link.role {
             Role::Acquirer => "acquirer",
             Role::Partner => "partner",
         };
-        println!("{role:<12} {} ({})", link.name, link.dialect.name());
+        say.line(format!("{role:<12} {} ({})", link.name, link.dialect.name()));
     }
     for dial in &plan.dials {
         let name = blueprint.links.get(usize::from(dial.link.0)).map_or("", |link| &link.name);
         let plural = if dial.sessions == 1 { "" } else { "s" };
-        println!("calling      {name} at {}, {} session{plural}", dial.address, dial.sessions);
+        say.line(format!(
+            "calling      {name} at {}, {} session{plural}",
+            dial.address, dial.sessions
+        ));
     }
 }
 
 /// What the shell says about connections, one line each. The comings and goings of terminals are
 /// not news; those of partners are.
-fn print_notice(notice: &Notice, names: &[String], roles: &[Role]) {
+fn print_notice(say: &Voice, notice: &Notice, names: &[String], roles: &[Role]) {
     let name = |link: crate::base::ids::LinkId| {
         names.get(usize::from(link.0)).map_or("unknown", String::as_str)
     };
@@ -77,28 +82,34 @@ fn print_notice(notice: &Notice, names: &[String], roles: &[Role]) {
         |link: crate::base::ids::LinkId| roles.get(usize::from(link.0)) == Some(&Role::Partner);
     match notice {
         Notice::Connected { link, .. } if is_partner(*link) => {
-            println!("connected    {}", name(*link));
+            say.line(format!("connected    {}", name(*link)));
         }
         Notice::Lost { link, error, .. } if is_partner(*link) => {
-            println!("lost         {}: {error}", name(*link));
+            say.line(format!("lost         {}: {error}", name(*link)));
         }
         Notice::Closed { link, cause, .. } if is_partner(*link) || is_news(*cause) => {
-            println!("closed       {}: {}", name(*link), cause.text());
+            say.line(format!("closed       {}: {}", name(*link), cause.text()));
         }
         Notice::Refused { link, peer } => {
-            println!("refused      {} from {peer}: too many sessions", name(*link));
+            say.line(format!("refused      {} from {peer}: too many sessions", name(*link)));
         }
         Notice::AcceptFailed { link, error } => {
-            println!("accepting    {} failed: {error}; trying again", name(*link));
+            say.line(format!("accepting    {} failed: {error}; trying again", name(*link)));
         }
         Notice::Unreachable { link, address, error, retry_ms } => {
-            println!("unreachable  {} at {address}: {error}; again in {retry_ms} ms", name(*link));
+            say.line(format!(
+                "unreachable  {} at {address}: {error}; again in {retry_ms} ms",
+                name(*link)
+            ));
         }
         Notice::MailDropped { worker } => {
-            println!("dropped      answers for worker {}: its mailbox stayed full", worker.0);
+            say.line(format!(
+                "dropped      answers for worker {}: its mailbox stayed full",
+                worker.0
+            ));
         }
         Notice::Drained { worker, complete: false } => {
-            println!("undrained    worker {} at its deadline", worker.0);
+            say.line(format!("undrained    worker {} at its deadline", worker.0));
         }
         _ => {}
     }
@@ -109,17 +120,55 @@ const fn is_news(cause: CloseCause) -> bool {
     !matches!(cause, CloseCause::Finished | CloseCause::Drained | CloseCause::Idle)
 }
 
-fn drain_notices(notices: &Receiver<Notice>, names: &[String], roles: &[Role]) {
+fn drain_notices(say: &Voice, notices: &Receiver<Notice>, names: &[String], roles: &[Role]) {
     while let Ok(notice) = notices.try_recv() {
-        print_notice(&notice, names, roles);
+        print_notice(say, &notice, names, roles);
     }
 }
 
-fn print_stats(stats: &Stats) {
-    println!("counted");
+fn print_stats(say: &Voice, stats: &Stats) {
+    say.line("counted".into());
     for counter in Counter::ALL {
         if stats.of(counter) > 0 {
-            println!("  {:<26} {}", counter.name(), stats.of(counter));
+            say.line(format!("  {:<26} {}", counter.name(), stats.of(counter)));
+        }
+    }
+}
+
+/// Standard output, written by a thread of its own: a reader that stalls or goes away, or a disk
+/// that is full, holds up nobody and ends nothing. Lines beyond what it keeps are dropped.
+struct Voice {
+    lines: SyncSender<String>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Voice {
+    fn new() -> io::Result<Self> {
+        let (lines, spoken) = sync_channel::<String>(LINES_MAX);
+        let thread = std::thread::Builder::new().name("output".into()).spawn(move || {
+            for line in spoken {
+                // Nobody is left to be told that nobody listens.
+                let _ = writeln!(io::stdout(), "{line}");
+            }
+        })?;
+        Ok(Self { lines, thread })
+    }
+
+    fn line(&self, line: String) {
+        let _ = self.lines.try_send(line);
+    }
+
+    /// Gives the last lines a moment to get out.
+    fn finish(self) {
+        drop(self.lines);
+        let (done, waited) = sync_channel(1);
+        let thread = self.thread;
+        let joined = std::thread::Builder::new().spawn(move || {
+            let _ = thread.join();
+            let _ = done.send(());
+        });
+        if joined.is_ok() {
+            let _ = waited.recv_timeout(LAST_WORDS);
         }
     }
 }
@@ -166,6 +215,12 @@ const INTERRUPTED: i32 = 130;
 
 /// How soon a signal is acted upon.
 const SIGNAL_POLL: Duration = Duration::from_millis(20);
+
+/// How long the last lines may take to get out.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Lines kept for a slow reader.
+const LINES_MAX: usize = 1024;
 
 /// Notices kept for a slow terminal.
 const NOTICES_MAX: usize = 1024;

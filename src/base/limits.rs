@@ -8,6 +8,11 @@ use std::time::Duration;
 /// room for DE 55 and private fields at their maximum.
 pub const FRAME_BYTES_MAX: usize = 4096;
 
+/// Longest frame body accepted from a partner and sent to an acquirer, bytes: an honest answer to
+/// the longest request repeats it and adds DE 38, 39, 44, 54 and the like. Without that room one
+/// acquirer's longest request would break the partner's stream for everybody.
+pub const ANSWER_BYTES_MAX: usize = FRAME_BYTES_MAX + 1024;
+
 /// Shortest frame body accepted, bytes: MTI 2 + bitmap 8 + one field of 2.
 pub const FRAME_BYTES_MIN: usize = 12;
 
@@ -34,7 +39,7 @@ pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 /// Bytes read from one session at once.
 pub const READ_BYTES: usize = 256 * 1024;
 
-/// Messages of a session that could not be answered before it is closed.
+/// Messages of an acquirer session in a row that could not be answered before it is closed.
 pub const DROPS_MAX: u8 = 3;
 
 /// Network management requests (0800) per second and session; more are dropped and counted.
@@ -93,7 +98,7 @@ const _: () = assert!(IN_FLIGHT_MAX.is_power_of_two());
 const _: () = assert!(IN_FLIGHT_MAX < STAN_MAX as usize);
 const _: () = assert!(FRAME_BYTES_MIN < FRAME_BYTES_MAX);
 // Spans are kept as 16-bit offsets.
-const _: () = assert!(FRAME_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(ANSWER_BYTES_MAX <= u16::MAX as usize);
 // One read can hold at least one frame behind the rest of another.
-const _: () = assert!(READ_BYTES >= 2 * (FRAME_BYTES_MAX + 8));
+const _: () = assert!(READ_BYTES >= 2 * (ANSWER_BYTES_MAX + 8));
 const _: () = assert!(OUTBOX_BYTES_MAX >= READ_BYTES);

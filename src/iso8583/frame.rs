@@ -35,7 +35,7 @@ pub enum Cut {
 pub enum Broken {
     /// A length below the shortest message.
     TooShort,
-    /// A length above `limits::FRAME_BYTES_MAX`.
+    /// A length above what is accepted here.
     TooLong,
     /// A length that is not written as the dialect says, or constant bytes that are not there.
     Malformed,
@@ -54,13 +54,18 @@ impl Framing {
     }
 }
 
-/// Looks at the front of `bytes`.
-#[inline]
+/// Looks at the front of `bytes`, with the bound of what partners send.
 pub fn cut(framing: &Framing, bytes: &[u8]) -> Cut {
+    cut_within(framing, bytes, limits::ANSWER_BYTES_MAX)
+}
+
+/// Looks at the front of `bytes`; bodies of more than `longest` bytes are not accepted.
+#[inline]
+pub fn cut_within(framing: &Framing, bytes: &[u8], longest: usize) -> Cut {
     if framing.is_plain() {
         let [high, low, ..] = *bytes else { return Cut::Partial };
         let length = usize::from(high) << 8 | usize::from(low);
-        if (limits::FRAME_BYTES_MIN..=limits::FRAME_BYTES_MAX).contains(&length) {
+        if (limits::FRAME_BYTES_MIN..=longest).contains(&length) {
             let end = 2 + length;
             if bytes.len() < end {
                 return Cut::Partial;
@@ -68,12 +73,12 @@ pub fn cut(framing: &Framing, bytes: &[u8]) -> Cut {
             return Cut::Frame { start: 2, end, next: end };
         }
     }
-    cut_any(framing, bytes)
+    cut_any(framing, bytes, longest)
 }
 
-fn cut_any(framing: &Framing, bytes: &[u8]) -> Cut {
+fn cut_any(framing: &Framing, bytes: &[u8], longest: usize) -> Cut {
     if framing.length == FrameLength::None {
-        return cut_at_trailer(framing, bytes);
+        return cut_at_trailer(framing, bytes, longest);
     }
     let size = usize::from(framing.size);
     let head = framing.before.len() + size;
@@ -101,7 +106,7 @@ fn cut_any(framing: &Framing, bytes: &[u8]) -> Cut {
     let Some(body) = length.checked_sub(framing.trailer.len()) else {
         return Cut::Broken(Broken::TooShort);
     };
-    if body > limits::FRAME_BYTES_MAX {
+    if body > longest {
         return Cut::Broken(hello_or(bytes, Broken::TooLong));
     }
     if body < limits::FRAME_BYTES_MIN {
@@ -127,9 +132,9 @@ fn keep_alive(framing: &Framing, bytes: &[u8], head: usize) -> Cut {
     if bytes.len() < next { Cut::Partial } else { Cut::KeepAlive { next } }
 }
 
-fn cut_at_trailer(framing: &Framing, bytes: &[u8]) -> Cut {
+fn cut_at_trailer(framing: &Framing, bytes: &[u8], longest: usize) -> Cut {
     let trailer = &framing.trailer;
-    let longest = limits::FRAME_BYTES_MAX + trailer.len();
+    let longest = longest + trailer.len();
     let window = bytes.get(..bytes.len().min(longest)).unwrap_or(bytes);
     match window.windows(trailer.len().max(1)).position(|at| at == &trailer[..]) {
         Some(end) if end < limits::FRAME_BYTES_MIN => Cut::Broken(Broken::TooShort),
@@ -184,7 +189,7 @@ pub fn begin(framing: &Framing, out: &mut Vec<u8>) -> usize {
 pub fn finish(framing: &Framing, out: &mut Vec<u8>, start: usize) -> Result<(), Broken> {
     if framing.is_plain() {
         let body = out.len() - start - 2;
-        if body <= limits::FRAME_BYTES_MAX {
+        if body <= limits::ANSWER_BYTES_MAX {
             if let Some([high, low, ..]) = out.get_mut(start..) {
                 (*high, *low) = ((body >> 8) as u8, body as u8);
             }
@@ -194,7 +199,7 @@ pub fn finish(framing: &Framing, out: &mut Vec<u8>, start: usize) -> Result<(), 
     let size = usize::from(framing.size);
     let at = start + framing.before.len();
     let body = out.len() - (at + size + framing.after.len());
-    if body > limits::FRAME_BYTES_MAX {
+    if body > limits::ANSWER_BYTES_MAX {
         out.truncate(start);
         return Err(Broken::TooLong);
     }
@@ -253,12 +258,21 @@ mod tests {
                 let start = begin(&framing, &mut stream);
                 stream.resize(stream.len() + length, 0x41);
                 finish(&framing, &mut stream, start).expect("fits");
-                let Cut::Frame { start, end, next } = cut(&framing, &stream) else {
-                    panic!("{framing:?} {length}: {:?}", cut(&framing, &stream));
+                let Cut::Frame { start, end, next } =
+                    cut_within(&framing, &stream, limits::FRAME_BYTES_MAX)
+                else {
+                    panic!(
+                        "{framing:?} {length}: {:?}",
+                        cut_within(&framing, &stream, limits::FRAME_BYTES_MAX)
+                    );
                 };
                 assert_eq!((end - start, next), (length, stream.len()));
                 for cut_at in 0..stream.len() {
-                    assert_eq!(cut(&framing, &stream[..cut_at]), Cut::Partial, "{framing:?}");
+                    assert_eq!(
+                        cut_within(&framing, &stream[..cut_at], limits::FRAME_BYTES_MAX),
+                        Cut::Partial,
+                        "{framing:?}"
+                    );
                 }
             }
         }
@@ -278,24 +292,40 @@ mod tests {
             (b"SSH-2.0", Broken::TooLong),
             (b"0123", Broken::TooLong),
         ] {
-            assert_eq!(cut(&plain, bytes), Cut::Broken(broken), "{bytes:?}");
+            assert_eq!(
+                cut_within(&plain, bytes, limits::FRAME_BYTES_MAX),
+                Cut::Broken(broken),
+                "{bytes:?}"
+            );
         }
         let ascii = Framing { length: FrameLength::Ascii, size: 4, ..plain };
-        assert_eq!(cut(&ascii, b"-003"), Cut::Broken(Broken::Malformed));
-        assert_eq!(cut(&ascii, b"01"), Cut::Partial);
+        assert_eq!(
+            cut_within(&ascii, b"-003", limits::FRAME_BYTES_MAX),
+            Cut::Broken(Broken::Malformed)
+        );
+        assert_eq!(cut_within(&ascii, b"01", limits::FRAME_BYTES_MAX), Cut::Partial);
     }
 
     #[test]
     fn a_zero_length_is_a_keep_alive_only_where_allowed() {
         let framing = Framing { keepalive: true, ..Framing::default() };
-        assert_eq!(cut(&framing, &[0, 0, 0]), Cut::KeepAlive { next: 2 });
-        assert_eq!(cut(&Framing::default(), &[0, 0, 0]), Cut::Broken(Broken::TooShort));
+        assert_eq!(
+            cut_within(&framing, &[0, 0, 0], limits::FRAME_BYTES_MAX),
+            Cut::KeepAlive { next: 2 }
+        );
+        assert_eq!(
+            cut_within(&Framing::default(), &[0, 0, 0], limits::FRAME_BYTES_MAX),
+            Cut::Broken(Broken::TooShort)
+        );
     }
 
     #[test]
     fn a_hex_length_of_65535_is_not_taken_modulo() {
         let framing = Framing { length: FrameLength::Hex, size: 4, ..Framing::default() };
-        assert_eq!(cut(&framing, b"FFFF"), Cut::Broken(Broken::TooLong));
-        assert_eq!(cut(&framing, b"0fff"), Cut::Partial);
+        assert_eq!(
+            cut_within(&framing, b"FFFF", limits::FRAME_BYTES_MAX),
+            Cut::Broken(Broken::TooLong)
+        );
+        assert_eq!(cut_within(&framing, b"0fff", limits::FRAME_BYTES_MAX), Cut::Partial);
     }
 }

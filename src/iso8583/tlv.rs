@@ -71,7 +71,7 @@ fn object(bytes: &[u8], first: u8) -> Result<Tlv<'_>, Reason> {
 
 /// Proves that `bytes` is well-formed within `rules`: every length fits, no tag comes twice in one
 /// template, and an application cryptogram (9F26) is not empty. True if tag 57 or 5A, which hold
-/// account data, stands on the top level.
+/// account data, stands in it.
 pub fn check(bytes: &[u8], rules: &TlvRules) -> Result<bool, Reason> {
     let mut count = 0;
     check_level(bytes, rules, 1, &mut count)
@@ -118,7 +118,8 @@ fn check_level(bytes: &[u8], rules: &TlvRules, depth: u8, count: &mut u8) -> Res
             if depth >= rules.depth_max {
                 return Err(Reason::InnerDepth);
             }
-            check_level(bytes.get(value..end).unwrap_or(&[]), rules, depth + 1, count)?;
+            let inner = bytes.get(value..end).unwrap_or(&[]);
+            accounts |= check_level(inner, rules, depth + 1, count)?;
         }
         at = end;
     }
@@ -176,6 +177,23 @@ fn value_at(bytes: &[u8], at: usize) -> Result<(usize, usize), Reason> {
     };
     let end = value + length;
     if end > bytes.len() { Err(Reason::InnerLength) } else { Ok((value, end)) }
+}
+
+/// Calls `visit` with each tag and value, those inside templates included.
+pub fn each<'a>(bytes: &'a [u8], visit: &mut impl FnMut(u32, &'a [u8])) {
+    let mut rest = bytes;
+    while let Some(&first) = rest.first() {
+        if first == 0 {
+            rest = rest.get(1..).unwrap_or(&[]);
+            continue;
+        }
+        let Ok(tlv) = object(rest, first) else { return };
+        visit(tlv.tag, tlv.value);
+        if tlv.is_constructed() {
+            each(tlv.value, visit);
+        }
+        rest = rest.get(tlv.size..).unwrap_or(&[]);
+    }
 }
 
 /// The value of `tag` on the top level of `bytes`.

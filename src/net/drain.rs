@@ -1,6 +1,7 @@
 //! Draining: what was accepted is answered, nothing new is taken, then the worker leaves.
 //!
-//! What has arrived when draining begins counts as accepted, so there is one last read. A worker
+//! What has arrived when draining begins counts as accepted, so it is read at once; what arrives
+//! later is read too, for the core to refuse. A worker
 //! that is done waits for the others: they may still use its sessions. Connections are ended with a
 //! FIN and read to their end, because closing a socket that holds unread bytes resets it, and a
 //! reset can overtake the last answers.
@@ -30,11 +31,6 @@ impl<C: Core> Worker<C> {
         self.doormen.drain(..).for_each(|doorman| doorman.abort());
         for id in self.sessions.of(Origin::Accepted) {
             self.read_last(id);
-            if let Some(session) = self.sessions.at(id)
-                && session.inflow != Inflow::Ended
-            {
-                session.inflow = Inflow::Shut;
-            }
         }
         let by = self.now().instant.after(self.parts.drain_deadline);
         self.phase = Phase::Draining { by, settled: false };

@@ -225,10 +225,14 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> usize {
         let framing = &batch.link.dialect.spec.framing;
+        let longest = match batch.link.role {
+            Role::Acquirer => limits::FRAME_BYTES_MAX,
+            Role::Partner => limits::ANSWER_BYTES_MAX,
+        };
         let mut at = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or(&[]);
-            let goes_on = match frame::cut(framing, rest) {
+            let goes_on = match frame::cut_within(framing, rest, longest) {
                 Cut::Frame { start, end, next } => {
                     at += next;
                     let message = rest.get(start..end).unwrap_or(&[]);

@@ -20,7 +20,7 @@ use super::session::State;
 use super::setup::Path;
 use super::sound::{self, Sound};
 use super::stats::Counter;
-use super::transaction::MATCH_KEYS_MAX;
+use super::transaction::{ECHOED, MATCH_KEYS_MAX};
 use super::{Batch, Drain, Switch, reply};
 
 impl Switch {
@@ -262,6 +262,8 @@ impl Switch {
             transaction.alike = alike;
             transaction.key = key;
             transaction.amount_key = key_of(message, 4, alike);
+            transaction.amount = sound.amount.unwrap_or(0);
+            transaction.echoed = ECHOED.map(|element| key_of(message, element, alike));
             transaction.currency_key = key_of(message, 49, alike);
             transaction.acquirer_stan = sound.stan_number;
             transaction.stan_at = (sound.stan.value - header, sound.stan.end - header);
@@ -269,6 +271,8 @@ impl Switch {
             transaction.frame.extend_from_slice(message.bytes);
         });
         if let Some(session) = self.sessions.of_mut(batch.session) {
+            // Who speaks our dialect may stumble now and then: only drops in a row count.
+            session.drops = 0;
             session.in_flight += 1;
         }
     }

@@ -18,7 +18,7 @@ use super::pending::{Fate, Share};
 use super::request::key_of;
 use super::setup::Path;
 use super::stats::Counter;
-use super::transaction::Transaction;
+use super::transaction::{ECHOED, Transaction};
 use super::{Batch, Decision, Switch, reply, sound};
 
 impl Switch {
@@ -34,8 +34,10 @@ impl Switch {
     ) -> bool {
         let dialect = &batch.link.dialect;
         if dialect.decode(bytes, index).is_err() {
+            // No answer: what waits for it meets its deadline. The frame was whole, so the stream
+            // can be trusted; closing it would decline everybody else's requests.
             self.stats.count(Counter::AnswersDamaged);
-            return self.dropped(batch.session, outbox);
+            return true;
         }
         let message = Message { bytes, index, dialect };
         if !message.mti().is_response() {
@@ -219,7 +221,10 @@ impl Switch {
                             reply::write(message, mti, code, outbox.lane(batch.session))
                         }
                         (super::fault::Effect::Ignore, _) => true,
-                        _ => self.dropped(batch.session, outbox),
+                        _ => {
+                            self.stats.count(Counter::Dropped);
+                            true
+                        }
                     }
                 }
             };
@@ -261,6 +266,15 @@ fn belongs(transaction: &Transaction, message: &Message<'_>) -> Result<(), Count
     let amount = key_of(message, 4, transaction.alike);
     let currency = key_of(message, 49, transaction.alike);
     let same = |found: u64, asked: u64| found == 0 || asked == 0 || found == asked;
+    let echoes = ECHOED.iter().zip(transaction.echoed);
+    for (element, asked) in echoes {
+        if !same(key_of(message, *element, transaction.alike), asked) {
+            return Err(Counter::WrongAnswers);
+        }
+    }
+    if partial && message.number(4).is_some_and(|amount| amount > transaction.amount) {
+        return Err(Counter::WrongAnswers);
+    }
     if (!partial && !same(amount, transaction.amount_key))
         || !same(currency, transaction.currency_key)
         || (amount != 0 && transaction.amount_key == 0)

@@ -20,7 +20,7 @@ pub struct Session {
     pub shared: bool,
     /// Requests of this session that are not answered yet.
     pub in_flight: u32,
-    /// Messages that could not be answered.
+    /// Messages in a row that could not be answered.
     pub drops: u8,
     /// When the last byte came.
     pub heard_at: Instant,

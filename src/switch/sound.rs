@@ -60,6 +60,9 @@ pub fn check(message: &Message<'_>, today: Today, sound: &mut Sound) -> Result<(
     facts.instrument = instrument(message, entry_mode);
     message.text_into(42, &mut facts.merchant);
     message.text_into(41, &mut facts.terminal);
+    if message.index.span(2).is_some_and(|span| span.units == 0) {
+        return Err(Fault::Value(2));
+    }
     accounts(message)?;
     original(message)
 }
@@ -199,17 +202,24 @@ fn accounts(message: &Message<'_>) -> Result<(), Fault> {
     let mut buffer = [0; 19];
     let pan = message.characters(2, &mut buffer).and_then(|count| buffer.get(..count));
     track(message, pan)?;
-    let Some(Composite::Ber(_)) = message.dialect.composite(55) else { return Ok(()) };
-    let Some(emv) = message.value(55) else { return Ok(()) };
-    for tag in [0x57, 0x5A] {
-        let Some(value) = tlv::find(emv, tag) else { continue };
-        if let Some(pan) = pan
-            && !packed_begins_with(value, pan)
-        {
-            return Err(Fault::Contradiction(55));
-        }
+    if !message.index.emv_accounts {
+        return Ok(());
     }
-    Ok(())
+    let known = message.pan();
+    let mut same = true;
+    let mut first: Option<&[u8]> = None;
+    tlv::each(message.value(55).unwrap_or(&[]), &mut |tag, value| {
+        if !matches!(tag, 0x57 | 0x5A) {
+            return;
+        }
+        same &= match (&known, first) {
+            (Some(pan), _) => packed_begins_with(value, pan.reveal()),
+            (None, Some(other)) => packed_agree(value, other),
+            (None, None) => true,
+        };
+        first = first.or(Some(value));
+    });
+    if same { Ok(()) } else { Err(Fault::Contradiction(55)) }
 }
 
 /// Track 2: one separator, and in front of it the PAN of DE 2.
@@ -229,6 +239,19 @@ fn track(message: &Message<'_>, pan: Option<&[u8]>) -> Result<(), Fault> {
         Some(pan) if track.get(..first) != Some(pan) => Err(Fault::Contradiction(35)),
         _ => Ok(()),
     }
+}
+
+/// True if both begin with the same account number.
+fn packed_agree(one: &[u8], other: &[u8]) -> bool {
+    let digits = |packed: &[u8]| -> usize {
+        let nibbles = packed.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        nibbles.take_while(|nibble| *nibble < 10).count()
+    };
+    let count = digits(one);
+    let nibble = |packed: &[u8], place: usize| {
+        packed.get(place / 2).map(|byte| byte >> (4 * (1 - place % 2)) & 15)
+    };
+    count == digits(other) && (0..count).all(|place| nibble(one, place) == nibble(other, place))
 }
 
 /// True if packed digits begin with `digits`, followed by the end, a filler or a separator.

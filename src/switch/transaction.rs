@@ -16,6 +16,10 @@ use crate::iso8583::mti::Mti;
 /// Elements of a match key beside the STAN.
 pub const MATCH_KEYS_MAX: usize = 6;
 
+/// Elements beside the match key that an answer may leave out but not contradict: account,
+/// processing code, acquirer, merchant.
+pub const ECHOED: [u8; 4] = [2, 3, 32, 42];
+
 /// A request that waits for its partner.
 #[derive(Debug, Clone)]
 pub struct Transaction {
@@ -39,6 +43,10 @@ pub struct Transaction {
     pub key: [u64; MATCH_KEYS_MAX],
     /// Key of DE 4, or 0 if absent.
     pub amount_key: u64,
+    /// DE 4 as a number, or 0 if absent: a partial approval stays below it.
+    pub amount: u64,
+    /// Keys of [`ECHOED`]; 0 for those the request did not have.
+    pub echoed: [u64; ECHOED.len()],
     /// Key of DE 49, or 0 if absent.
     pub currency_key: u64,
     /// When it was accepted.
@@ -228,6 +236,8 @@ impl Cell {
                 alike: false,
                 key: [0; MATCH_KEYS_MAX],
                 amount_key: 0,
+                amount: 0,
+                echoed: [0; ECHOED.len()],
                 currency_key: 0,
                 asked_at: Instant::default(),
                 acquirer_stan: 0,

@@ -172,6 +172,56 @@ fn three_drops_close_the_connection() {
 }
 
 #[test]
+fn drops_count_only_in_a_row() {
+    let mut rig = Rig::new();
+    let mut answer = sale(1);
+    answer.mti = "0210".into();
+    let stray = framed(&rig.acquirer, &answer);
+    for stan in 1..10 {
+        rig.send(POS, &stray);
+        rig.send(POS, &stray);
+        rig.sale(stan);
+    }
+    assert!(rig.closes().is_empty());
+}
+
+#[test]
+fn account_data_in_emv_data_must_agree() {
+    let cases: [(&[u8], &str, Reaction); 5] = [
+        (&[], "5A084761340000000019", Silence),
+        (&[], "700A5A086212345678909999", Code("30")),
+        (&[2], "5A08476134000000001957094761340000000018D2", Code("30")),
+        (&[2], "5A08476134000000001957094761340000000019D2", Silence),
+        (&[2], "57094761340000000019D2", Silence),
+    ];
+    for (without, emv, expected) in cases {
+        let mut rig = Rig::new();
+        let mut message = sale(1);
+        message.fields.retain(|(element, _)| !without.contains(element));
+        set(&mut message, 55, emv);
+        let frame = framed(&rig.acquirer, &message);
+        rig.send(POS, &frame);
+        let forwarded = rig.at_host().len();
+        match expected {
+            Code(code) => {
+                assert_eq!((rig.at_pos()[0].of(39), forwarded), (Some(code), 0), "{emv}");
+                assert_eq!(rig.count(Counter::SecurityEvents), 1);
+            }
+            _ => assert_eq!(forwarded, 1, "{emv}"),
+        }
+    }
+}
+
+#[test]
+fn an_account_number_of_no_digits_is_none() {
+    let mut rig = Rig::new();
+    let mut message = sale(1);
+    set(&mut message, 2, "");
+    let frame = framed(&rig.acquirer, &message);
+    check(&mut rig, &frame, &Code("30"));
+}
+
+#[test]
 fn a_frame_must_be_complete_in_time_counted_from_its_first_byte() {
     let mut rig = Rig::new();
     let frame = framed(&rig.acquirer, &sale(1));

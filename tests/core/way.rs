@@ -207,3 +207,86 @@ fn over_the_in_flight_bound_requests_are_shed() {
     rig.at_pos();
     rig.sale(4);
 }
+
+#[test]
+fn an_answer_may_not_contradict_what_was_asked() {
+    for (element, value) in
+        [(2, "4000000000000002"), (3, "200000"), (42, "ANOTHER MERCHANT"), (32, "999999")]
+    {
+        let mut rig = Rig::new();
+        let mut request = sale(1);
+        request.fields.push((32, "123456".into()));
+        request.fields.sort_by_key(|(element, _)| *element);
+        let frame = framed(&rig.acquirer, &request);
+        rig.send(POS, &frame);
+        let forwarded = rig.at_host().pop().expect("forwarded");
+        let mut answer = answer_to(&forwarded, "00");
+        answer.fields.retain(|(e, _)| *e != element);
+        let value: String = value.chars().take(if element == 42 { 15 } else { 16 }).collect();
+        answer.fields.push((element, value));
+        answer.fields.sort_by_key(|(element, _)| *element);
+        let frame = framed(&rig.partner, &answer);
+        rig.send(HOST, &frame);
+        assert!(rig.at_pos().is_empty(), "DE {element}");
+        assert_eq!(rig.count(Counter::WrongAnswers), 1, "DE {element}");
+    }
+}
+
+#[test]
+fn a_partial_approval_stays_below_what_was_asked() {
+    for (amount, handed) in [("000000000900", 1), ("000000009999", 0)] {
+        let mut rig = Rig::new();
+        let forwarded = rig.sale(1);
+        let mut answer = answer_to(&forwarded, "10");
+        for field in &mut answer.fields {
+            if field.0 == 4 {
+                field.1 = amount.into();
+            }
+        }
+        let frame = framed(&rig.partner, &answer);
+        rig.send(HOST, &frame);
+        assert_eq!(rig.at_pos().len(), handed, "{amount}");
+    }
+}
+
+/// An honest answer to the longest request is longer than the longest request.
+#[test]
+fn the_longest_request_does_not_break_the_partners_stream() {
+    let mut rig = Rig::new();
+    let bystander = rig.sale(2);
+    let mut longest = sale(1);
+    for element in [46, 47, 60, 62] {
+        let length = if element == 62 { 999 } else { 998 };
+        longest.fields.push((element, "x".repeat(length)));
+    }
+    longest.fields.sort_by_key(|(element, _)| *element);
+    let frame = framed(&rig.acquirer, &longest);
+    assert!((4080..=4098).contains(&frame.len()), "{}", frame.len());
+    rig.send(POS, &frame);
+    let forwarded = rig.at_host().pop().expect("forwarded");
+    let mut answer = answer_to(&forwarded, "00");
+    answer.fields.push((44, "y".repeat(25)));
+    answer.fields.push((54, "z".repeat(120)));
+    answer.fields.sort_by_key(|(element, _)| *element);
+    let frame = framed(&rig.partner, &answer);
+    rig.send(HOST, &frame);
+    rig.answer(&bystander, "00");
+    assert!(rig.closes().is_empty());
+    assert_eq!(rig.at_pos().len(), 2);
+}
+
+#[test]
+fn damaged_answers_never_close_a_partner() {
+    let mut rig = Rig::new();
+    let forwarded = rig.sale(1);
+    let mut frame = framed(&rig.partner, &answer_to(&forwarded, "00"));
+    frame.push(0);
+    frame[1] += 1;
+    for _ in 0..10 {
+        rig.send(HOST, &frame);
+    }
+    assert!(rig.closes().is_empty());
+    rig.answer(&forwarded, "00");
+    assert_eq!(rig.at_pos().len(), 1);
+    assert_eq!(rig.count(Counter::AnswersDamaged), 10);
+}

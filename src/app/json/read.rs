@@ -63,7 +63,13 @@ fn encode_line(
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     let plain: Plain<'_> = serde_json::from_slice(line).map_err(|error| {
-        Refusal::of_line(0, format!("not a message in JSON, at column {}: {error}", error.column()))
+        // The parser's own words quote the line, and the line may hold card data.
+        let why = if error.is_data() {
+            "mti, header and fields are strings, and so is every value; elements are numbers from 2"
+        } else {
+            "it is not JSON"
+        };
+        Refusal::of_line(0, format!("not a message, at column {}: {why}", error.column()))
     })?;
     let Some(mti) = Mti::from_ascii(plain.mti.as_bytes()) else {
         return Err(Refusal::of_line(0, Reason::Mti.text().to_owned()));
