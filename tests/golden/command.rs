@@ -41,6 +41,23 @@ fn each_line_is_answered_and_one_bad_line_fails_the_run() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// The parser would quote the line, and the line holds an account number.
+#[test]
+fn a_refused_line_is_not_quoted() {
+    for line in [
+        r#"{"mti":"0200","fields":{"2":6212345678901232}}"#,
+        r#""6212345678901232""#,
+        r#"{"6212345678901232":1}"#,
+        r#"{"mti":"0200","fields":{"6212345678901232":"1"}}"#,
+        r#"{"mti":"0200","fields":{"52":6212345678901232.5}}"#,
+    ] {
+        let output = run(&["encode", "--dialect", "pos-bcd", line], "");
+        assert_eq!(output.status.code(), Some(1));
+        let said = [text(&output.stdout), text(&output.stderr)].concat();
+        assert!(said.contains("\"error\"") && !said.contains("62123456"), "{said}");
+    }
+}
+
 #[test]
 fn framed_messages_go_there_and_back() {
     let line = r#"{"mti":"0800","fields":{"70":"301","7":"1122031500","11":"000042"}}"#;

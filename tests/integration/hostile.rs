@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::message::{Plain, answer_to, bytes, sale};
-use crate::rig::{AT_ONCE, Heard, Line, Serve, approving, connected, ms, now, pause};
+use crate::rig::{AT_ONCE, Heard, Host, Line, Serve, approving, connected, ms, now, pause};
 
 /// A connection that asks without rest, and what it found.
 struct Bystander {
@@ -36,6 +36,25 @@ impl Bystander {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("every answer came, in time");
     }
+}
+
+/// What a switch has to say about garbage must not depend on somebody who listens.
+#[test]
+fn nobody_reads_the_output_and_nothing_comes_of_it() {
+    let host = Host::new();
+    let mut serve = Serve::start_unheard(host.address);
+    let mut partner = host.accept();
+    pause(ms(100));
+    for _ in 0..50 {
+        serve.call().send_bytes(&bytes("FFFF 00010203040506070809"));
+    }
+    let mut pos = serve.call();
+    pos.send(&sale(1));
+    let seen = partner.receive();
+    partner.send(&answer_to(&seen, "00"));
+    pos.receive().answers(&sale(1), "00");
+    serve.signal("TERM");
+    assert_eq!(serve.ends().code(), Some(0));
 }
 
 #[test]

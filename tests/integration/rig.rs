@@ -58,7 +58,17 @@ impl Serve {
         Self::with(&[&pair, options].concat())
     }
 
+    /// The same, but nobody reads its output once it is ready.
+    pub(crate) fn start_unheard(partner: SocketAddr) -> Self {
+        let partner = partner.to_string();
+        Self::launch(&["--acquirer", "127.0.0.1:0", "--partner", &partner], false)
+    }
+
     pub(crate) fn with(options: &[&str]) -> Self {
+        Self::launch(options, true)
+    }
+
+    fn launch(options: &[&str], heard: bool) -> Self {
         let mut child = switch(&[&["serve"], options].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -68,7 +78,11 @@ impl Serve {
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
+                let last = line == "ready" && !heard;
                 let _ = sender.send(line);
+                if last {
+                    break;
+                }
             }
         });
         let mut stderr = child.stderr.take().expect("a pipe");
