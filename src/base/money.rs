@@ -15,8 +15,10 @@ pub struct Currency(u16);
 
 impl Currency {
     /// A currency from its number, if ISO 4217 lists it.
+    #[inline]
     pub fn from_number(number: u16) -> Option<Self> {
-        CURRENCIES.binary_search_by_key(&number, |row| row.0).ok().map(|_| Self(number))
+        let word = LISTED.get(usize::from(number >> 6))?;
+        (word >> (number & 63) & 1 == 1).then_some(Self(number))
     }
 
     /// The ISO 4217 number; 0 if the message named none.
@@ -33,6 +35,18 @@ impl Currency {
             .map_or(2, |row| row.1)
     }
 }
+
+/// The numbers of [`CURRENCIES`] as a set: asked for every request, so not searched.
+const LISTED: [u64; 16] = {
+    let mut words = [0; 16];
+    let mut place = 0;
+    while place < CURRENCIES.len() {
+        let number = CURRENCIES[place].0;
+        words[(number >> 6) as usize] |= 1 << (number & 63);
+        place += 1;
+    }
+    words
+};
 
 /// ISO 4217 active numbers with the decimal places of their minor unit, by number.
 #[rustfmt::skip]
@@ -74,5 +88,9 @@ mod tests {
         }
         assert_eq!(Currency::from_number(158), None, "158 is the country Taiwan, not its currency");
         assert_eq!(Currency::from_number(0), None);
+        for number in 0..=u16::MAX {
+            let listed = CURRENCIES.iter().any(|row| row.0 == number);
+            assert_eq!(Currency::from_number(number).is_some(), listed, "{number}");
+        }
     }
 }
