@@ -17,7 +17,7 @@ use super::decision::{self, Outcome};
 use super::fault::{self, Effect, Fault};
 use super::outbox::{CloseCause, Outbox};
 use super::session::State;
-use super::setup::Path;
+use super::setup::{self, Path};
 use super::sound::{self, Sound};
 use super::stats::Counter;
 use super::transaction::{ECHOED, MATCH_KEYS_MAX};
@@ -184,8 +184,9 @@ impl Switch {
         stan: u32,
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
-        let place = usize::from(batch.link_id.0) * batch.setup.links.len() + usize::from(partner.0);
-        let path = self.paths.get(place).and_then(Option::as_ref).ok_or(Fault::NoPartner)?;
+        let links = batch.setup.links.len();
+        let path =
+            setup::path(&self.paths, links, batch.link_id, partner).ok_or(Fault::NoPartner)?;
         let to = &batch.setup.link(partner).ok_or(Fault::NoPartner)?.dialect;
         let lane = outbox.lane(session).ok_or(Fault::NoPartner)?;
         let header = |out: &mut Vec<u8>| {
@@ -237,8 +238,8 @@ impl Switch {
         route: &Route,
         (partner, partner_session, stan): (LinkId, SessionId, u32),
     ) {
-        let place = usize::from(batch.link_id.0) * batch.setup.links.len() + usize::from(partner.0);
-        let alike = matches!(self.paths.get(place), Some(Some(Path::Alike)));
+        let path = setup::path(&self.paths, batch.setup.links.len(), batch.link_id, partner);
+        let alike = matches!(path, Some(Path::Alike));
         let mut key = [0; MATCH_KEYS_MAX];
         let mut answer_mti = message.mti().response().unwrap_or_default();
         if let Some(link) = batch.setup.link(partner) {

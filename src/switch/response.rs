@@ -16,7 +16,7 @@ use super::fault::Fault;
 use super::outbox::Outbox;
 use super::pending::{Fate, Share};
 use super::request::key_of;
-use super::setup::Path;
+use super::setup::{self, Path};
 use super::stats::Counter;
 use super::transaction::{ECHOED, Transaction};
 use super::{Batch, Decision, Switch, reply, sound};
@@ -115,8 +115,8 @@ impl Switch {
     ) -> bool {
         let Some(transaction) = self.transactions.at(place) else { return false };
         let links = batch.setup.links.len();
-        let way = usize::from(transaction.acquirer.0) * links + usize::from(batch.link_id.0);
-        let Some(path) = self.paths.get(way).and_then(Option::as_ref) else { return false };
+        let path = setup::path(&self.paths, links, transaction.acquirer, batch.link_id);
+        let Some(path) = path else { return false };
         let Some(acquirer) = batch.setup.link(transaction.acquirer) else { return false };
         let Some(lane) = outbox.lane(transaction.session) else { return false };
         let to = &acquirer.dialect;

@@ -99,6 +99,17 @@ pub(super) fn paths(links: &[LinkSetup]) -> Vec<Option<Path>> {
     paths
 }
 
+/// The way between `acquirer` and `partner` among the [`paths`] of `links` links.
+#[inline]
+pub(super) fn path(
+    paths: &[Option<Path>],
+    links: usize,
+    acquirer: LinkId,
+    partner: LinkId,
+) -> Option<&Path> {
+    paths.get(usize::from(acquirer.0) * links + usize::from(partner.0))?.as_ref()
+}
+
 impl Default for LinkSetup {
     fn default() -> Self {
         Self {
