@@ -11,14 +11,13 @@ use super::dialect::Dialect;
 use super::error::{DecodeError, Reason};
 use super::field::{Content, Field, Shape};
 use super::mti::Mti;
-use super::plan::Plans;
-use super::skeleton::Skeletons;
 pub use super::span::Span;
 use super::spec::Wire;
-use crate::base::limits;
+use super::twin::{Key, Twins};
 
-/// Where each element of a message stands. Reused from message to message; 1.5 KiB.
-#[derive(Debug, Clone)]
+/// Where each element of a message stands. Reused from message to message, and remembers their
+/// forms; 250 KiB.
+#[derive(Debug, Clone, Default)]
 pub struct Index {
     /// The MTI.
     pub mti: Mti,
@@ -32,32 +31,26 @@ pub struct Index {
     pub end: u16,
     /// Some element passed is EMV data with account data (tags 57, 5A) in it.
     pub emv_accounts: bool,
-    spans: [Span; limits::ELEMENTS_MAX + 1],
-    plans: Plans,
-    skeletons: Skeletons,
-}
-
-impl Default for Index {
-    fn default() -> Self {
-        Self {
-            mti: Mti::default(),
-            present: Bitmap::default(),
-            named: Bitmap::default(),
-            body: 0,
-            end: 0,
-            emv_accounts: false,
-            spans: [Span::default(); limits::ELEMENTS_MAX + 1],
-            plans: Plans::default(),
-            skeletons: Skeletons::default(),
-        }
-    }
+    twins: Twins,
 }
 
 impl Index {
+    /// Says nothing about any message.
+    fn forget(&mut self) {
+        self.mti = Mti::default();
+        self.present = Bitmap::default();
+        self.named = Bitmap::default();
+        (self.body, self.end) = (0, 0);
+        self.emv_accounts = false;
+    }
+
     /// Where `element` stands, if it is present.
     #[inline]
     pub fn span(&self, element: u8) -> Option<Span> {
-        if self.present.has(element) { self.spans.get(usize::from(element)).copied() } else { None }
+        if !self.present.has(element) {
+            return None;
+        }
+        self.twins.spans().get(usize::from(element)).copied()
     }
 }
 
@@ -69,43 +62,58 @@ impl Dialect {
     /// The first thing that is wrong. `index` then holds the sound part.
     #[inline]
     pub fn decode(&self, message: &[u8], index: &mut Index) -> Result<(), DecodeError> {
-        if self.decode_known(message, index).is_some() {
-            return Ok(());
-        }
-        self.decode_with_care(message, index)
+        let head = self.read_head(message);
+        let known = head.is_some_and(|head| self.decode_twin(message, head, index).is_some());
+        if known { Ok(()) } else { self.decode_stranger(message, head, index) }
     }
 
-    /// Decodes a sound message of a shape met before; `None` for any other.
-    #[inline]
-    fn decode_known(&self, message: &[u8], index: &mut Index) -> Option<()> {
-        if message.len() > usize::from(u16::MAX) {
-            return None;
-        }
-        let (mti, words, at) = match self.begins_packed {
-            true => self.read_packed_head(message)?,
-            false => {
-                let mti = self.read_mti(message).ok()?;
-                let mut words = [0u64; 3];
-                let at = self.header_bytes + self.mti_bytes;
-                let at = self.read_bitmaps(message, at, &mut words).ok()?;
-                (mti, words, at)
-            }
-        };
+    /// Decodes a sound message of a form met before; `None` for any other.
+    #[inline(always)]
+    fn decode_twin(&self, message: &[u8], head: Head, index: &mut Index) -> Option<()> {
+        let Head { mti, words, at } = head;
+        let key = Key { dialect: self.id, words: [words[0], words[1]], bytes: message.len() };
+        index.emv_accounts = index.twins.find(self, message, at, key)?;
         index.mti = mti;
-        let plan = index.plans.of(self, [words[0], words[1]])?;
-        index.emv_accounts = {
-            let (spans, skeletons) = (&mut index.spans, &mut index.skeletons);
-            plan.walk(self, message, at, spans, skeletons)?
-        };
         (index.body, index.end) = (at as u16, message.len() as u16);
         index.named = Bitmap::from_words(words);
         index.present = index.named;
         Some(())
     }
 
+    #[inline(never)]
+    fn decode_stranger(
+        &self,
+        message: &[u8],
+        head: Option<Head>,
+        index: &mut Index,
+    ) -> Result<(), DecodeError> {
+        self.decode_with_care(message, index)?;
+        if let Some(Head { words, at, .. }) = head {
+            let key = Key { dialect: self.id, words: [words[0], words[1]], bytes: message.len() };
+            index.twins.learn(self, message, at, key);
+        }
+        Ok(())
+    }
+
+    /// Reads MTI and bitmaps; `None` if anything is wrong with them.
+    #[inline(always)]
+    fn read_head(&self, message: &[u8]) -> Option<Head> {
+        if message.len() > usize::from(u16::MAX) {
+            return None;
+        }
+        if self.begins_packed {
+            return self.read_packed_head(message);
+        }
+        let mti = self.read_mti(message).ok()?;
+        let mut words = [0u64; 3];
+        let at = self.header_bytes + self.mti_bytes;
+        let at = self.read_bitmaps(message, at, &mut words).ok()?;
+        Some(Head { mti, words, at })
+    }
+
     /// Reads a packed MTI and binary bitmaps, the commonest head; `None` if anything is wrong.
     #[inline(always)]
-    fn read_packed_head(&self, message: &[u8]) -> Option<(Mti, [u64; 3], usize)> {
+    fn read_packed_head(&self, message: &[u8]) -> Option<Head> {
         let begins = &self.spec.header.begins;
         if begins.first() != message.get(..begins.len())?.first() {
             return None;
@@ -117,10 +125,11 @@ impl Dialect {
         let primary = u64::from_be_bytes(*primary);
         let at = self.header_bytes.wrapping_add(10);
         if primary >> 63 == 0 {
-            return Some((mti, [primary, 0, 0], at));
+            return Some(Head { mti, words: [primary, 0, 0], at });
         }
         let secondary = u64::from_be_bytes(*rest.first_chunk::<8>()?);
-        Some((mti, [primary & (u64::MAX >> 1), secondary, 0], at.wrapping_add(8)))
+        let words = [primary & (u64::MAX >> 1), secondary, 0];
+        Some(Head { mti, words, at: at.wrapping_add(8) })
     }
 
     /// The same, element by element: finds what is wrong and where, and reads third bitmaps.
@@ -166,16 +175,13 @@ impl Dialect {
         index: &mut Index,
         last: u8,
     ) -> Result<Option<DecodeError>, DecodeError> {
-        index.mti = Mti::default();
-        index.present = Bitmap::default();
-        index.named = Bitmap::default();
-        (index.body, index.end) = (0, 0);
-        index.emv_accounts = false;
+        index.forget();
         if message.len() > usize::from(u16::MAX) {
             let have = message.len() as u32;
             return Err(error(0, 0, u32::from(u16::MAX), have, Reason::Size));
         }
         index.mti = self.read_mti(message)?;
+        let spans = index.twins.scratch();
         let mut at = self.header_bytes + self.mti_bytes;
         let mut words = [0u64; 3];
         at = self.read_bitmaps(message, at, &mut words)?;
@@ -207,7 +213,7 @@ impl Dialect {
                         return Err(fault.unwrap_or(DecodeError { field: element, ..found }));
                     }
                 };
-                index.spans[usize::from(element)] = span;
+                spans[usize::from(element)] = span;
                 at = usize::from(span.end);
                 index.end = span.end;
                 match self.check(message, field, span) {
@@ -322,6 +328,15 @@ impl Dialect {
         }
         Ok(word)
     }
+}
+
+/// What stands in front of the elements.
+#[derive(Clone, Copy)]
+struct Head {
+    mti: Mti,
+    words: [u64; 3],
+    /// First byte behind the bitmaps.
+    at: usize,
 }
 
 /// Finds the end of the element that begins at `at`.

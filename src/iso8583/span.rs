@@ -12,16 +12,3 @@ pub struct Span {
     /// Units of the value: digits, characters or bytes.
     pub units: u16,
 }
-
-impl Span {
-    /// The same, `by` bytes further on.
-    #[inline(always)]
-    pub(super) const fn moved(self, by: u16) -> Self {
-        Self {
-            start: self.start.wrapping_add(by),
-            value: self.value.wrapping_add(by),
-            end: self.end.wrapping_add(by),
-            units: self.units,
-        }
-    }
-}

@@ -1,4 +1,4 @@
-//! The walk over shapes met before and the careful one over any agree on every message.
+//! The comparison with forms met before and the careful one over any agree on every message.
 
 use authswitch::iso8583::decode::Index;
 use authswitch::iso8583::dialect::Dialect;
@@ -7,11 +7,11 @@ use authswitch::iso8583::spec::Wire;
 use crate::sound_vectors;
 
 #[test]
-fn both_walks_agree_on_every_damaged_message() {
+fn twin_and_walk_agree_on_every_damaged_message() {
     for (vector, message, dialect) in sound_vectors() {
         let mut damaged = message.clone();
-        let mut index = Index::default();
-        for _ in 0..3 {
+        let mut index = Pair::default();
+        for _ in 0..TEACHING {
             agree(&dialect, &mut index, &message, &vector.id);
         }
         agree(&dialect, &mut index, &damaged, &vector.id);
@@ -26,26 +26,35 @@ fn both_walks_agree_on_every_damaged_message() {
     }
 }
 
-/// A shape is known from its second message on: so each is sent three times.
+/// A form is known from its third message on: so each is sent four times.
 #[test]
-fn a_message_without_elements_does_not_become_a_known_shape() {
+fn a_message_without_elements_does_not_become_a_known_form() {
     for (vector, message, dialect) in sound_vectors() {
-        let mut index = Index::default();
+        let mut index = Pair::default();
         let empty = &message[..dialect.header_bytes + dialect.mti_bytes];
         let zeros = if dialect.spec.bitmap.wire == Wire::Binary { [0; 16] } else { [b'0'; 16] };
         for bytes in [8, 16] {
             let empty = [empty, &zeros[..bytes]].concat();
-            for _ in 0..3 {
+            for _ in 0..TEACHING {
                 agree(&dialect, &mut index, &empty, &vector.id);
             }
         }
     }
 }
 
-fn agree(dialect: &Dialect, fast: &mut Index, message: &[u8], name: &str) {
-    let mut careful = Index::default();
+/// How often a message is decoded until its form is known.
+const TEACHING: usize = 4;
+
+/// One index that has met messages before, and one that never learns from them.
+#[derive(Default)]
+struct Pair {
+    fast: Index,
+    careful: Index,
+}
+
+fn agree(dialect: &Dialect, Pair { fast, careful }: &mut Pair, message: &[u8], name: &str) {
     let fast_result = dialect.decode(message, fast);
-    let careful_result = dialect.decode_with_care(message, &mut careful);
+    let careful_result = dialect.decode_with_care(message, careful);
     assert_eq!(fast_result, careful_result, "{name}");
     if fast_result.is_err() {
         return;

@@ -1,0 +1,311 @@
+//! Messages proven by comparison with a message proven before.
+//!
+//! A fleet sends few forms: the same elements with the same lengths, over and over, and only other
+//! values. Of a message that was walked and found sound, a twin keeps which nibbles its form is
+//! made of (lengths, EMV tags, fillers, separators), which of the others must be decimal digits,
+//! and where each element stands. A message whose form nibbles are the same and whose digits are
+//! digits is sound too, and its elements stand where they stood: a few operations a word, no walk,
+//! and not even an index to fill in. What words cannot prove (text classes, rare contents) is
+//! proven run by run or element by element.
+//!
+//! A twin answers only yes: a message that fits none is walked by [`Dialect::decode_with_care`],
+//! which says what is wrong. So a twin may refuse what the walk accepts, never the other way
+//! round; the tests hold both against each other.
+
+use super::bitmap::Bitmap;
+use super::composite::Composite;
+use super::dialect::Dialect;
+use super::field::{Content, Field, Run};
+use super::span::Span;
+use super::spec::Side;
+use super::tlv;
+use crate::base::limits;
+
+/// Where each element of a message stands, by its number.
+pub(super) type Spans = [Span; limits::ELEMENTS_MAX + 1];
+
+/// The forms one decoder has met lately, and the spans of the message it holds at present.
+#[derive(Debug, Clone)]
+pub(super) struct Twins {
+    slots: Vec<Twin>,
+    /// The spans of each slot's form; behind them one table for messages that fit none.
+    spans: Vec<Spans>,
+    /// Which table speaks of the present message.
+    current: usize,
+}
+
+/// What tells messages apart before a byte of their elements is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Whose messages.
+    pub(super) dialect: u64,
+    /// Which elements.
+    pub(super) words: [u64; 2],
+    /// How long, header included.
+    pub(super) bytes: usize,
+}
+
+/// One form.
+#[derive(Debug, Clone, Default)]
+struct Twin {
+    key: Key,
+    ready: bool,
+    /// How firmly the form sits: rises when a message fits, falls when one of its key does not.
+    /// One stranger does not drive out a regular.
+    weight: u8,
+    /// Some element of the form holds EMV account data.
+    accounts: bool,
+    /// By word of eight bytes behind the bitmaps, the last one being the last eight bytes: the bits
+    /// of the form, what they are, and the bits that must be decimal digits.
+    form: Vec<u64>,
+    value: Vec<u64>,
+    digits: Vec<u64>,
+    runs: Vec<(Run, u16, u16)>,
+    /// Elements that are looked at by themselves.
+    alone: Vec<u8>,
+}
+
+impl Default for Twins {
+    fn default() -> Self {
+        let spans = vec![[Span::default(); limits::ELEMENTS_MAX + 1]; TWINS_MAX + 1];
+        Self { slots: vec![Twin::default(); TWINS_MAX], spans, current: TWINS_MAX }
+    }
+}
+
+impl Twins {
+    /// Where the elements of the present message stand.
+    #[inline]
+    pub(super) fn spans(&self) -> &Spans {
+        self.spans.get(self.current).unwrap_or(&NOWHERE)
+    }
+
+    /// The table to be filled in for a message that fits no form.
+    #[inline]
+    pub(super) fn scratch(&mut self) -> &mut Spans {
+        self.current = TWINS_MAX;
+        &mut self.spans[TWINS_MAX]
+    }
+
+    /// Finds the form of `message`, whose elements begin at `at`, among those known. Says whether
+    /// it holds EMV account data; `None` if it fits none.
+    #[inline]
+    pub(super) fn find(
+        &mut self,
+        dialect: &Dialect,
+        message: &[u8],
+        at: usize,
+        key: Key,
+    ) -> Option<bool> {
+        let first = key.place();
+        for place in [first, first ^ 1] {
+            let twin = self.slots.get_mut(place)?;
+            if twin.key != key || !twin.ready {
+                continue;
+            }
+            let spans = self.spans.get(place)?;
+            if let Some(accounts) = twin.fits(dialect, message, at, spans) {
+                twin.weight = WEIGHT_MAX;
+                self.current = place;
+                return Some(accounts);
+            }
+        }
+        None
+    }
+
+    /// Notes the form of the present message, which was just walked and found sound.
+    #[inline(never)]
+    pub(super) fn learn(&mut self, dialect: &Dialect, message: &[u8], at: usize, key: Key) {
+        debug_assert_eq!(self.current, TWINS_MAX, "it was walked");
+        let first = key.place();
+        let weight = |place: usize| self.slots[place].weight;
+        let place = if weight(first ^ 1) < weight(first) { first ^ 1 } else { first };
+        let twin = &mut self.slots[place];
+        if twin.weight > 0 {
+            twin.weight -= 1;
+            return;
+        }
+        if twin.key != key {
+            (twin.key, twin.ready) = (key, false);
+            return;
+        }
+        let spans = self.spans[TWINS_MAX];
+        twin.ready = twin.build(dialect, message, at, &spans);
+        self.spans[place] = spans;
+    }
+}
+
+impl Key {
+    #[inline]
+    const fn place(&self) -> usize {
+        let [primary, secondary] = self.words;
+        let elements = primary ^ secondary.rotate_left(32);
+        let mixed = elements ^ self.dialect ^ (self.bytes as u64).rotate_left(20);
+        (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - TWINS_MAX.ilog2())) as usize
+    }
+}
+
+impl Twin {
+    #[inline(always)]
+    fn fits(&self, dialect: &Dialect, message: &[u8], at: usize, spans: &Spans) -> Option<bool> {
+        let body = message.get(at..)?;
+        let (words, _) = body.as_chunks::<8>();
+        let mut bad = 0u64;
+        let form = self.form.iter().zip(&self.value).zip(&self.digits);
+        for (word, ((form, value), digits)) in words.iter().zip(form) {
+            bad |= differs(u64::from_le_bytes(*word), *form, *value, *digits);
+        }
+        let last = u64::from_le_bytes(*body.last_chunk::<8>()?);
+        let (form, value, digits) = (self.form.last()?, self.value.last()?, self.digits.last()?);
+        if bad | differs(last, *form, *value, *digits) != 0 {
+            return None;
+        }
+        for &(run, start, end) in &self.runs {
+            if !run.holds(message.get(usize::from(start)..usize::from(end))?) {
+                return None;
+            }
+        }
+        let mut accounts = self.accounts;
+        for &element in &self.alone {
+            let field = dialect.field(element);
+            let span = spans.get(usize::from(element))?;
+            let value = message.get(usize::from(span.value)..usize::from(span.end))?;
+            field.check(value, span.units).ok()?;
+            accounts |= field.inner != 0 && dialect.check_inner(field, value).ok()?;
+        }
+        Some(accounts)
+    }
+
+    /// False if messages of this form cannot be proven by comparison.
+    fn build(&mut self, dialect: &Dialect, message: &[u8], at: usize, spans: &Spans) -> bool {
+        self.runs.clear();
+        self.alone.clear();
+        self.accounts = false;
+        let elements = Bitmap::from_words([self.key.words[0], self.key.words[1], 0]);
+        let bytes = message.len().saturating_sub(at);
+        if bytes < 8 || elements.iter().any(|element| !dialect.has(element)) {
+            return false;
+        }
+        let mut nibbles = Nibbles { form: vec![0; bytes], digits: vec![0; bytes] };
+        for element in elements.iter() {
+            let span = spans[usize::from(element)];
+            nibbles.fix(usize::from(span.start) - at..usize::from(span.value) - at);
+            let value = message.get(usize::from(span.value)..usize::from(span.end));
+            let value = value.unwrap_or(&[]);
+            let place = usize::from(span.value) - at;
+            if !self.describe(dialect, dialect.field(element), span, value, &mut nibbles, place) {
+                self.alone.push(element);
+            }
+        }
+        (self.form, self.digits) = (words(&nibbles.form), words(&nibbles.digits));
+        let body = words(message.get(at..).unwrap_or(&[]));
+        self.value = body.iter().zip(&self.form).map(|(word, form)| word & form).collect();
+        true
+    }
+
+    /// Describes one element, whose value stands at `place` behind the bitmaps. False if it has to
+    /// be looked at by itself.
+    fn describe(
+        &mut self,
+        dialect: &Dialect,
+        field: &Field,
+        span: Span,
+        value: &[u8],
+        nibbles: &mut Nibbles,
+        place: usize,
+    ) -> bool {
+        match (field.content, dialect.composite_of(field)) {
+            (Content::Bytes, None | Some(Composite::Positional(_)))
+            | (Content::Latin1 | Content::Gbk | Content::Ebcdic, None) => {}
+            (Content::Bytes, Some(Composite::Ber(_))) => {
+                let Some(accounts) = nibbles.fix_objects(place, value) else { return false };
+                self.accounts |= accounts;
+            }
+            (Content::Bcd | Content::TrackBcd, None) => {
+                nibbles.pack(place, value, field, span.units);
+            }
+            (_, None) if field.run != Run::Alone => match self.runs.last_mut() {
+                Some((run, _, end)) if *run == field.run && *end == span.value => *end = span.end,
+                _ => self.runs.push((field.run, span.value, span.end)),
+            },
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// The body of a message, nibble by nibble: what belongs to the form, what must be a digit.
+struct Nibbles {
+    form: Vec<u8>,
+    digits: Vec<u8>,
+}
+
+impl Nibbles {
+    fn fix(&mut self, bytes: std::ops::Range<usize>) {
+        self.form.get_mut(bytes).unwrap_or(&mut []).fill(0xFF);
+    }
+
+    /// Packed digits: digits may change, everything else (filler, separator) is form.
+    fn pack(&mut self, place: usize, value: &[u8], field: &Field, units: u16) {
+        let filler = match field.side {
+            _ if units.is_multiple_of(2) => None,
+            Side::Left => Some(0),
+            Side::Right => Some(value.len() * 2 - 1),
+        };
+        for nibble in 0..value.len() * 2 {
+            let (byte, high) = (nibble / 2, nibble.is_multiple_of(2));
+            let mask = if high { 0xF0 } else { 0x0F };
+            let digit = if high { value[byte] >> 4 } else { value[byte] & 15 };
+            let kind = match Some(nibble) == filler || digit > 9 {
+                true => &mut self.form,
+                false => &mut self.digits,
+            };
+            kind[place + byte] |= mask;
+        }
+    }
+
+    /// EMV data: tags and lengths are form. Says whether it holds account data; `None` for
+    /// templates and fillers, which are left to the check.
+    fn fix_objects(&mut self, place: usize, value: &[u8]) -> Option<bool> {
+        let mut heads = Vec::new();
+        let (mut from, mut accounts) = (0, false);
+        while let Some(Ok(object)) = value.get(from..).and_then(tlv::next) {
+            if object.is_constructed() || value.get(from) == Some(&0) {
+                return None;
+            }
+            heads.push(from..from + object.size - object.value.len());
+            accounts |= matches!(object.tag, 0x57 | 0x5A);
+            from += object.size;
+        }
+        if from != value.len() {
+            return None;
+        }
+        for head in heads {
+            self.fix(place + head.start..place + head.end);
+        }
+        Some(accounts)
+    }
+}
+
+/// Bits of `word` that contradict the form or are no decimal digits.
+#[inline(always)]
+const fn differs(word: u64, form: u64, value: u64, digits: u64) -> u64 {
+    let packed = word & digits;
+    word & form ^ value | packed & (packed << 1 | packed << 2) & 0x8888_8888_8888_8888
+}
+
+/// The bytes as words of eight: the whole ones, and the last eight bytes as one more.
+fn words(bytes: &[u8]) -> Vec<u64> {
+    let whole = bytes.as_chunks::<8>().0.iter();
+    whole.chain(bytes.last_chunk::<8>()).map(|word| u64::from_le_bytes(*word)).collect()
+}
+
+static NOWHERE: Spans = [Span { start: 0, value: 0, end: 0, units: 0 }; limits::ELEMENTS_MAX + 1];
+
+/// Forms kept: links times kinds of message times lengths. 200 KiB of spans, of which a fleet's
+/// few forms touch little.
+const TWINS_MAX: usize = 128;
+
+/// How many messages that do not fit a form in use drives out.
+const WEIGHT_MAX: u8 = 4;
+
+const _: () = assert!(TWINS_MAX.is_power_of_two());
