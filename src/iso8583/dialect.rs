@@ -48,9 +48,15 @@ pub struct Rules {
     pub forbidden: Bitmap,
     /// Elements an answer made by the switch repeats.
     pub echo: Bitmap,
-    /// Elements that must be equal in request and answer, beside the STAN.
-    pub match_key: Vec<u8>,
+    /// Elements that must be equal in request and answer, beside the STAN: the first `matched` of
+    /// them tell whose answer it is, the others may be left out of it.
+    pub watched: Vec<u8>,
+    /// How many of `watched` are the match key.
+    pub matched: u8,
 }
+
+/// Most elements in which an answer is compared with its request.
+pub const WATCHED_MAX: usize = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RuleKey {
@@ -188,13 +194,20 @@ static EMPTY_RULES: Rules = Rules {
     mandatory: Bitmap::from_words([0; 3]),
     forbidden: Bitmap::from_words([0; 3]),
     echo: Bitmap::from_words([0; 3]),
-    match_key: Vec::new(),
+    watched: Vec::new(),
+    matched: 0,
 };
 
 /// What an answer made by the switch repeats if a dialect does not say: never account data.
 const ECHO_DEFAULT: [u8; 12] = [3, 4, 7, 11, 12, 13, 24, 32, 37, 41, 42, 49];
 const ECHO_NETWORK: [u8; 8] = [3, 7, 11, 12, 13, 24, 41, 70];
 const MATCH_DEFAULT: [u8; 3] = [7, 37, 41];
+
+/// Beside the match key, what an answer may leave out but not contradict: account, processing code,
+/// acquirer, merchant, currency, amount.
+const REPEATED: [u8; 6] = [2, 3, 32, 42, 49, 4];
+
+const _: () = assert!(REPEATED.len() < WATCHED_MAX);
 
 /// One entry per MTI that any of the tables names, then the class of network management, then the
 /// default; looked through in that order.
@@ -240,10 +253,17 @@ fn rules_of(spec: &Spec, key: RuleKey) -> Rules {
         .or_else(|| spec.match_keys.get("default"))
         .cloned()
         .unwrap_or_else(|| known(&MATCH_DEFAULT));
+    let mut watched = match_key;
+    watched.retain(|element| *element != 11 && *element != 4);
+    watched.truncate(WATCHED_MAX - REPEATED.len());
+    let matched = watched.len() as u8;
+    let more = REPEATED.into_iter().filter(|element| spec.fields.contains_key(element));
+    watched.extend(more.filter(|element| !watched.contains(element)).collect::<Vec<_>>());
     Rules {
         mandatory: presence.mandatory.iter().copied().collect(),
         forbidden: presence.forbidden.iter().copied().collect(),
         echo: echo.into_iter().collect(),
-        match_key: match_key.into_iter().filter(|element| *element != 11).collect(),
+        watched,
+        matched,
     }
 }

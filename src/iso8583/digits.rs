@@ -33,6 +33,23 @@ fn every_word(bytes: &[u8], filler: u8, bad: impl Fn(u64) -> u64) -> bool {
     bad(word) == 0
 }
 
+/// True if both are the same. Elements are short: two words that overlap are most of them, and
+/// calling out to compare costs more than comparing.
+#[inline]
+pub fn are_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    if let (Some(first), Some(last)) = (one.first_chunk::<8>(), one.last_chunk::<8>()) {
+        let ends = Some(first) == other.first_chunk() && Some(last) == other.last_chunk();
+        return ends && (one.len() <= 16 || one == other);
+    }
+    if let (Some(first), Some(last)) = (one.first_chunk::<4>(), one.last_chunk::<4>()) {
+        return Some(first) == other.first_chunk() && Some(last) == other.last_chunk();
+    }
+    one.iter().zip(other).all(|(one, other)| one == other)
+}
+
 /// True if every nibble is a decimal digit.
 #[inline]
 pub fn are_bcd(bytes: &[u8]) -> bool {

@@ -183,16 +183,6 @@ impl<'a> Message<'a> {
         key(field, body, span.units)
     }
 
-    /// A 64-bit key of the bytes of the value: equal for equal values written in the same dialect,
-    /// and three times as fast as [`Self::key`]; 0 if absent.
-    #[inline]
-    pub fn raw_key(&self, element: u8) -> u64 {
-        match self.value(element) {
-            None => 0,
-            Some(value) => raw_key(value),
-        }
-    }
-
     /// The header an answer to this message begins with: TPDU addresses swapped, the rest
     /// repeated.
     pub fn answer_header(&self, out: &mut Vec<u8>) {
@@ -311,28 +301,6 @@ fn key(field: &Field, body: &[u8], units: u16) -> u64 {
         hash ^= hash >> 32;
     }
     hash | 1 << 63
-}
-
-/// See [`Message::raw_key`].
-#[inline]
-fn raw_key(value: &[u8]) -> u64 {
-    const fn mix(word: u64) -> u64 {
-        let product = word as u128 * 0x9E37_79B9_7F4A_7C15;
-        product as u64 ^ (product >> 64) as u64
-    }
-    let hash =
-        if let (Some(first), Some(last)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) {
-            let ends = mix(u64::from_le_bytes(*first)) ^ u64::from_le_bytes(*last).rotate_left(31);
-            match value.len() {
-                0..=16 => ends,
-                _ => value.chunks(8).fold(ends, |hash, chunk| {
-                    mix(hash ^ chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
-                }),
-            }
-        } else {
-            value.iter().fold(value.len() as u64, |word, byte| word << 8 | u64::from(*byte))
-        };
-    mix(hash) | 1
 }
 
 /// True if the bytes on the wire are not the characters themselves.

@@ -20,7 +20,6 @@ use super::session::State;
 use super::setup::{self, Path};
 use super::sound::{self, Sound};
 use super::stats::Counter;
-use super::transaction::{ECHOED, MATCH_KEYS_MAX};
 use super::{Batch, Drain, Switch, reply};
 
 impl Switch {
@@ -240,16 +239,11 @@ impl Switch {
     ) {
         let path = setup::path(&self.paths, batch.setup.links.len(), batch.link_id, partner);
         let alike = matches!(path, Some(Path::Alike));
-        let mut key = [0; MATCH_KEYS_MAX];
         let mut answer_mti = message.mti().response().unwrap_or_default();
-        if let Some(link) = batch.setup.link(partner) {
-            let elements = &link.dialect.rules(message.mti()).match_key;
-            for (slot, element) in key.iter_mut().zip(elements) {
-                *slot = key_of(message, *element, alike);
-            }
-            if let Some(edition) = link.dialect.spec.edition {
-                answer_mti = transcode::mti_in_edition(answer_mti, edition.digit());
-            }
+        let Some(link) = batch.setup.link(partner) else { return };
+        let rules = link.dialect.rules(message.mti());
+        if let Some(edition) = link.dialect.spec.edition {
+            answer_mti = transcode::mti_in_edition(answer_mti, edition.digit());
         }
         let header = message.dialect.header_bytes as u16;
         self.transactions.add(route.budget, batch.now.instant, |transaction| {
@@ -261,11 +255,8 @@ impl Switch {
             transaction.answer_mti = answer_mti;
             transaction.route = chosen.route;
             transaction.alike = alike;
-            transaction.key = key;
-            transaction.amount_key = key_of(message, 4, alike);
-            transaction.amount = sound.amount.unwrap_or(0);
-            transaction.echoed = ECHOED.map(|element| key_of(message, element, alike));
-            transaction.currency_key = key_of(message, 49, alike);
+            transaction.watch(message, rules);
+            transaction.amount = sound.amount;
             transaction.acquirer_stan = sound.stan_number;
             transaction.stan_at = (sound.stan.value - header, sound.stan.end - header);
             transaction.frame.clear();
@@ -328,13 +319,6 @@ impl Switch {
         self.close(id, CloseCause::Drops, outbox);
         false
     }
-}
-
-/// The key by which an element of an answer is compared with its request: of its bytes where both
-/// sides write alike, of its value where they do not.
-#[inline]
-pub(super) fn key_of(message: &Message<'_>, element: u8, alike: bool) -> u64 {
-    if alike { message.raw_key(element) } else { message.key(element) }
 }
 
 /// An answer can be matched by who asked: the STAN was read, and the terminal, unless the request

@@ -15,10 +15,9 @@ use super::decision::{self, Outcome};
 use super::fault::Fault;
 use super::outbox::Outbox;
 use super::pending::{Fate, Share};
-use super::request::key_of;
-use super::setup::{self, Path};
+use super::setup::{self, LinkSetup, Path};
 use super::stats::Counter;
-use super::transaction::{ECHOED, Transaction};
+use super::transaction::Transaction;
 use super::{Batch, Decision, Switch, reply, sound};
 
 impl Switch {
@@ -90,65 +89,27 @@ impl Switch {
         let settled = ring.settle(stan, Fate::Answered);
         debug_assert!(settled, "the ring said it waits");
         let session = transaction.session;
-        if outbox.lane(session).is_none() {
-            self.stats.count(Counter::Undelivered);
-        } else if self.hand_over(batch, message, place, outbox) {
-            self.stats.count(Counter::Answered);
-        } else {
-            self.refuse_waiting(batch.now, place, Fault::Untranslatable(0), outbox);
+        let links = batch.setup.links.len();
+        let path = setup::path(&self.paths, links, transaction.acquirer, batch.link_id);
+        let acquirer = batch.setup.link(transaction.acquirer);
+        let delivered = outbox.lane(session).map(|lane| match (path, acquirer) {
+            (Some(path), Some(acquirer)) => {
+                hand_over(path, acquirer, transaction, message, &mut self.scratch, lane)
+            }
+            _ => false,
+        });
+        match delivered {
+            None => self.stats.count(Counter::Undelivered),
+            Some(true) => self.stats.count(Counter::Answered),
+            Some(false) => {
+                self.refuse_waiting(batch.now, place, Fault::Untranslatable(0), outbox);
+            }
         }
         if batch.setup.tap {
             self.note_answer(batch, message, place, outbox);
         }
         self.transactions.remove(place);
         self.one_less(session, outbox);
-    }
-
-    /// Appends the partner's answer to the acquirer's lane, with the acquirer's STAN and header.
-    #[inline]
-    fn hand_over(
-        &mut self,
-        batch: &Batch<'_>,
-        message: &Message<'_>,
-        place: u32,
-        outbox: &mut Outbox,
-    ) -> bool {
-        let Some(transaction) = self.transactions.at(place) else { return false };
-        let links = batch.setup.links.len();
-        let path = setup::path(&self.paths, links, transaction.acquirer, batch.link_id);
-        let Some(path) = path else { return false };
-        let Some(acquirer) = batch.setup.link(transaction.acquirer) else { return false };
-        let Some(lane) = outbox.lane(transaction.session) else { return false };
-        let to = &acquirer.dialect;
-        let (header, request) =
-            transaction.frame.split_at_checked(to.header_bytes).unwrap_or((&[], &[]));
-        let header = |out: &mut Vec<u8>| answer_header(to, header, out);
-        let (from, end) = transaction.stan_at;
-        let theirs = request.get(usize::from(from)..usize::from(end)).unwrap_or(&[]);
-        match path {
-            Path::Alike => {
-                let skip = message.dialect.header_bytes;
-                let Some(span) = message.index.span(11) else { return false };
-                let body = message.bytes.get(skip..).unwrap_or(&[]);
-                let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
-                encode::patch(to, header, body, at, theirs, lane).is_ok()
-            }
-            Path::Rewritten { back, .. } => {
-                let mut digits = [0; 12];
-                let field = to.field(11);
-                let stan = sound::stan_digits(field, transaction.acquirer_stan, &mut digits);
-                let Some(stan) = stan else { return false };
-                let changes = Changes {
-                    mti: to
-                        .spec
-                        .edition
-                        .map(|edition| transcode::mti_in_edition(message.mti(), edition.digit())),
-                    replaced: &[(11, stan)],
-                    ..Changes::default()
-                };
-                back.carry(message, to, header, &changes, &mut self.scratch, lane).is_ok()
-            }
-        }
     }
 
     /// Declines a request that waits, from the copy that was kept.
@@ -238,6 +199,48 @@ impl Switch {
     }
 }
 
+/// Appends the partner's answer to the acquirer's lane, with the acquirer's STAN and header. False
+/// if it cannot be written in the acquirer's dialect.
+#[inline]
+fn hand_over(
+    path: &Path,
+    acquirer: &LinkSetup,
+    transaction: &Transaction,
+    message: &Message<'_>,
+    scratch: &mut Vec<u8>,
+    lane: &mut Vec<u8>,
+) -> bool {
+    let to = &*acquirer.dialect;
+    let (header, request) =
+        transaction.frame.split_at_checked(to.header_bytes).unwrap_or((&[], &[]));
+    let header = |out: &mut Vec<u8>| answer_header(to, header, out);
+    match path {
+        Path::Alike => {
+            let (from, end) = transaction.stan_at;
+            let theirs = request.get(usize::from(from)..usize::from(end)).unwrap_or(&[]);
+            let skip = message.dialect.header_bytes;
+            let Some(span) = message.index.span(11) else { return false };
+            let body = message.bytes.get(skip..).unwrap_or(&[]);
+            let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
+            encode::patch(to, header, body, at, theirs, lane).is_ok()
+        }
+        Path::Rewritten { back, .. } => {
+            let mut digits = [0; 12];
+            let stan = sound::stan_digits(to.field(11), transaction.acquirer_stan, &mut digits);
+            let Some(stan) = stan else { return false };
+            let changes = Changes {
+                mti: to
+                    .spec
+                    .edition
+                    .map(|edition| transcode::mti_in_edition(message.mti(), edition.digit())),
+                replaced: &[(11, stan)],
+                ..Changes::default()
+            };
+            back.carry(message, to, header, &changes, scratch, lane).is_ok()
+        }
+    }
+}
+
 /// Is this the answer to that request? Everything that both have must agree, something beside the
 /// STAN must be there to agree on, and an answer has a result.
 #[inline]
@@ -245,48 +248,31 @@ fn belongs(transaction: &Transaction, message: &Message<'_>) -> Result<(), Count
     if message.mti() != transaction.answer_mti {
         return Err(Counter::UnmatchedAnswers);
     }
-    let rules = message.dialect.rules(request_mti(message));
-    let (mut asked, mut agreed) = (false, false);
-    for (expected, element) in transaction.key.iter().zip(&rules.match_key) {
-        if *expected == 0 {
-            continue;
+    let code = message.value(39);
+    let partial = matches!(code, Some(b"10" | b"002")) || message.text(39) == Some(*b"10");
+    let watched = transaction.watched.get(..usize::from(transaction.watched_count));
+    let matched = usize::from(transaction.matched_count);
+    let mut agreed = matched == 0;
+    for (place, watched) in watched.unwrap_or(&[]).iter().enumerate() {
+        match transaction.agrees(watched, message) {
+            Some(true) => agreed |= place < matched,
+            Some(false) if place < matched => return Err(Counter::UnmatchedAnswers),
+            Some(false) if watched.element == 4 && partial => {}
+            Some(false) => return Err(Counter::WrongAnswers),
+            None => {}
         }
-        asked = true;
-        let found = key_of(message, *element, transaction.alike);
-        if found != 0 && found != *expected {
-            return Err(Counter::UnmatchedAnswers);
-        }
-        agreed |= found != 0;
     }
-    if asked && !agreed {
+    if !agreed {
         return Err(Counter::UnmatchedAnswers);
     }
-    let Some(code) = message.value(39) else { return Err(Counter::WrongAnswers) };
-    let partial = matches!(code, b"10" | b"002") || message.text(39) == Some(*b"10");
-    let amount = key_of(message, 4, transaction.alike);
-    let currency = key_of(message, 49, transaction.alike);
-    let same = |found: u64, asked: u64| found == 0 || asked == 0 || found == asked;
-    let echoes = ECHOED.iter().zip(transaction.echoed);
-    for (element, asked) in echoes {
-        if !same(key_of(message, *element, transaction.alike), asked) {
-            return Err(Counter::WrongAnswers);
+    if code.is_none() {
+        return Err(Counter::WrongAnswers);
+    }
+    match (message.has(4), transaction.amount) {
+        (true, None) => Err(Counter::WrongAnswers),
+        (true, Some(asked)) if partial && message.number(4).is_none_or(|part| part > asked) => {
+            Err(Counter::WrongAnswers)
         }
+        _ => Ok(()),
     }
-    if partial && message.number(4).is_some_and(|amount| amount > transaction.amount) {
-        return Err(Counter::WrongAnswers);
-    }
-    if (!partial && !same(amount, transaction.amount_key))
-        || !same(currency, transaction.currency_key)
-        || (amount != 0 && transaction.amount_key == 0)
-    {
-        return Err(Counter::WrongAnswers);
-    }
-    Ok(())
-}
-
-/// The MTI whose rules a response is looked at by.
-#[inline]
-fn request_mti(message: &Message<'_>) -> crate::iso8583::mti::Mti {
-    let packed = message.mti().packed();
-    crate::iso8583::mti::Mti::from_packed(packed - 0x10).unwrap_or(message.mti())
 }

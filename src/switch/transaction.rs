@@ -11,14 +11,23 @@ use std::time::Duration;
 
 use crate::base::ids::{LinkId, RouteId, SessionId};
 use crate::base::time::Instant;
+use crate::iso8583::dialect::{Rules, WATCHED_MAX};
+use crate::iso8583::digits;
+use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
 
-/// Elements of a match key beside the STAN.
-pub const MATCH_KEYS_MAX: usize = 6;
-
-/// Elements beside the match key that an answer may leave out but not contradict: account,
-/// processing code, acquirer, merchant.
-pub const ECHOED: [u8; 4] = [2, 3, 32, 42];
+/// An element of the request that its answer may not contradict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Which.
+    pub element: u8,
+    /// Where its value stands in the kept frame.
+    pub from: u16,
+    /// The first byte behind it.
+    pub end: u16,
+    /// Its key, where the partner writes it in other bytes.
+    pub key: u64,
+}
 
 /// A request that waits for its partner.
 #[derive(Debug, Clone)]
@@ -37,18 +46,16 @@ pub struct Transaction {
     pub answer_mti: Mti,
     /// The way it took.
     pub route: RouteId,
-    /// True if `key` holds keys of bytes: the partner writes as the acquirer does.
+    /// True if the partner writes as the acquirer does: values are compared as bytes.
     pub alike: bool,
-    /// Keys of the elements that the answer must repeat; 0 for those the request did not have.
-    pub key: [u64; MATCH_KEYS_MAX],
-    /// Key of DE 4, or 0 if absent.
-    pub amount_key: u64,
-    /// DE 4 as a number, or 0 if absent: a partial approval stays below it.
-    pub amount: u64,
-    /// Keys of [`ECHOED`]; 0 for those the request did not have.
-    pub echoed: [u64; ECHOED.len()],
-    /// Key of DE 49, or 0 if absent.
-    pub currency_key: u64,
+    /// What the answer is compared in; those of the match key come first.
+    pub watched: [Watched; WATCHED_MAX],
+    /// How many are watched, and how many of these are the match key.
+    pub watched_count: u8,
+    /// See `watched_count`.
+    pub matched_count: u8,
+    /// DE 4 as a number, if the request has one: a partial approval stays below it.
+    pub amount: Option<u64>,
     /// When it was accepted.
     pub asked_at: Instant,
     /// The acquirer's own STAN.
@@ -57,6 +64,39 @@ pub struct Transaction {
     pub stan_at: (u16, u16),
     /// The request as received: header and message.
     pub frame: Vec<u8>,
+}
+
+impl Transaction {
+    /// Notes what the answer will be compared in; `alike` is set.
+    #[inline]
+    pub fn watch(&mut self, message: &Message<'_>, rules: &Rules) {
+        let mut count = 0;
+        for (place, &element) in rules.watched.iter().enumerate() {
+            if place == usize::from(rules.matched) {
+                self.matched_count = count as u8;
+            }
+            let Some(span) = message.index.span(element) else { continue };
+            let key = if self.alike { 0 } else { message.key(element) };
+            let Some(slot) = self.watched.get_mut(count) else { break };
+            *slot = Watched { element, from: span.value, end: span.end, key };
+            count += 1;
+        }
+        if rules.watched.len() <= usize::from(rules.matched) {
+            self.matched_count = count as u8;
+        }
+        self.watched_count = count as u8;
+    }
+
+    /// True if `answer` has the watched element as it was asked; `None` if it does not have it.
+    #[inline]
+    pub fn agrees(&self, watched: &Watched, answer: &Message<'_>) -> Option<bool> {
+        let found = answer.value(watched.element)?;
+        if !self.alike {
+            return Some(answer.key(watched.element) == watched.key);
+        }
+        let asked = self.frame.get(usize::from(watched.from)..usize::from(watched.end));
+        Some(asked.is_some_and(|asked| digits::are_same(asked, found)))
+    }
 }
 
 /// All transactions of one worker.
@@ -234,11 +274,10 @@ impl Cell {
                 answer_mti: Mti::default(),
                 route: RouteId(0),
                 alike: false,
-                key: [0; MATCH_KEYS_MAX],
-                amount_key: 0,
-                amount: 0,
-                echoed: [0; ECHOED.len()],
-                currency_key: 0,
+                watched: [Watched::default(); WATCHED_MAX],
+                watched_count: 0,
+                matched_count: 0,
+                amount: None,
                 asked_at: Instant::default(),
                 acquirer_stan: 0,
                 stan_at: (0, 0),
