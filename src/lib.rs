@@ -55,13 +55,17 @@ pub mod net;
 pub mod routing;
 pub mod switch;
 
-/// What does not belong to one module: the whole trip, what can go wrong, the words, the bounds.
+/// What does not belong to one module: the whole trip, what can go wrong, what is owed, the words,
+/// the bounds.
 pub mod manual {
     #[doc = include_str!("manual/life_of_a_message.md")]
     pub mod life_of_a_message {}
 
     #[doc = include_str!("manual/failure_modes.md")]
     pub mod failure_modes {}
+
+    #[doc = include_str!("manual/saf.md")]
+    pub mod saf {}
 
     #[doc = include_str!("manual/lexicon.md")]
     pub mod lexicon {}

@@ -63,6 +63,26 @@ pub const TLV_DEPTH_MAX: u8 = 3;
 /// Tags in one BER-TLV element.
 pub const TLV_TAGS_MAX: u8 = 64;
 
+/// Obligations (reversals, advices) that one store-and-forward lane keeps before its partner gets
+/// no new request from this worker. At 10,000/s they are delivered in 26 s. One costs its cell
+/// (208 bytes), its places in three tables (60) and its message (some 300 bytes, at most 4 KiB):
+/// some 150 MiB per full lane. Whatever was in flight by then still finds room, at most twice
+/// [`IN_FLIGHT_MAX`] more: obligations are never shed.
+pub const SAF_ENTRIES_MAX: usize = 262_144;
+
+/// Copies in flight per store-and-forward lane: 10,000/s to a partner that takes 400 ms. A
+/// sixteenth of [`IN_FLIGHT_MAX`], so live requests never find the ring filled by obligations.
+pub const SAF_IN_FLIGHT_MAX: usize = 4096;
+
+/// Message buffers that a lane keeps for use again: one per copy in flight. More were a backlog,
+/// whose memory is given back.
+pub const SAF_SPARES_MAX: usize = SAF_IN_FLIGHT_MAX;
+
+/// First and longest delay between two copies of an obligation, before jitter.
+pub const SAF_BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// See [`SAF_BACKOFF_MIN`].
+pub const SAF_BACKOFF_MAX: Duration = Duration::from_secs(300);
+
 /// The bounds in force: those above, or what a configuration lowered them to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
@@ -96,6 +116,7 @@ impl Default for Bounds {
 const _: () = assert!(IN_FLIGHT_MAX.is_power_of_two());
 // A slot must have left the late window of its last tenant when its STAN comes round again.
 const _: () = assert!(IN_FLIGHT_MAX < STAN_MAX as usize);
+const _: () = assert!(SAF_IN_FLIGHT_MAX <= IN_FLIGHT_MAX / 16);
 const _: () = assert!(FRAME_BYTES_MIN < FRAME_BYTES_MAX);
 // Spans are kept as 16-bit offsets.
 const _: () = assert!(ANSWER_BYTES_MAX <= u16::MAX as usize);

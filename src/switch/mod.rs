@@ -15,6 +15,7 @@ pub mod pending;
 pub mod reply;
 pub mod request;
 pub mod response;
+pub mod saf;
 pub mod session;
 pub mod setup;
 pub mod sound;

@@ -1,0 +1,496 @@
+//! Store and forward: what one worker owes one partner link, until the partner has taken it.
+//!
+//! A reversal or an advice is an obligation: it is sent, and sent again as a repeat, until the
+//! partner gives a final answer. No age and no count ends it. One [`Lane`] per partner link and
+//! worker says which is to be sent next; it keeps the order (nothing overtakes an older entry of
+//! its transaction or card), the pace (live traffic goes first) and the back-off (each entry its
+//! own). A blocked card blocks itself only: who is not first of its chains is on no queue, and
+//! what is on a queue may be sent.
+//!
+//! It builds no message, sends nothing and writes no journal: its caller does, makes what it adds
+//! durable first, and tells it what became of each copy. So a lane is filled again from the
+//! journal after a crash, with `sent_before` for whatever may have left.
+//!
+//! Each call is O(1), amortised, and nothing is allocated per entry once the lane has been as
+//! full before. Only [`Lane::reopen`] walks: past those of the same card that were reopened too.
+
+mod backoff;
+mod cell;
+mod chains;
+mod obligation;
+mod pace;
+#[cfg(test)]
+mod tests;
+mod wheel;
+
+use std::time::Duration;
+
+pub use obligation::{Kind, Obligation, Send, Settings, Settled, Stats, Verdict};
+
+use crate::base::limits;
+use crate::base::map::Map;
+use crate::base::time::Instant;
+use cell::{AGE, CARD, Cell, Cells, List, NONE, QUEUE, State, TRANSACTION};
+use chains::Chains;
+use pace::Pace;
+use wheel::Wheel;
+
+/// What one worker owes one partner link.
+#[derive(Debug)]
+pub struct Lane {
+    settings: Settings,
+    cells: Cells,
+    places: Map<u64, u32>,
+    transactions: Chains<TRANSACTION>,
+    cards: Chains<CARD>,
+    /// May be sent, in this order.
+    ready: List<QUEUE>,
+    waiting: Wheel,
+    in_flight: List<QUEUE>,
+    /// In the order in which their late windows end.
+    provisional: List<QUEUE>,
+    /// The unfinished by age: those that have been unfinished all along, and the reopened.
+    open: List<AGE>,
+    reopened: List<AGE>,
+    pace: Pace,
+    is_up: bool,
+    /// The latest moment a caller named.
+    now: Instant,
+    next_number: u64,
+    in_flight_count: usize,
+    provisional_count: usize,
+    spares: Vec<Vec<u8>>,
+    stats: Stats,
+}
+
+/// DE 39: not found.
+const NOT_FOUND: u8 = 25;
+
+/// How often a reversal of something that was approved late may be "not found". The answer to an
+/// old copy can look like the answer to the last (all carry one STAN), hence not once; whatever is
+/// said three times is a contradiction that only a person can clear up.
+const NOT_FOUND_MAX: u8 = 3;
+
+impl Lane {
+    /// An empty lane whose partner is not connected yet.
+    pub fn new(settings: Settings) -> Self {
+        let window = settings.window.clamp(1, limits::SAF_IN_FLIGHT_MAX);
+        Self {
+            settings,
+            cells: Cells::default(),
+            places: Map::default(),
+            transactions: Chains::default(),
+            cards: Chains::default(),
+            ready: List::default(),
+            waiting: Wheel::default(),
+            in_flight: List::default(),
+            provisional: List::default(),
+            open: List::default(),
+            reopened: List::default(),
+            pace: Pace::new(settings.rate, window, settings.live_max),
+            is_up: false,
+            now: Instant::default(),
+            next_number: 0,
+            in_flight_count: 0,
+            provisional_count: 0,
+            spares: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes what must be delivered. It is never refused: whoever is about to make more asks
+    /// [`Self::is_full`] first. An id that is here already is not taken again.
+    pub fn add(&mut self, obligation: Obligation) {
+        let Obligation { id, kind, transaction, card, .. } = obligation;
+        if self.places.contains_key(&id) {
+            self.spare(obligation.message);
+            return;
+        }
+        let mut cell = Cell::new(id, kind, transaction, card);
+        cell.message = obligation.message;
+        cell.number = self.next_number;
+        cell.added_at = self.now;
+        cell.due = obligation.not_before;
+        cell.may_be_sent = obligation.sent_before;
+        self.next_number += 1;
+        let place = self.cells.take(cell);
+        self.places.insert(id, place);
+        self.transactions.push(&mut self.cells, transaction, place);
+        self.cards.push(&mut self.cells, card, place);
+        self.open.push_back(&mut self.cells, place);
+        self.stats.added += 1;
+        // The moment is not known here: whether it is due is seen when it is to be sent.
+        if self.cells.is_first(place) {
+            self.cells.of_mut(place).state = State::Ready;
+            self.ready.push_back(&mut self.cells, place);
+        }
+    }
+
+    /// The next copy to be sent now, if order, window, pace and connection allow one; it counts
+    /// as sent. `live_in_flight`: live requests that wait for this partner.
+    pub fn next(&mut self, now: Instant, live_in_flight: usize) -> Option<Send<'_>> {
+        self.pass(now);
+        if self.pace.opens_at() > now {
+            return None;
+        }
+        let place = self.first_due()?;
+        self.in_flight.push_back(&mut self.cells, place);
+        self.in_flight_count += 1;
+        self.pace.sent(now, live_in_flight);
+        let cell = self.cells.of_mut(place);
+        let repeat = cell.may_be_sent;
+        cell.state = State::InFlight;
+        cell.may_be_sent = true;
+        cell.attempts = cell.attempts.saturating_add(1);
+        self.stats.sent += 1;
+        self.stats.repeats += u64::from(repeat);
+        let (id, kind, attempt, message) = (cell.id, cell.kind, cell.attempts, &*cell.message);
+        Some(Send { place, id, kind, repeat, message, attempt })
+    }
+
+    /// What the partner said to a copy, be it late. `None`: nothing is settled by it; the entry is
+    /// tried again, or is not here, or what lives at `place` is another.
+    pub fn answered(
+        &mut self,
+        place: u32,
+        id: u64,
+        now: Instant,
+        verdict: Verdict,
+    ) -> Option<Settled> {
+        self.pass(now);
+        let cell = self.cells.at(place, id).filter(|cell| cell.may_be_sent)?;
+        let (state, kind) = (cell.state, cell.kind);
+        let was_in_flight = state == State::InFlight;
+        if was_in_flight && verdict != Verdict::TryAgain {
+            self.pace.answered();
+        }
+        match verdict {
+            Verdict::Final => Some(self.done(place)),
+            // What was provisional had its answer; only a better one counts.
+            _ if state == State::Provisional => None,
+            Verdict::Rejected(code) => Some(self.exception(place, code)),
+            Verdict::NotFound if kind == Kind::Advice => Some(self.exception(place, NOT_FOUND)),
+            Verdict::NotFound if cell.approved_late => self.contradicted(place),
+            Verdict::NotFound => Some(self.close_provisionally(place)),
+            Verdict::TryAgain => {
+                if was_in_flight {
+                    self.pace.failed();
+                    self.back_off(place);
+                }
+                None
+            }
+        }
+    }
+
+    /// A copy was not answered in time: whether it arrived is unknown.
+    pub fn timed_out(&mut self, place: u32, id: u64, now: Instant) {
+        self.pass(now);
+        if self.is_in_flight(place, id) {
+            self.stats.timed_out += 1;
+            self.pace.failed();
+            self.back_off(place);
+        }
+    }
+
+    /// The connection a copy was sent on is lost, but the partner has others: whether it arrived
+    /// is unknown, and it is due again at once.
+    pub fn lost(&mut self, place: u32, id: u64, now: Instant) {
+        self.pass(now);
+        if self.is_in_flight(place, id) {
+            self.stats.lost += 1;
+            self.land(place);
+            self.cells.of_mut(place).due = now;
+            // In front: it is older than whatever waits for its first copy.
+            if self.cells.is_first(place) {
+                self.cells.of_mut(place).state = State::Ready;
+                self.ready.push_front(&mut self.cells, place);
+            }
+        }
+    }
+
+    /// The last connection is lost: all copies in flight are unknown, and none is sent from here
+    /// on.
+    pub fn connection_lost(&mut self, now: Instant) {
+        self.pass(now);
+        self.is_up = false;
+        self.pace.lost();
+        // From the last to the first: each goes in front of those that were sent after it.
+        while !self.in_flight.is_empty() {
+            let place = self.in_flight.tail();
+            self.lost(place, self.cells.of(place).id, now);
+        }
+    }
+
+    /// A connection carries messages: whatever backed off is due at once, as fast as the pace
+    /// allows. The window opens with the partner's answers.
+    pub fn connection_up(&mut self, now: Instant) {
+        self.pass(now);
+        self.is_up = true;
+        self.waiting.release(&mut self.cells, now, &mut self.ready);
+    }
+
+    /// The original of a reversal was approved late: "not found" was said too early, or will be.
+    /// False if the obligation is not here any more; then there must be another.
+    pub fn reopen(&mut self, id: u64, now: Instant) -> bool {
+        self.pass(now);
+        let Some(&place) = self.places.get(&id) else { return false };
+        let cell = self.cells.of_mut(place);
+        cell.approved_late = true;
+        if cell.state != State::Provisional {
+            return true;
+        }
+        cell.due = now;
+        cell.reopened = true;
+        cell.state = State::Behind;
+        let (transaction, card) = (cell.transaction, cell.card);
+        self.provisional.remove(&mut self.cells, place);
+        self.provisional_count -= 1;
+        self.stats.reopened += 1;
+        self.reopened.insert_by_age(&mut self.cells, place);
+        self.transactions.put_back(&mut self.cells, transaction, place);
+        self.cards.put_back(&mut self.cells, card, place);
+        let behind = self.cells.behind::<TRANSACTION>(place);
+        self.hold(behind);
+        let behind = self.cells.behind::<CARD>(place);
+        self.hold(behind);
+        self.queue(place);
+        true
+    }
+
+    /// If the newest two of a transaction are an advice and its reversal, and neither was ever
+    /// sent, both vanish. Returns their ids, the advice first.
+    pub fn cancel_unsent(&mut self, transaction: u64) -> Option<[u64; 2]> {
+        let reversal = self.transactions.newest(transaction);
+        if reversal == NONE {
+            return None;
+        }
+        let advice = self.cells.before::<TRANSACTION>(reversal);
+        if advice == NONE {
+            return None;
+        }
+        let is_unsent = |place, kind| {
+            let cell = self.cells.of(place);
+            cell.kind == kind && !cell.may_be_sent
+        };
+        if !is_unsent(advice, Kind::Advice) || !is_unsent(reversal, Kind::Reversal) {
+            return None;
+        }
+        self.stats.cancelled += 2;
+        let ids = [self.cells.of(advice).id, self.cells.of(reversal).id];
+        // The reversal first, so that it is not let go for a moment.
+        self.leave(reversal);
+        self.leave(advice);
+        Some(ids)
+    }
+
+    /// The next provisional one whose late window has passed: it is done. Call until `None`.
+    pub fn expired(&mut self, now: Instant) -> Option<Settled> {
+        self.pass(now);
+        let place = self.provisional.head();
+        if place == NONE || self.cells.of(place).due > now {
+            return None;
+        }
+        Some(self.done(place))
+    }
+
+    /// When [`Self::next`] or [`Self::expired`] has something to do again, unless an answer or a
+    /// time-out comes first.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let waiting = self.waiting.next_deadline().filter(|_| self.is_up);
+        let ready = self.may_send().then(|| self.pace.opens_at());
+        let provisional = self.provisional.head();
+        let expires = (provisional != NONE).then(|| self.cells.of(provisional).due);
+        [waiting, ready, expires].into_iter().flatten().min()
+    }
+
+    /// An empty buffer to write the next message into.
+    pub fn buffer(&mut self) -> Vec<u8> {
+        self.spares.pop().unwrap_or_default()
+    }
+
+    /// Obligations not delivered yet. Provisional ones are not counted.
+    pub fn len(&self) -> usize {
+        self.places.len() - self.provisional_count
+    }
+
+    /// True if everything is delivered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True if no new request should be sent that may end as one more obligation.
+    pub fn is_full(&self) -> bool {
+        self.places.len() >= limits::SAF_ENTRIES_MAX
+    }
+
+    /// Copies in flight.
+    pub const fn in_flight(&self) -> usize {
+        self.in_flight_count
+    }
+
+    /// Obligations closed provisionally and still kept.
+    pub const fn provisional(&self) -> usize {
+        self.provisional_count
+    }
+
+    /// For how long the oldest one that is not delivered has been here.
+    pub fn oldest_age(&self, now: Instant) -> Option<Duration> {
+        let heads = [self.open.head(), self.reopened.head()];
+        let places = heads.into_iter().filter(|place| *place != NONE);
+        places.map(|place| now.since(self.cells.of(place).added_at)).max()
+    }
+
+    /// The counts.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn may_send(&self) -> bool {
+        self.is_up && !self.ready.is_empty() && self.in_flight_count < self.pace.window()
+    }
+
+    /// Takes the first of the ready, if one may be sent; those new ones that are not due go where
+    /// they wait.
+    fn first_due(&mut self) -> Option<u32> {
+        while self.may_send() {
+            let place = self.ready.head();
+            self.ready.remove(&mut self.cells, place);
+            if self.cells.of(place).due <= self.now {
+                return Some(place);
+            }
+            self.waiting.insert(&mut self.cells, place);
+        }
+        None
+    }
+
+    fn is_in_flight(&self, place: u32, id: u64) -> bool {
+        self.cells.at(place, id).is_some_and(|cell| cell.state == State::InFlight)
+    }
+
+    /// Time passes: what waited for it may be sent.
+    fn pass(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        while let Some(place) = self.waiting.pop(&mut self.cells, self.now) {
+            self.cells.of_mut(place).state = State::Behind;
+            self.queue(place);
+        }
+    }
+
+    /// Puts one that is on no queue where it belongs.
+    fn queue(&mut self, place: u32) {
+        debug_assert_eq!(self.cells.of(place).state, State::Behind);
+        if !self.cells.is_first(place) {
+            return;
+        }
+        if self.cells.of(place).due > self.now {
+            self.waiting.insert(&mut self.cells, place);
+        } else {
+            self.cells.of_mut(place).state = State::Ready;
+            self.ready.push_back(&mut self.cells, place);
+        }
+    }
+
+    /// An older one has come back in front of `place`. A copy that is under way stays so.
+    fn hold(&mut self, place: u32) {
+        if place == NONE {
+            return;
+        }
+        match self.cells.of(place).state {
+            State::Ready => self.ready.remove(&mut self.cells, place),
+            State::Waiting(slot) => self.waiting.remove(&mut self.cells, place, slot),
+            _ => return,
+        }
+        self.cells.of_mut(place).state = State::Behind;
+    }
+
+    /// A copy is not in flight any more.
+    fn land(&mut self, place: u32) {
+        self.in_flight.remove(&mut self.cells, place);
+        self.in_flight_count -= 1;
+        self.cells.of_mut(place).state = State::Behind;
+    }
+
+    fn back_off(&mut self, place: u32) {
+        self.land(place);
+        let cell = self.cells.of_mut(place);
+        cell.due = self.now.after(backoff::delay(self.settings.key, cell.id, cell.attempts));
+        self.queue(place);
+    }
+
+    fn done(&mut self, place: u32) -> Settled {
+        self.stats.done += 1;
+        Settled::Done(self.leave(place))
+    }
+
+    fn exception(&mut self, place: u32, code: u8) -> Settled {
+        self.stats.exceptions += 1;
+        Settled::Exception(self.leave(place), code)
+    }
+
+    /// It says "not found" of what it has approved.
+    fn contradicted(&mut self, place: u32) -> Option<Settled> {
+        let cell = self.cells.of_mut(place);
+        cell.not_found += 1;
+        if cell.not_found >= NOT_FOUND_MAX {
+            return Some(self.exception(place, NOT_FOUND));
+        }
+        if cell.state == State::InFlight {
+            self.back_off(place);
+        }
+        None
+    }
+
+    fn close_provisionally(&mut self, place: u32) -> Settled {
+        self.withdraw(place);
+        let until = self.now.after(self.settings.late_window);
+        let cell = self.cells.of_mut(place);
+        (cell.state, cell.due) = (State::Provisional, until);
+        let id = cell.id;
+        self.provisional.push_back(&mut self.cells, place);
+        self.provisional_count += 1;
+        self.stats.provisional += 1;
+        Settled::Provisional(id, until)
+    }
+
+    /// Ends an obligation; returns its id.
+    fn leave(&mut self, place: u32) -> u64 {
+        if self.cells.of(place).state == State::Provisional {
+            self.provisional.remove(&mut self.cells, place);
+            self.provisional_count -= 1;
+        } else {
+            self.withdraw(place);
+        }
+        let id = self.cells.of(place).id;
+        self.places.remove(&id);
+        let message = self.cells.free(place);
+        self.spare(message);
+        id
+    }
+
+    /// Takes an unfinished one off its queue and out of its chains, and lets go who stood behind
+    /// it.
+    fn withdraw(&mut self, place: u32) {
+        match self.cells.of(place).state {
+            State::InFlight => self.land(place),
+            _ => self.hold(place),
+        }
+        let cell = self.cells.of(place);
+        let (transaction, card, reopened) = (cell.transaction, cell.card, cell.reopened);
+        let ages = if reopened { &mut self.reopened } else { &mut self.open };
+        ages.remove(&mut self.cells, place);
+        let of_transaction = self.transactions.remove(&mut self.cells, transaction, place);
+        let of_card = self.cards.remove(&mut self.cells, card, place);
+        for first in [of_transaction, of_card] {
+            if first != NONE && self.cells.of(first).state == State::Behind {
+                self.queue(first);
+            }
+        }
+    }
+
+    fn spare(&mut self, mut message: Vec<u8>) {
+        if self.spares.len() < limits::SAF_SPARES_MAX {
+            message.clear();
+            self.spares.push(message);
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Any order of events, against a list that is searched in full each time.
+//!
+//! The list does not say which entry comes next; it says which may, and when one must.
+
+use proptest::prelude::*;
+
+use super::super::wheel::TICK_NS;
+use super::super::{backoff, pace};
+use super::*;
+
+const RATE: u32 = 1000;
+const WINDOW: usize = 24;
+const LIVE_MAX: usize = 64;
+const KEY: u64 = 99;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Add {
+        kind: Kind,
+        transaction: u64,
+        card: u64,
+        sent_before: bool,
+        settle_ms: u64,
+    },
+    Next {
+        live: usize,
+    },
+    Answered {
+        nth: usize,
+        verdict: Verdict,
+    },
+    /// An answer to an old copy, or to none.
+    Stray {
+        nth: usize,
+        verdict: Verdict,
+    },
+    TimedOut {
+        nth: usize,
+    },
+    Lost {
+        nth: usize,
+    },
+    Down,
+    Up,
+    Reopen {
+        nth: usize,
+    },
+    Cancel {
+        transaction: u64,
+    },
+    Expire,
+    Pass {
+        ms: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stand {
+    /// Not before the first moment; by the second it may be sent for certain.
+    Waits(Instant, Instant),
+    Flies,
+    Provisional(Instant),
+    Gone,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    id: u64,
+    kind: Kind,
+    transaction: u64,
+    card: u64,
+    stand: Stand,
+    may_be_sent: bool,
+    attempts: u32,
+    approved_late: bool,
+    not_found: u8,
+    place: u32,
+}
+
+impl Entry {
+    fn is_open(&self) -> bool {
+        matches!(self.stand, Stand::Waits(..) | Stand::Flies)
+    }
+
+    fn shares(&self, other: &Self) -> bool {
+        (self.transaction != 0 && self.transaction == other.transaction)
+            || (self.card != 0 && self.card == other.card)
+    }
+}
+
+struct Model {
+    lane: Lane,
+    /// In order of age.
+    entries: Vec<Entry>,
+    sent: Vec<Instant>,
+    is_up: bool,
+    now: Instant,
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![
+        3 => Just(Verdict::Final),
+        2 => Just(Verdict::NotFound),
+        1 => Just(Verdict::Rejected(30)),
+        1 => Just(Verdict::TryAgain),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let kind = prop_oneof![Just(Kind::Reversal), Just(Kind::Advice)];
+    let settle_ms = prop_oneof![4 => Just(0u64), 1 => 0u64..2000, 1 => Just(700_000)];
+    let add = (kind, 0u64..12, 0u64..6, prop::bool::weighted(0.2), settle_ms);
+    let add = add.prop_map(|(kind, transaction, card, sent_before, settle_ms)| Step::Add {
+        kind,
+        transaction,
+        card,
+        sent_before,
+        settle_ms,
+    });
+    let ms = prop_oneof![6 => 0u64..5, 3 => 0u64..2000, 1 => 0u64..900_000];
+    let step = prop_oneof![
+        8 => add,
+        12 => (0usize..100).prop_map(|live| Step::Next { live }),
+        8 => (0usize..64, verdict()).prop_map(|(nth, verdict)| Step::Answered { nth, verdict }),
+        2 => (0usize..64, verdict()).prop_map(|(nth, verdict)| Step::Stray { nth, verdict }),
+        2 => (0usize..64).prop_map(|nth| Step::TimedOut { nth }),
+        1 => (0usize..64).prop_map(|nth| Step::Lost { nth }),
+        1 => Just(Step::Down),
+        2 => Just(Step::Up),
+        3 => (0usize..64).prop_map(|nth| Step::Reopen { nth }),
+        2 => (0u64..12).prop_map(|transaction| Step::Cancel { transaction }),
+        1 => Just(Step::Expire),
+        6 => ms.prop_map(|ms| Step::Pass { ms }),
+    ];
+    prop::collection::vec(step, 1..300)
+}
+
+proptest! {
+    #[test]
+    fn behaves_like_a_list(steps in steps()) {
+        let settings = Settings {
+            rate: RATE,
+            window: WINDOW,
+            live_max: LIVE_MAX,
+            late_window: LATE_WINDOW,
+            key: KEY,
+        };
+        let mut model = Model {
+            lane: Lane::new(settings),
+            entries: Vec::new(),
+            sent: Vec::new(),
+            is_up: false,
+            now: at(0),
+        };
+        for step in steps {
+            model.take(step);
+            model.check();
+        }
+        model.deliver_all();
+    }
+}
+
+impl Model {
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Add { kind, transaction, card, sent_before, settle_ms } => {
+                self.add(kind, transaction, card, sent_before, settle_ms);
+            }
+            Step::Next { live } => self.next(live),
+            Step::Answered { nth, verdict } => {
+                if let Some(at) = self.nth(nth, |entry| entry.stand == Stand::Flies) {
+                    self.answered(at, verdict);
+                }
+            }
+            Step::Stray { nth, verdict } => {
+                if let Some(at) = self.nth(nth, |_| true) {
+                    self.answered(at, verdict);
+                }
+            }
+            Step::TimedOut { nth } => {
+                if let Some(at) = self.nth(nth, |_| true) {
+                    self.lane.timed_out(self.entries[at].place, self.entries[at].id, self.now);
+                    self.fell(at);
+                }
+            }
+            Step::Lost { nth } => {
+                if let Some(at) = self.nth(nth, |_| true) {
+                    self.lane.lost(self.entries[at].place, self.entries[at].id, self.now);
+                    if self.entries[at].stand == Stand::Flies {
+                        self.entries[at].stand = Stand::Waits(self.now, self.now);
+                    }
+                }
+            }
+            Step::Down => self.down(),
+            Step::Up => self.up(),
+            Step::Reopen { nth } => self.reopen(nth),
+            Step::Cancel { transaction } => self.cancel(transaction),
+            Step::Expire => self.expire(),
+            Step::Pass { ms } => self.now = self.now.after(Duration::from_millis(ms)),
+        }
+    }
+
+    fn nth(&self, nth: usize, is: impl Fn(&Entry) -> bool) -> Option<usize> {
+        let found: Vec<usize> =
+            (0..self.entries.len()).filter(|at| is(&self.entries[*at])).collect();
+        (!found.is_empty()).then(|| found[nth % found.len()])
+    }
+
+    fn add(&mut self, kind: Kind, transaction: u64, card: u64, sent_before: bool, settle_ms: u64) {
+        let id = self.entries.len() as u64 + 1;
+        let due = self.now.after(Duration::from_millis(settle_ms));
+        let obligation = obligation(id, kind, transaction, card);
+        self.lane.add(Obligation { sent_before, not_before: due, ..obligation });
+        self.entries.push(Entry {
+            id,
+            kind,
+            transaction,
+            card,
+            stand: Stand::Waits(due, if settle_ms == 0 { due } else { ticked(due) }),
+            may_be_sent: sent_before,
+            attempts: 0,
+            approved_late: false,
+            not_found: 0,
+            place: u32::MAX,
+        });
+    }
+
+    fn is_first(&self, at: usize) -> bool {
+        let entry = &self.entries[at];
+        !self.entries[..at].iter().any(|older| older.is_open() && older.shares(entry))
+    }
+
+    fn flying(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.stand == Stand::Flies).count()
+    }
+
+    fn next(&mut self, live: usize) {
+        let now = self.now;
+        let flying = self.flying();
+        let Some(copy) = self.lane.next(now, live) else { return self.nothing_was_due(flying) };
+        let (place, id, kind, repeat, attempt) =
+            (copy.place, copy.id, copy.kind, copy.repeat, copy.attempt);
+        assert_eq!(copy.message, id.to_be_bytes());
+        let at = id as usize - 1;
+        assert!(self.is_up, "nothing is sent into nowhere");
+        assert!(flying < WINDOW, "the window");
+        assert!(self.is_first(at), "an older one of its transaction or card is unfinished");
+        let entry = &mut self.entries[at];
+        let Stand::Waits(from, _) = entry.stand else { panic!("{:?} is sent", entry.stand) };
+        assert!(now >= from, "too early");
+        assert_eq!((kind, repeat), (entry.kind, entry.may_be_sent), "x1 after any possible copy");
+        entry.attempts += 1;
+        assert_eq!(attempt, entry.attempts);
+        (entry.stand, entry.may_be_sent, entry.place) = (Stand::Flies, true, place);
+        self.sent.push(now);
+        for (count, since) in (1..).zip(self.sent.iter().rev()) {
+            let most = (now.since(*since) + pace::AHEAD).as_nanos() * u128::from(RATE);
+            assert!(count <= most / 1_000_000_000 + 1, "the rate");
+        }
+    }
+
+    /// Nothing came: nothing had to.
+    fn nothing_was_due(&self, flying: usize) {
+        let slowest = Duration::from_secs(1) * 16 / RATE;
+        let paced = self.sent.last().is_some_and(|last| self.now < last.after(slowest));
+        if paced || !self.is_up || flying >= pace::WINDOW_START {
+            return;
+        }
+        for (at, entry) in self.entries.iter().enumerate() {
+            if let Stand::Waits(_, by) = entry.stand {
+                assert!(by > self.now || !self.is_first(at), "{entry:?} is due at {:?}", self.now);
+            }
+        }
+    }
+
+    fn answered(&mut self, at: usize, verdict: Verdict) {
+        let now = self.now;
+        let (place, id) = (self.entries[at].place, self.entries[at].id);
+        let settled = self.lane.answered(place, id, now, verdict);
+        let entry = &mut self.entries[at];
+        let flew = entry.stand == Stand::Flies;
+        let was_sent = entry.attempts > 0 && entry.stand != Stand::Gone;
+        let was_open = entry.is_open();
+        let rejected = match verdict {
+            Verdict::Rejected(code) => Some(code),
+            Verdict::NotFound if entry.kind == Kind::Advice => Some(25),
+            Verdict::NotFound if entry.approved_late && was_open && was_sent => {
+                entry.not_found += 1;
+                (entry.not_found == 3).then_some(25)
+            }
+            _ => None,
+        };
+        let expected = match verdict {
+            _ if !was_sent => None,
+            Verdict::Final => {
+                entry.stand = Stand::Gone;
+                Some(Settled::Done(id))
+            }
+            _ if !was_open => None,
+            Verdict::TryAgain => None,
+            _ if rejected.is_some() => {
+                entry.stand = Stand::Gone;
+                rejected.map(|code| Settled::Exception(id, code))
+            }
+            _ if entry.approved_late => None,
+            _ => {
+                let until = now.after(LATE_WINDOW);
+                entry.stand = Stand::Provisional(until);
+                Some(Settled::Provisional(id, until))
+            }
+        };
+        assert_eq!(settled, expected, "{entry:?}");
+        if flew && expected.is_none() {
+            self.fell(at);
+        }
+    }
+
+    /// A copy in flight came to nothing.
+    fn fell(&mut self, at: usize) {
+        let now = self.now;
+        let entry = &mut self.entries[at];
+        if entry.stand == Stand::Flies {
+            let due = now.after(backoff::delay(KEY, entry.id, entry.attempts));
+            entry.stand = Stand::Waits(due, ticked(due));
+        }
+    }
+
+    fn down(&mut self) {
+        self.lane.connection_lost(self.now);
+        self.is_up = false;
+        for entry in self.entries.iter_mut().filter(|entry| entry.stand == Stand::Flies) {
+            entry.stand = Stand::Waits(self.now, self.now);
+        }
+    }
+
+    fn up(&mut self) {
+        self.lane.connection_up(self.now);
+        self.is_up = true;
+        for at in 0..self.entries.len() {
+            // One that stands behind an older one keeps its back-off.
+            if self.entries[at].attempts > 0
+                && let Stand::Waits(from, by) = self.entries[at].stand
+            {
+                let by = if self.is_first(at) { by.min(self.now) } else { by };
+                self.entries[at].stand = Stand::Waits(from.min(self.now), by);
+            }
+        }
+    }
+
+    fn reopen(&mut self, nth: usize) {
+        let is_provisional = |entry: &Entry| matches!(entry.stand, Stand::Provisional(_));
+        let some = self.nth(nth, is_provisional).filter(|_| !nth.is_multiple_of(4));
+        let Some(at) = some.or_else(|| self.nth(nth, |_| true)) else { return };
+        let entry = &mut self.entries[at];
+        assert_eq!(self.lane.reopen(entry.id, self.now), entry.stand != Stand::Gone);
+        entry.approved_late = true;
+        if is_provisional(entry) {
+            entry.stand = Stand::Waits(self.now, self.now);
+        }
+    }
+
+    fn cancel(&mut self, transaction: u64) {
+        let of = |at: &usize| {
+            let entry = &self.entries[*at];
+            transaction != 0 && entry.transaction == transaction && entry.is_open()
+        };
+        let chain: Vec<usize> = (0..self.entries.len()).filter(of).collect();
+        let is_unsent =
+            |at: usize, kind| self.entries[at].kind == kind && !self.entries[at].may_be_sent;
+        let expected = match chain[..] {
+            [.., one, two] if is_unsent(one, Kind::Advice) && is_unsent(two, Kind::Reversal) => {
+                Some([one, two])
+            }
+            _ => None,
+        };
+        let ids = expected.map(|pair| pair.map(|at| self.entries[at].id));
+        assert_eq!(self.lane.cancel_unsent(transaction), ids);
+        for at in expected.into_iter().flatten() {
+            self.entries[at].stand = Stand::Gone;
+        }
+    }
+
+    fn expire(&mut self) {
+        while let Some(settled) = self.lane.expired(self.now) {
+            let Settled::Done(id) = settled else { panic!("{settled:?}") };
+            let entry = &mut self.entries[id as usize - 1];
+            let Stand::Provisional(until) = entry.stand else { panic!("{entry:?} expired") };
+            assert!(until <= self.now);
+            entry.stand = Stand::Gone;
+        }
+        let is_over = |entry: &Entry| match entry.stand {
+            Stand::Provisional(until) => until <= self.now,
+            _ => false,
+        };
+        assert!(!self.entries.iter().any(is_over));
+    }
+
+    /// Nothing is lost, and the numbers agree.
+    fn check(&self) {
+        let count = |is: &dyn Fn(&Entry) -> bool| self.entries.iter().filter(|e| is(e)).count();
+        assert_eq!(self.lane.len(), count(&Entry::is_open));
+        assert_eq!(self.lane.in_flight(), self.flying());
+        let is_provisional = |entry: &Entry| matches!(entry.stand, Stand::Provisional(_));
+        assert_eq!(self.lane.provisional(), count(&is_provisional));
+        let stats = self.lane.stats();
+        let gone = (stats.done + stats.exceptions + stats.cancelled) as usize;
+        assert_eq!(gone, count(&|entry| entry.stand == Stand::Gone));
+        assert_eq!(stats.added as usize, self.entries.len());
+        assert_eq!(stats.sent as usize, self.sent.len());
+    }
+
+    /// From any state on, a partner that takes everything gets everything, as long as the caller
+    /// comes back at each deadline.
+    fn deliver_all(&mut self) {
+        self.up();
+        for at in 0..self.entries.len() {
+            if self.entries[at].stand == Stand::Flies {
+                self.answered(at, Verdict::Final);
+            }
+        }
+        while let Some(deadline) = self.lane.next_deadline() {
+            self.now = self.now.max(deadline);
+            let before = self.sent.len();
+            self.next(0);
+            if self.sent.len() > before {
+                let at = self.nth(0, |entry| entry.stand == Stand::Flies).expect("just sent");
+                self.answered(at, Verdict::Final);
+            }
+            self.expire();
+            self.check();
+        }
+        assert!(self.entries.iter().all(|entry| entry.stand == Stand::Gone));
+        assert!(self.lane.is_empty());
+    }
+}
+
+/// By when the wheel lets something go that is due then.
+fn ticked(due: Instant) -> Instant {
+    Instant::from_ns(due.ns().next_multiple_of(TICK_NS))
+}
