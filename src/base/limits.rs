@@ -65,8 +65,8 @@ pub const TLV_TAGS_MAX: u8 = 64;
 
 /// Obligations (reversals, advices) that one store-and-forward lane keeps before its partner gets
 /// no new request from this worker. At 10,000/s they are delivered in 26 s. One costs its cell
-/// (208 bytes), its places in three tables (60) and its message (some 300 bytes, at most 4 KiB):
-/// some 150 MiB per full lane. Whatever was in flight by then still finds room, at most twice
+/// (144 bytes), its places in three tables (60) and its message (some 300 bytes, at most 4 KiB):
+/// some 130 MiB per full lane. Whatever was in flight by then still finds room, at most twice
 /// [`IN_FLIGHT_MAX`] more: obligations are never shed.
 pub const SAF_ENTRIES_MAX: usize = 262_144;
 

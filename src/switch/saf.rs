@@ -11,8 +11,9 @@
 //! durable first, and tells it what became of each copy. So a lane is filled again from the
 //! journal after a crash, with `sent_before` for whatever may have left.
 //!
-//! Each call is O(1), amortised, and nothing is allocated per entry once the lane has been as
-//! full before. Only [`Lane::reopen`] walks: past those of the same card that were reopened too.
+//! Each call is O(1), amortised. Once a lane has been as full before, an entry allocates nothing,
+//! up to [`limits::SAF_SPARES_MAX`] messages; the memory of a longer backlog is given back. Only
+//! [`Lane::reopen`] walks: past those that were reopened too.
 
 mod backoff;
 mod cell;

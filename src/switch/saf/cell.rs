@@ -223,3 +223,6 @@ impl<const LINE: usize> List<LINE> {
         }
     }
 }
+
+// What `limits::SAF_ENTRIES_MAX` counts with.
+const _: () = assert!(size_of::<Cell>() <= 144);
