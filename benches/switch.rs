@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use authswitch::app::dialect_file;
 use authswitch::base::ids::{LinkId, SessionId, WorkerId};
-use authswitch::base::limits::Bounds;
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;
 use authswitch::iso8583::encode::{Composer, template_header};
@@ -85,12 +84,8 @@ fn rig(budget: Duration) -> Rig {
     let dialect = dialect();
     let link = |role| LinkSetup { role, dialect: Arc::clone(&dialect), ..LinkSetup::default() };
     let setup = Setup {
-        worker: WorkerId(0),
-        workers: 1,
         links: vec![link(Role::Acquirer), link(Role::Partner)],
-        routes: Arc::new(RouteTable::single(vec![LinkId(1)], budget)),
-        bounds: Bounds::default(),
-        tap: false,
+        ..Setup::new(Arc::new(RouteTable::single(vec![LinkId(1)], budget)))
     };
     let now = Now { instant: Instant::from_ns(1), wall: Wall::from_unix_s(1_795_313_565) };
     let mut rig = Rig { switch: Switch::new(setup), outbox: Outbox::default(), now };
@@ -193,7 +188,7 @@ fn structures(c: &mut Criterion) {
             let stan = pending.reserve(black_box(7)).expect("room");
             window.push_back(stan);
             let oldest = window.pop_front().expect("full");
-            assert!(pending.settle(oldest, Fate::Answered));
+            assert!(pending.settle(oldest, Fate::Answered(0)));
         });
     });
     let mut transactions = Transactions::default();

@@ -68,6 +68,13 @@ impl Meter {
         plain(&self.rig.partner, &self.written[0].1).pop().expect("forwarded")
     }
 
+    /// The partner takes the reversal it was just sent.
+    fn take_reversal(&mut self) {
+        let reversal = plain(&self.rig.partner, &self.written[0].1).pop().expect("a reversal");
+        assert!(reversal.mti.starts_with("042") || reversal.mti.starts_with("142"));
+        self.answer(&answer_to(&reversal, "00"));
+    }
+
     fn answer(&mut self, answer: &Plain) {
         let frame = framed(&self.rig.partner, answer);
         self.receive(HOST, &frame);
@@ -221,6 +228,7 @@ fn a_silent_partner_and_its_late_answer() {
             let forwarded = meter.ask(&sale(number));
             meter.pass(BUDGET);
             assert_eq!(meter.at_pos()[0].of(39), Some("91"));
+            meter.take_reversal();
             meter.answer(&answer_to(&forwarded, "00"));
             assert!(meter.at_pos().is_empty());
         });
@@ -277,6 +285,9 @@ fn an_answer_that_the_acquirers_dialect_cannot_say() {
         answer.fields.sort_by_key(|(element, _)| *element);
         meter.answer(&answer);
         assert_eq!(meter.at_pos()[0].of(39), Some("30"));
+        meter.take_reversal();
+        // Slower than reversals are paced.
+        meter.pass(Duration::from_millis(1));
     });
     assert_eq!(done.allocations, 0);
 }
@@ -303,7 +314,7 @@ fn an_overload_and_a_partner_that_is_down() {
         let full = Meter::new(acquirer, partner, |setup| setup.links[1].in_flight_max = 1);
         let done = full.run(|meter, number| {
             let forwarded = meter.ask(&sale(number));
-            let frame = framed(&meter.rig.acquirer, &sale(number + 1));
+            let frame = framed(&meter.rig.acquirer, &sale(500_000 + number));
             meter.receive(POS, &frame);
             assert_eq!(meter.at_pos()[0].of(39), Some("91"));
             meter.answer(&answer_to(&forwarded, "00"));

@@ -3,6 +3,7 @@
 //! It decides nothing about a transaction and reads no file. [`Blueprint`] is the one form in
 //! which `serve` (with a folder or with a few options) and `demo` describe what is to run.
 
+use std::hash::BuildHasher;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -144,14 +145,16 @@ impl Blueprint {
         let workers = self.plan.workers.clamp(1, limits::WORKERS_MAX) as u8;
         let (links, routes) = (self.links, self.routes);
         let (bounds, tap) = (self.plan.bounds.clone(), self.plan.tap.is_some());
+        let key = foldhash::quality::RandomState::default().hash_one(0);
         let make = move |worker: WorkerId| {
             Switch::new(Setup {
                 worker,
                 workers,
                 links: links.clone(),
-                routes: Arc::clone(&routes),
                 bounds: bounds.clone(),
                 tap,
+                key,
+                ..Setup::new(Arc::clone(&routes))
             })
         };
         Shell::start(&self.plan, make, notices)

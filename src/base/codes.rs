@@ -37,6 +37,10 @@ impl ResponseCode {
     pub const INVALID_AMOUNT: Self = Self(13);
     /// The card number or payment code is of no known form.
     pub const INVALID_CARD: Self = Self(14);
+    /// There is no such original.
+    pub const NOT_FOUND: Self = Self(25);
+    /// The amount is not that of the original.
+    pub const ORIGINAL_AMOUNT: Self = Self(64);
     /// The message breaks the format of the link.
     pub const FORMAT_ERROR: Self = Self(30);
     /// Not permitted to this cardholder or wallet.
@@ -77,12 +81,14 @@ impl ResponseCode {
             12 => 902,
             13 => 110,
             14 => 111,
+            25 => 914,
             30 => 904,
             54 => 101,
             57 => 119,
             58 => 120,
             59 => 102,
             61 => 121,
+            64 => 110,
             65 => 123,
             91 => 907,
             92 => 908,

@@ -12,6 +12,7 @@ use super::field::{Content, Field, Shape};
 use super::mti::Mti;
 use super::spec::{HeaderKind, Spec, Wire};
 use crate::base::limits;
+use crate::base::pan::Secrecy;
 
 /// A compiled dialect.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Dialect {
     /// True if messages begin with a packed MTI and binary bitmaps, behind a header of which at
     /// most one byte is given.
     pub(super) begins_packed: bool,
+    /// Elements that may be kept after authorization, and from which a reversal is written.
+    pub kept: Bitmap,
     /// Bytes before the MTI.
     pub header_bytes: usize,
     /// Bytes of the MTI.
@@ -90,7 +93,10 @@ impl Dialect {
         let rules = compile_rules(&spec);
         let rules_by_type = rules_by_type(&rules);
         let id = COMPILED.fetch_add(1, Ordering::Relaxed);
+        let open = |element: &u8| *element == 2 || field_is_open(&fields, *element);
+        let kept = KEPT.into_iter().filter(open).collect();
         Self {
+            kept,
             id,
             begins_packed,
             fields,
@@ -189,6 +195,18 @@ fn check_hex(composite: &Composite, field: &Field, body: &[u8]) -> Result<bool, 
     }
     composite.check(bytes)
 }
+
+fn field_is_open(fields: &[Field; limits::ELEMENTS_MAX + 1], element: u8) -> bool {
+    let field = fields.get(usize::from(element)).unwrap_or(&Field::ABSENT);
+    field.shape != Shape::Absent && field.secrecy == Secrecy::Open
+}
+
+/// What a reversal repeats of its original. No track, PIN block, EMV or private data: none of them
+/// may be kept after authorization, not even encrypted (PCI DSS 3.3.1).
+const KEPT: [u8; 29] = [
+    2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19, 22, 24, 25, 32, 33, 37, 41, 42, 43,
+    49, 50, 51, 100,
+];
 
 static EMPTY_RULES: Rules = Rules {
     mandatory: Bitmap::from_words([0; 3]),

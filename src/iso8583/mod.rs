@@ -14,6 +14,7 @@ pub mod encode;
 pub mod error;
 pub mod field;
 pub mod frame;
+pub mod kept;
 pub mod message;
 pub mod mti;
 pub mod names;

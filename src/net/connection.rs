@@ -167,10 +167,13 @@ impl<C: Core> Worker<C> {
         self.relieve(id);
     }
 
-    /// The lane is empty: a session that waited for that is closed.
+    /// Nothing more may be written now. If the lane is empty, a session that waited for that is
+    /// closed.
     fn written(&mut self, id: SessionId) {
         let Some(session) = self.sessions.at(id) else { return };
-        if let Some((cause, _)) = session.closing {
+        if let Some((cause, _)) = session.closing
+            && self.outbox.backlog_bytes(id) == 0
+        {
             return self.close_written(id, cause);
         }
         self.relieve(id);

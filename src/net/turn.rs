@@ -193,6 +193,7 @@ impl<C: Core> Worker<C> {
         let is_stalled =
             |id: &SessionId| self.sessions.get(*id).is_some_and(|s| s.stalled_by.is_some());
         !self.outbox.is_dirty()
+            && !self.outbox.is_held()
             && self.unsent.is_empty()
             && self.unposted.iter().all(|mail| mail.is_empty())
             && !self.stalled.iter().any(is_stalled)

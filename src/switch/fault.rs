@@ -59,6 +59,14 @@ pub enum Fault {
     TimedOut,
     /// The partner's connection was lost before it answered.
     PartnerLost,
+    /// Its terminal took it back before it was answered.
+    TakenBack,
+    /// The key of a former request with other content.
+    Conflict,
+    /// A reversal of something its terminal never asked for.
+    UnknownOriginal,
+    /// A reversal whose amount is not that of its original.
+    OriginalAmount,
 }
 
 /// Whose fault it is.
@@ -121,7 +129,11 @@ impl Fault {
             | Self::UnknownTransaction
             | Self::UnknownNetworkCode => Effect::Reply(ResponseCode::INVALID_TRANSACTION),
             Self::Amount => Effect::Reply(ResponseCode::INVALID_AMOUNT),
-            Self::NotSignedOn
+            Self::Conflict => Effect::Reply(ResponseCode::DUPLICATE),
+            Self::UnknownOriginal => Effect::Reply(ResponseCode::NOT_FOUND),
+            Self::OriginalAmount => Effect::Reply(ResponseCode::ORIGINAL_AMOUNT),
+            Self::TakenBack
+            | Self::NotSignedOn
             | Self::NoPartner
             | Self::Overload
             | Self::Draining
@@ -141,7 +153,9 @@ impl Fault {
             Self::Draining => Counter::RefusedDraining,
             Self::TimedOut => Counter::TimeOuts,
             Self::PartnerLost => Counter::PartnersLost,
-            Self::Contradiction(_) => Counter::SecurityEvents,
+            Self::Contradiction(_) | Self::OriginalAmount => Counter::SecurityEvents,
+            Self::Conflict => Counter::Conflicts,
+            Self::UnknownOriginal => Counter::UnknownOriginals,
             _ => Counter::RequestsRefused,
         }
     }

@@ -5,16 +5,23 @@
 //! way back, [`network`] speaks 0800, [`reply`] writes what the switch says itself. The decision
 //! whether a request was answered or timed out is taken once, by [`pending::Pending::settle`].
 
+pub mod batch;
 pub mod cause;
 pub mod decision;
 pub mod event;
 pub mod fault;
 pub mod network;
+mod noted;
 pub mod outbox;
+mod owed;
 pub mod pending;
+pub mod recent;
+pub mod record;
+mod repeat;
 pub mod reply;
 pub mod request;
 pub mod response;
+mod reversal;
 pub mod saf;
 pub mod session;
 pub mod setup;
@@ -30,6 +37,7 @@ pub use outbox::{CloseCause, Command, Outbox};
 pub use setup::{LinkSetup, Role, Setup};
 pub use stats::{Counter, Stats};
 
+use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, SessionId};
 use crate::base::limits;
 use crate::base::time::{Instant, Now, Today};
@@ -37,7 +45,9 @@ use crate::iso8583::decode::Index;
 use crate::iso8583::frame::{self, Broken, Cut};
 use crate::routing::RouteTable;
 use fault::Fault;
-use pending::{Fate, Pending, Share};
+use owed::Owed;
+use pending::{Pending, Share};
+use recent::{Fate, Recent};
 use session::{Sessions, State};
 use setup::Path;
 use transaction::Transactions;
@@ -56,6 +66,15 @@ pub struct Switch {
     /// By link: the sessions a request may be sent on, and whose turn it is.
     ready: Vec<Ready>,
     transactions: Transactions,
+    /// What was asked lately.
+    recent: Recent,
+    /// By link: what is owed to partners, and how many of them are owed something.
+    owed: Vec<Option<Box<Owed>>>,
+    owed_links: usize,
+    /// Transactions of this life so far.
+    counted: u64,
+    /// When the event that is being handled happened.
+    now: Now,
     /// Lent to each batch; put back at its end.
     index: Option<Box<Index>>,
     /// Lent to a refusal, which may come in the middle of a batch.
@@ -111,9 +130,14 @@ impl Switch {
             .links
             .iter()
             .map(|link| {
-                (link.role == Role::Partner).then(|| Pending::new(share, link.in_flight_max))
+                let live = share.live();
+                (link.role == Role::Partner).then(|| Pending::new(live, link.in_flight_max))
             })
             .collect();
+        let owed = setup.links.iter().map(|link| {
+            (link.role == Role::Partner).then(|| Box::new(Owed::new(share, setup.key)))
+        });
+        let owed = owed.collect();
         let ready = setup.links.iter().map(|_| Ready::default()).collect();
         Self {
             paths: setup::paths(&setup.links),
@@ -123,6 +147,11 @@ impl Switch {
             partner_sessions: Vec::new(),
             ready,
             transactions: Transactions::default(),
+            recent: Recent::new(setup.recent_bytes),
+            owed,
+            owed_links: 0,
+            counted: 0,
+            now: Now::default(),
             index: Some(Box::default()),
             refusal_index: Some(Box::default()),
             scratch: Vec::new(),
@@ -136,6 +165,10 @@ impl Switch {
     /// Takes one event; what is to be done about it is in `outbox` afterwards. Returns how many
     /// of the received bytes were taken (whole frames), 0 for all other events.
     pub fn handle(&mut self, now: Now, event: Event<'_>, outbox: &mut Outbox) -> usize {
+        self.now = now;
+        if !outbox.handed.is_empty() {
+            self.note_handed(outbox);
+        }
         let taken = match event {
             Event::Received { session, bytes } => self.received(now, session, bytes, outbox),
             Event::Deadline => self.deadline(now, outbox),
@@ -157,6 +190,7 @@ impl Switch {
                 0
             }
         };
+        self.send_owed(now, outbox);
         if self.drain == Drain::Answering && self.transactions.live() == 0 {
             self.drain = Drain::Done;
         }
@@ -172,7 +206,11 @@ impl Switch {
             .sessions
             .next_deadline(self.setup.bounds.frame_deadline, self.setup.bounds.idle_deadline);
         let network = self.next_network_deadline();
-        [requests, sessions, network].into_iter().flatten().min()
+        let owed = match self.owed_links {
+            0 => None,
+            _ => self.owed.iter().flatten().filter_map(|owed| owed.next_deadline()).min(),
+        };
+        [requests, sessions, network, owed].into_iter().flatten().min()
     }
 
     /// True once everything accepted before [`Event::Drain`] is answered.
@@ -322,6 +360,9 @@ impl Switch {
         {
             ready.sessions.push(id);
         }
+        if let Some(owed) = self.owed.get_mut(usize::from(link.0)).and_then(Option::as_mut) {
+            owed.lane.connection_up(self.now.instant);
+        }
         if !shared {
             outbox.commands.push(Command::Share { session: id, up: true });
         }
@@ -332,6 +373,11 @@ impl Switch {
         let Some(ready) = self.ready.get_mut(usize::from(link.0)) else { return };
         let before = ready.sessions.len();
         ready.sessions.retain(|session| *session != id);
+        let none_is_left = ready.sessions.is_empty();
+        if ready.sessions.len() < before && none_is_left {
+            self.owed_link_down(link);
+        }
+        let Some(ready) = self.ready.get_mut(usize::from(link.0)) else { return };
         if ready.sessions.len() < before && !shared {
             outbox.commands.push(Command::Share { session: id, up: false });
         }
@@ -354,6 +400,7 @@ impl Switch {
 
     fn closed(&mut self, now: Now, id: SessionId, outbox: &mut Outbox) -> usize {
         let Some(session) = self.sessions.close(id) else { return 0 };
+        self.reverse_undelivered(now, id, outbox);
         outbox.close(id);
         self.partner_sessions.retain(|other| *other != id);
         self.went_down(id, session.link, session.shared, outbox);
@@ -363,6 +410,9 @@ impl Switch {
         while let Some(place) = self.transactions.on_session(id, from).filter(|_| is_partner) {
             self.give_up(now, place, Fault::PartnerLost, outbox);
             from = place + 1;
+        }
+        if is_partner {
+            self.owed_session_lost(session.link, id, now.instant);
         }
         0
     }
@@ -382,21 +432,49 @@ impl Switch {
         0
     }
 
-    /// The partner did not answer in time, or can no longer: decline, once.
+    /// The partner did not answer in time, or can no longer, or the terminal does not want it any
+    /// more: decline, once, and take back what the partner may have done.
     fn give_up(&mut self, now: Now, place: u32, fault: Fault, outbox: &mut Outbox) {
-        let Some(transaction) = self.transactions.at(place) else { return };
-        let ring = self.pending.get_mut(usize::from(transaction.partner.0));
-        let settled = ring
-            .and_then(Option::as_mut)
-            .is_some_and(|ring| ring.settle(transaction.stan, Fate::GivenUp));
-        debug_assert!(settled, "a live transaction waits in its ring");
         self.stats.count(fault.counter());
+        self.owe_in_flight(now, place, outbox);
         self.refuse_waiting(now, place, fault, outbox);
-        let session = self.transactions.at(place).map(|transaction| transaction.session);
+        let Some(asked) = self.transactions.at(place) else { return };
+        let code = repeat::padded(ResponseCode::INOPERATIVE);
+        let taken_back = fault == Fault::TakenBack;
+        let mut past = asked.past(code, now.instant);
+        past.fate = if taken_back { Fate::Reversed } else { Fate::Unknown };
+        let (partner, stan) = (asked.partner, asked.stan);
+        let number = self.recent.end(Some(place), Some(&asked.kept), past);
+        noted::outcome(&past, outbox);
+        if taken_back {
+            self.note_taken_back(past.id, outbox);
+        }
+        let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
+        let fate = pending::Fate::GivenUp(number as u32);
+        let settled = ring.is_some_and(|ring| ring.settle(stan, fate));
+        debug_assert!(settled, "a live transaction waits in its ring");
+        self.end(place, outbox);
+    }
+
+    /// The transaction has its answer, and so has everybody who waits for it.
+    #[inline]
+    fn end(&mut self, place: u32, outbox: &mut Outbox) {
+        let Some(asked) = self.transactions.at_mut(place) else { return };
+        let session = asked.session;
+        let repeats = std::mem::take(&mut asked.repeats);
         self.transactions.remove(place);
-        if let Some(session) = session {
+        self.one_less(session, outbox);
+        for (session, _) in repeats {
             self.one_less(session, outbox);
         }
+    }
+
+    /// A number no other transaction has or will have.
+    #[inline]
+    fn next_id(&mut self) -> u64 {
+        self.counted += 1;
+        let life = u64::from(self.setup.epoch) << 6 | u64::from(self.setup.worker.0);
+        life << ID_COUNT_BITS | self.counted
     }
 
     /// A request of `id` has its answer; a session that only waited for it can be closed.
@@ -436,3 +514,9 @@ impl Switch {
         }
     }
 }
+
+/// Bits of a transaction's number that count within one life of a worker: days at a million a
+/// second. 18 bits are left for lives, 6 for workers.
+const ID_COUNT_BITS: u32 = 40;
+
+const _: () = assert!(limits::WORKERS_MAX <= 64);

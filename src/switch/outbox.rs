@@ -5,13 +5,17 @@
 //! another frame. Buffers are lent from a pool: an idle session holds none, and after warm-up
 //! nothing is allocated.
 
+use std::collections::VecDeque;
+
 use crate::base::ids::{SessionId, WorkerId};
 
+use super::batch::Batch;
 pub use super::cause::CloseCause;
 use super::decision::Decision;
+use super::record::Records;
 
 /// Lanes, commands and decisions of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     lanes: Vec<Lane>,
     dirty: Vec<SessionId>,
@@ -19,6 +23,15 @@ pub struct Outbox {
     relays: Vec<Relay>,
     /// What else is to be done, in order. The shell drains it after each batch.
     pub commands: Vec<Command>,
+    /// What must survive, of the turn under way.
+    pub records: Records,
+    /// The batch that what is recorded now will be part of.
+    batch: u64,
+    /// Lanes with bytes that wait for this batch, and for any.
+    gated: Vec<SessionId>,
+    held: Vec<SessionId>,
+    /// Numbers of approvals that the kernel has taken whole since the core last looked.
+    pub(super) handed: Vec<u64>,
     /// What became of each request, if the tap is on. The shell drains it after each batch.
     pub decisions: Vec<Decision>,
 }
@@ -49,6 +62,18 @@ struct Lane {
     /// Bytes at the front of `bytes` that the kernel has taken.
     written: usize,
     dirty: bool,
+    /// Bytes that wait for what was recorded with them: from where on, and for which batch.
+    gates: VecDeque<(usize, u64)>,
+    /// Approvals in the lane: the byte behind each, counted as `written` is, and its number.
+    marks: VecDeque<(usize, u64)>,
+}
+
+impl Lane {
+    /// Up to where bytes may leave.
+    #[inline]
+    fn released(&self) -> usize {
+        self.gates.front().map_or(self.bytes.len(), |(from, _)| *from)
+    }
 }
 
 /// Frames that arrived here but belong to another worker.
@@ -62,7 +87,31 @@ pub struct Relay {
     pub bytes: Vec<u8>,
 }
 
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            lanes: Vec::new(),
+            dirty: Vec::new(),
+            spare: Vec::new(),
+            relays: Vec::new(),
+            commands: Vec::new(),
+            records: Records::default(),
+            batch: 1,
+            gated: Vec::new(),
+            held: Vec::new(),
+            handed: Vec::new(),
+            decisions: Vec::new(),
+        }
+    }
+}
+
 impl Outbox {
+    /// An outbox whose records are kept; `batch` is the number of the first batch.
+    pub fn recorded(batch: u64) -> Self {
+        let records = Records { on: true, ..Records::default() };
+        Self { records, batch, ..Self::default() }
+    }
+
     /// Makes room for `session` and forgets what a former tenant of its slot left.
     pub fn open(&mut self, session: SessionId) {
         let slot = session.slot as usize;
@@ -81,6 +130,8 @@ impl Outbox {
         if let Some(lane) = self.lane_mut(session) {
             let bytes = std::mem::take(&mut lane.bytes);
             lane.written = 0;
+            lane.marks.clear();
+            lane.gates.clear();
             lane.generation = lane.generation.wrapping_add(1);
             self.give_back(bytes);
         }
@@ -102,6 +153,96 @@ impl Outbox {
             lane.bytes = self.spare.pop().unwrap_or_default();
         }
         Some(&mut lane.bytes)
+    }
+
+    /// The same, for bytes that may leave only when what was recorded with them is durable.
+    #[inline]
+    pub fn lane_when_durable(&mut self, session: SessionId) -> Option<&mut Vec<u8>> {
+        if self.records.on {
+            self.gate(session);
+        }
+        self.lane(session)
+    }
+
+    fn gate(&mut self, session: SessionId) {
+        let batch = self.batch;
+        let Some(lane) = self.lane_mut(session) else { return };
+        if lane.gates.back().is_some_and(|(_, waits_for)| *waits_for == batch) {
+            return;
+        }
+        let is_first = lane.gates.is_empty();
+        lane.gates.push_back((lane.bytes.len(), batch));
+        self.gated.push(session);
+        if is_first {
+            self.held.push(session);
+        }
+    }
+
+    /// Shell, at the end of a turn: what was recorded in it. Bytes that depend on it leave when
+    /// [`Self::durable`] names its number, or that of the last one if nothing was recorded.
+    pub fn seal(&mut self) -> Option<Batch> {
+        if self.records.clear.is_empty() {
+            let last = self.batch - 1;
+            for session in std::mem::take(&mut self.gated) {
+                let gate = self.lane_mut(session).and_then(|lane| lane.gates.back_mut());
+                if let Some((_, waits_for)) = gate {
+                    *waits_for = (*waits_for).min(last);
+                }
+            }
+            return None;
+        }
+        self.gated.clear();
+        let (clear, secret) = (self.spare(), self.spare());
+        let batch = Batch {
+            number: self.batch,
+            clear: std::mem::replace(&mut self.records.clear, clear),
+            secret: std::mem::replace(&mut self.records.secret, secret),
+            urgent: std::mem::take(&mut self.records.urgent),
+        };
+        self.batch += 1;
+        Some(batch)
+    }
+
+    /// Shell: batches up to `number` are durable; what waited for them may leave.
+    pub fn durable(&mut self, number: u64) {
+        let mut held = std::mem::take(&mut self.held);
+        held.retain(|session| {
+            let Some(lane) = self.lane_mut(*session) else { return false };
+            let mut released = false;
+            while lane.gates.front().is_some_and(|(_, waits_for)| *waits_for <= number) {
+                lane.gates.pop_front();
+                released = true;
+            }
+            let still = !lane.gates.is_empty();
+            if released && !std::mem::replace(&mut lane.dirty, true) {
+                self.dirty.push(*session);
+            }
+            still
+        });
+        self.held = held;
+    }
+
+    /// Shell: true if some bytes wait for a batch to be durable.
+    pub fn is_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    fn spare(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Notes that the frame just appended for `session` is the approval of this number.
+    #[inline]
+    pub fn mark(&mut self, session: SessionId, number: u64) {
+        if let Some(lane) = self.lane_mut(session) {
+            lane.marks.push_back((lane.bytes.len(), number));
+        }
+    }
+
+    /// The approvals for `session` that the kernel has not taken whole.
+    pub fn unhanded(&mut self, session: SessionId) -> Vec<u64> {
+        let Some(lane) = self.lane_mut(session) else { return Vec::new() };
+        lane.marks.drain(..).map(|(_, number)| number).collect()
     }
 
     /// Bytes of `session` that the kernel has not taken.
@@ -139,7 +280,7 @@ impl Outbox {
         while let Some(session) = self.dirty.pop() {
             if let Some(lane) = self.lane_mut(session) {
                 lane.dirty = false;
-                if lane.bytes.len() > lane.written {
+                if lane.released() > lane.written {
                     return Some(session);
                 }
             }
@@ -157,15 +298,24 @@ impl Outbox {
         self.lanes
             .get(session.slot as usize)
             .filter(|lane| lane.generation == session.generation)
-            .and_then(|lane| lane.bytes.get(lane.written..))
+            .and_then(|lane| lane.bytes.get(lane.written..lane.released()))
             .unwrap_or(&[])
     }
 
     /// Shell: the kernel took `count` bytes of `session`. An emptied buffer goes back to the pool.
     pub fn wrote(&mut self, session: SessionId, count: usize) {
-        let Some(lane) = self.lane_mut(session) else { return };
+        let Self { lanes, handed, .. } = self;
+        let lane = lanes.get_mut(session.slot as usize);
+        let Some(lane) = lane.filter(|lane| lane.generation == session.generation) else { return };
         lane.written += count;
-        debug_assert!(lane.written <= lane.bytes.len(), "no more was written than was there");
+        debug_assert!(lane.written <= lane.released(), "no more was written than was there");
+        while let Some(&(end, number)) = lane.marks.front() {
+            if end > lane.written {
+                break;
+            }
+            lane.marks.pop_front();
+            handed.push(number);
+        }
         if lane.written >= lane.bytes.len() {
             lane.written = 0;
             let bytes = std::mem::take(&mut lane.bytes);
@@ -173,17 +323,22 @@ impl Outbox {
         }
     }
 
-    /// Shell: takes the whole unwritten buffer of a shared session, to be mailed to the worker
-    /// that owns the socket.
+    /// Shell: takes what may leave of a shared session, to be mailed to the worker that owns the
+    /// socket.
     pub fn take(&mut self, session: SessionId) -> Vec<u8> {
-        let spare = self.spare.pop().unwrap_or_default();
-        match self.lane_mut(session) {
-            Some(lane) => {
-                debug_assert_eq!(lane.written, 0, "a mailbox takes all or nothing");
-                std::mem::replace(&mut lane.bytes, spare)
-            }
-            None => spare,
+        let mut spare = self.spare();
+        let Some(lane) = self.lane_mut(session) else { return spare };
+        debug_assert_eq!(lane.written, 0, "a mailbox takes all or nothing");
+        let released = lane.released();
+        if released == lane.bytes.len() {
+            return std::mem::replace(&mut lane.bytes, spare);
         }
+        spare.extend_from_slice(lane.bytes.get(..released).unwrap_or(&[]));
+        lane.bytes.drain(..released);
+        for (from, _) in &mut lane.gates {
+            *from -= released;
+        }
+        spare
     }
 
     /// Shell: frames for other workers.

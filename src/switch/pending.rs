@@ -34,10 +34,12 @@ pub struct Share {
 pub enum Fate {
     /// Waits; the transaction's place.
     Waiting(u32),
-    /// Was answered.
-    Answered,
-    /// Was given up at its deadline, or when its connection was lost.
-    GivenUp,
+    /// Nobody's: nothing was sent under it.
+    Free,
+    /// Was answered; the low bits of its number among the past.
+    Answered(u32),
+    /// Was given up at its deadline, or when its connection was lost; the same.
+    GivenUp(u32),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,24 @@ impl Share {
         let workers = if workers == 0 { 1 } else { workers as u32 };
         let count = limits::STAN_MAX / workers;
         Self { first: 1 + worker.0 as u32 * count, count }
+    }
+
+    /// The part for requests.
+    #[must_use]
+    pub const fn live(self) -> Self {
+        Self { first: self.first, count: self.count - self.count / OWED_SHARE }
+    }
+
+    /// The part for what is stored and forwarded: its numbers are kept until it is delivered.
+    #[must_use]
+    pub const fn owed(self) -> Self {
+        let count = self.count / OWED_SHARE;
+        Self { first: self.first + self.count - count, count }
+    }
+
+    /// The number at `place`, going round.
+    pub const fn number(self, place: u32) -> u32 {
+        self.first + place % self.count
     }
 
     /// True if `stan` is in this share: what nearly every answer is asked, without a division.
@@ -81,7 +101,7 @@ impl Pending {
         while count > share.count as usize {
             count /= 2;
         }
-        let slots = vec![Slot { stan: 0, fate: Fate::Answered }; count];
+        let slots = vec![Slot { stan: 0, fate: Fate::Free }; count];
         Self { slots, share, next: 0, waiting: 0, waiting_max: waiting_max.min(count) }
     }
 
@@ -157,6 +177,9 @@ impl Pending {
     }
 }
 
+/// One STAN in four is for what is stored and forwarded.
+const OWED_SHARE: u32 = 4;
+
 /// How many STANs are skipped because a slow request still holds their slot.
 const PROBES_MAX: usize = 64;
 
@@ -186,11 +209,11 @@ mod tests {
         let first = pending.reserve(7).expect("free");
         let second = pending.reserve(8).expect("free");
         assert_eq!(pending.fate(first), Some(Fate::Waiting(7)));
-        assert!(pending.settle(first, Fate::Answered));
-        assert!(!pending.settle(first, Fate::GivenUp), "settled once only");
-        assert!(pending.settle(second, Fate::GivenUp));
-        assert_eq!(pending.fate(first), Some(Fate::Answered));
-        assert_eq!(pending.fate(second), Some(Fate::GivenUp));
+        assert!(pending.settle(first, Fate::Answered(7)));
+        assert!(!pending.settle(first, Fate::GivenUp(8)), "settled once only");
+        assert!(pending.settle(second, Fate::GivenUp(8)));
+        assert_eq!(pending.fate(first), Some(Fate::Answered(7)));
+        assert_eq!(pending.fate(second), Some(Fate::GivenUp(8)));
         assert_eq!(pending.fate(999), None);
         assert_eq!(pending.fate(0), None);
         assert_eq!(pending.waiting(), 0);
@@ -203,7 +226,7 @@ mod tests {
         for round in 1..1_000_000u32 {
             let stan = pending.reserve(round).expect("free");
             assert_ne!(stan, slow, "a waiting STAN is never given twice");
-            assert!(pending.settle(stan, Fate::Answered));
+            assert!(pending.settle(stan, Fate::Answered(7)));
         }
         assert_eq!(pending.fate(slow), Some(Fate::Waiting(0)));
         for place in 0..3 {

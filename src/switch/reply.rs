@@ -4,9 +4,19 @@
 //! DE 39. It never repeats account data, and only elements that were sound.
 
 use crate::base::codes::ResponseCode;
+use crate::iso8583::digits;
 use crate::iso8583::encode::Composer;
 use crate::iso8583::message::{Message, answer_header};
 use crate::iso8583::mti::Mti;
+
+/// What an answer says beside DE 39 and what it repeats.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extras {
+    /// DE 38.
+    pub approval: Option<[u8; 6]>,
+    /// DE 4, where it is not the one asked for.
+    pub amount: Option<u64>,
+}
 
 /// Appends the answer `mti` with `code` to `message`, in the dialect the message came in. False
 /// if there is no lane any more.
@@ -16,27 +26,52 @@ pub fn write(
     code: ResponseCode,
     lane: Option<&mut Vec<u8>>,
 ) -> bool {
+    let (two, three) = (code.digits(), code.action_code());
+    let code: &[u8] = if message.dialect.field(39).units == 3 { &three } else { &two };
+    write_as(message, mti, code, &Extras::default(), lane)
+}
+
+/// The same, with DE 39 as the dialect writes it.
+pub fn write_as(
+    message: &Message<'_>,
+    mti: Mti,
+    code: &[u8],
+    extras: &Extras,
+    lane: Option<&mut Vec<u8>>,
+) -> bool {
     let Some(lane) = lane else { return false };
     let dialect = message.dialect;
+    let mut amount = [0; 12];
+    if let Some(minor) = extras.amount {
+        digits::write_ascii_number(minor, &mut amount);
+    }
+    let approval = extras.approval.unwrap_or_default();
+    let own: [(u8, Option<&[u8]>); 3] = [
+        (4, extras.amount.map(|_| &amount[..])),
+        (38, extras.approval.map(|_| &approval[..])),
+        (39, Some(code)),
+    ];
     let mut elements = dialect.rules(message.mti()).echo.and(&message.present());
-    elements.remove(39);
-    let result = dialect.has(39);
-    if result {
-        elements.insert(39);
+    for (element, value) in own {
+        if element != 4 {
+            elements.remove(element);
+        }
+        if value.is_some() && dialect.has(element) {
+            elements.insert(element);
+        }
     }
     let header = |out: &mut Vec<u8>| answer_header(dialect, message.header(), out);
     let mut composer = Composer::begin(dialect, lane, header, mti, &elements);
     for element in elements.iter() {
-        if element != 39 {
-            composer.raw(element, message.raw(element).unwrap_or(&[]));
-            continue;
-        }
-        let field = dialect.field(39);
-        let (two, three) = (code.digits(), code.action_code());
-        let digits: &[u8] = if field.units == 3 { &three } else { &two };
-        if composer.value(39, digits).is_err() {
-            composer.abandon();
-            return false;
+        let value = own.iter().find(|(own, _)| *own == element).and_then(|(_, value)| *value);
+        match value {
+            None => composer.raw(element, message.raw(element).unwrap_or(&[])),
+            Some(value) => {
+                if composer.value(element, value).is_err() {
+                    composer.abandon();
+                    return false;
+                }
+            }
         }
     }
     composer.finish().is_ok()

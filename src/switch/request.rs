@@ -6,6 +6,7 @@
 use crate::base::codes::Edition;
 use crate::base::ids::{LinkId, SessionId};
 use crate::base::limits;
+use crate::base::time::Now;
 use crate::iso8583::decode::Index;
 use crate::iso8583::encode::{self, StanBytes};
 use crate::iso8583::message::Message;
@@ -16,11 +17,12 @@ use crate::routing::{Chosen, Route};
 use super::decision::{self, Outcome};
 use super::fault::{self, Effect, Fault};
 use super::outbox::{CloseCause, Outbox};
+use super::recent::TerminalKey;
 use super::session::State;
-use super::setup::{self, Path};
+use super::setup::{self, Setup};
 use super::sound::{self, Sound};
 use super::stats::Counter;
-use super::{Batch, Drain, Switch, reply};
+use super::{Batch, Drain, Switch, noted, reply};
 
 impl Switch {
     /// One message of an acquirer. False if the connection is to be read no further.
@@ -64,7 +66,28 @@ impl Switch {
     ) -> Result<(), Fault> {
         let mut sound = Sound::default();
         sound::check(message, batch.today, &mut sound)?;
-        self.admit(batch, message, &sound, outbox)
+        let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
+        if session.state == State::SignedOff {
+            return Err(Fault::NotSignedOn);
+        }
+        if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX {
+            return Err(Fault::Overload);
+        }
+        if message.mti().class() == 4 {
+            return self.reversal_request(batch, message, &sound, outbox);
+        }
+        let key = self.terminal_key(batch.link_id, message, &sound);
+        sound.key = key;
+        if let Some(found) = self.known(&key) {
+            return self.asked_again(batch, message, &key, found, outbox);
+        }
+        let admitted = self.admit(batch, message, &sound, outbox);
+        if let Err(fault) = admitted
+            && let Effect::Reply(code) = fault.effect()
+        {
+            self.remember_refusal(batch, key, code, outbox);
+        }
+        admitted
     }
 
     /// Where does it go, and can it go there now?
@@ -78,13 +101,6 @@ impl Switch {
     ) -> Result<(), Fault> {
         if self.drain != Drain::No {
             return Err(Fault::Draining);
-        }
-        let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
-        if session.state == State::SignedOff {
-            return Err(Fault::NotSignedOn);
-        }
-        if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX {
-            return Err(Fault::Overload);
         }
         if sound.clock_is_off {
             self.stats.count(Counter::ClockSkews);
@@ -102,6 +118,7 @@ impl Switch {
             }
             Err(declined) => {
                 self.stats.count(Counter::Declined);
+                self.remember_refusal(batch, sound.key, declined.code, outbox);
                 let mti = message.mti().response().unwrap_or_default();
                 reply::write(message, mti, declined.code, outbox.lane(batch.session));
                 if batch.setup.tap {
@@ -128,7 +145,8 @@ impl Switch {
     ) -> Result<LinkId, Fault> {
         let mut fault = Fault::NoPartner;
         for &partner in &route.partners {
-            let Some(session) = self.next_session(batch, partner, outbox) else { continue };
+            let session = self.session_for(batch.now, batch.setup, partner, outbox);
+            let Some(session) = session else { continue };
             let place = self.transactions.next_place();
             let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
             let Some(stan) = ring.and_then(|ring| ring.reserve(place)) else {
@@ -141,6 +159,7 @@ impl Switch {
                 return Err(fault);
             }
             self.wait(batch, message, sound, chosen, route, (partner, session, stan));
+            self.begin(batch, message, sound.key, place, outbox);
             return Ok(partner);
         }
         Err(fault)
@@ -150,16 +169,17 @@ impl Switch {
     /// one turn of the shell, which share one reading of the clock, go out on one session: one
     /// write instead of one per session. The next turn takes the next session.
     #[inline]
-    fn next_session(
+    pub(super) fn session_for(
         &mut self,
-        batch: &Batch<'_>,
+        now: Now,
+        setup: &Setup,
         partner: LinkId,
         outbox: &Outbox,
     ) -> Option<SessionId> {
-        let bytes_max = batch.setup.bounds.outbox_bytes;
+        let bytes_max = setup.bounds.outbox_bytes;
         let ready = self.ready.get_mut(usize::from(partner.0))?;
-        if ready.moved_at != batch.now.instant {
-            ready.moved_at = batch.now.instant;
+        if ready.moved_at != now.instant {
+            ready.moved_at = now.instant;
             ready.move_on();
         }
         for _ in 0..ready.sessions.len() {
@@ -187,7 +207,7 @@ impl Switch {
         let path =
             setup::path(&self.paths, links, batch.link_id, partner).ok_or(Fault::NoPartner)?;
         let to = &batch.setup.link(partner).ok_or(Fault::NoPartner)?.dialect;
-        let lane = outbox.lane(session).ok_or(Fault::NoPartner)?;
+        let lane = outbox.lane_when_durable(session).ok_or(Fault::NoPartner)?;
         let header = |out: &mut Vec<u8>| {
             if to.spec.header.kind == message.dialect.spec.header.kind
                 && to.header_bytes == message.dialect.header_bytes
@@ -197,33 +217,27 @@ impl Switch {
                 encode::template_header(to, out);
             }
         };
-        match path {
-            Path::Alike => {
-                let span = message.index.span(11).ok_or(Fault::NoStan)?;
-                let ours = StanBytes::new(to.field(11), stan).ok_or(Fault::Untranslatable(11))?;
-                let skip = message.dialect.header_bytes;
-                let body = message.bytes.get(skip..).unwrap_or(&[]);
-                let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
-                encode::patch(to, header, body, at, ours.as_slice(), lane)
-                    .map_err(|_| Fault::Untranslatable(0))
-            }
-            Path::Rewritten { there, .. } => {
-                let mut digits = [0; 12];
-                let ours = sound::stan_digits(to.field(11), stan, &mut digits)
-                    .ok_or(Fault::Untranslatable(11))?;
-                let changes = Changes {
-                    mti: to
-                        .spec
-                        .edition
-                        .map(|e| transcode::mti_in_edition(message.mti(), e.digit())),
-                    replaced: &[(11, ours)],
-                    ..Changes::default()
-                };
-                there
-                    .carry(message, to, header, &changes, &mut self.scratch, lane)
-                    .map_err(|error| Fault::Untranslatable(error.element))
-            }
+        if path.alike {
+            let span = message.index.span(11).ok_or(Fault::NoStan)?;
+            let ours = StanBytes::new(to.field(11), stan).ok_or(Fault::Untranslatable(11))?;
+            let skip = message.dialect.header_bytes;
+            let body = message.bytes.get(skip..).unwrap_or(&[]);
+            let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
+            return encode::patch(to, header, body, at, ours.as_slice(), lane)
+                .map_err(|_| Fault::Untranslatable(0));
         }
+        let mut digits = [0; 12];
+        let ours =
+            sound::stan_digits(to.field(11), stan, &mut digits).ok_or(Fault::Untranslatable(11))?;
+        let edition = to.spec.edition;
+        let changes = Changes {
+            mti: edition.map(|e| transcode::mti_in_edition(message.mti(), e.digit())),
+            replaced: &[(11, ours)],
+            ..Changes::default()
+        };
+        path.there
+            .carry(message, to, header, &changes, &mut self.scratch, lane)
+            .map_err(|error| Fault::Untranslatable(error.element))
     }
 
     /// Notes who waits for the answer.
@@ -238,7 +252,7 @@ impl Switch {
         (partner, partner_session, stan): (LinkId, SessionId, u32),
     ) {
         let path = setup::path(&self.paths, batch.setup.links.len(), batch.link_id, partner);
-        let alike = matches!(path, Some(Path::Alike));
+        let alike = path.is_some_and(|path| path.alike);
         let mut answer_mti = message.mti().response().unwrap_or_default();
         let Some(link) = batch.setup.link(partner) else { return };
         let rules = link.dialect.rules(message.mti());
@@ -269,12 +283,31 @@ impl Switch {
         }
     }
 
+    /// Puts on record that the partner is about to be asked.
+    #[inline]
+    fn begin(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        key: TerminalKey,
+        place: u32,
+        outbox: &mut Outbox,
+    ) {
+        self.recent.begin(key.hash, place);
+        let id = self.next_id();
+        let Some(asked) = self.transactions.at_mut(place) else { return };
+        asked.id = id;
+        asked.key = key;
+        asked.kept.fill(message);
+        noted::intent(batch.now, asked, outbox);
+    }
+
     /// Nothing was sent under this STAN after all.
     #[cold]
     fn unreserve(&mut self, partner: LinkId, stan: u32) {
         let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
         if let Some(ring) = ring {
-            ring.settle(stan, super::pending::Fate::Answered);
+            ring.settle(stan, super::pending::Fate::Free);
         }
     }
 

@@ -14,11 +14,13 @@ use crate::iso8583::transcode::{self, Changes};
 use super::decision::{self, Outcome};
 use super::fault::Fault;
 use super::outbox::Outbox;
+use super::owed::Original;
 use super::pending::{Fate, Share};
+use super::recent::{self, Past};
 use super::setup::{self, LinkSetup, Path};
 use super::stats::Counter;
 use super::transaction::Transaction;
-use super::{Batch, Decision, Switch, reply, sound};
+use super::{Batch, Decision, Switch, noted, repeat, reply, reversal, sound};
 
 impl Switch {
     /// One message of a partner. False if the connection is to be read no further.
@@ -51,6 +53,11 @@ impl Switch {
             self.answer(batch, &message, stan, outbox);
             return true;
         }
+        let owed = self.owed.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
+        if owed.is_some_and(|owed| owed.assigns(stan)) {
+            self.owed_answer(batch, &message, stan, outbox);
+            return true;
+        }
         match Share::owner(stan, batch.setup.workers) {
             Some(owner) if owner != batch.setup.worker => {
                 self.relay(batch, owner, framed, outbox);
@@ -74,42 +81,152 @@ impl Switch {
 
     #[inline]
     fn answer(&mut self, batch: &Batch<'_>, message: &Message<'_>, stan: u32, outbox: &mut Outbox) {
-        let ring = self.pending.get_mut(usize::from(batch.link_id.0)).and_then(Option::as_mut);
+        let ring = self.pending.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
         let Some(ring) = ring else { return };
         let place = match ring.fate(stan) {
             Some(Fate::Waiting(place)) => place,
-            Some(Fate::Answered) => return self.stats.count(Counter::DuplicateAnswers),
-            Some(Fate::GivenUp) => return self.stats.count(Counter::LateAnswers),
-            None => return self.stats.count(Counter::UnmatchedAnswers),
+            Some(Fate::Answered(low)) => {
+                self.stats.count(Counter::DuplicateAnswers);
+                return self.answered_twice(batch, message, low, outbox);
+            }
+            Some(Fate::GivenUp(low)) => {
+                self.stats.count(Counter::LateAnswers);
+                return self.answered_late(batch, message, low);
+            }
+            Some(Fate::Free) | None => return self.stats.count(Counter::UnmatchedAnswers),
         };
-        let Some(transaction) = self.transactions.at(place) else { return };
-        if let Err(counter) = belongs(transaction, message) {
+        let Some(asked) = self.transactions.at(place) else { return };
+        if let Err(counter) = belongs(asked, message) {
             return self.stats.count(counter);
         }
-        let settled = ring.settle(stan, Fate::Answered);
-        debug_assert!(settled, "the ring said it waits");
-        let session = transaction.session;
-        let links = batch.setup.links.len();
-        let path = setup::path(&self.paths, links, transaction.acquirer, batch.link_id);
-        let acquirer = batch.setup.link(transaction.acquirer);
-        let delivered = outbox.lane(session).map(|lane| match (path, acquirer) {
-            (Some(path), Some(acquirer)) => {
-                hand_over(path, acquirer, transaction, message, &mut self.scratch, lane)
-            }
-            _ => false,
-        });
-        match delivered {
-            None => self.stats.count(Counter::Undelivered),
-            Some(true) => self.stats.count(Counter::Answered),
-            Some(false) => {
-                self.refuse_waiting(batch.now, place, Fault::Untranslatable(0), outbox);
-            }
+        let mut past = asked.past(message.text(39).unwrap_or(*b"   "), batch.now.instant);
+        let approved = ResponseCode::approves(repeat::trimmed(&past.code));
+        if approved {
+            past.approval = message.text(38);
+            past.part = message.number(4).filter(|amount| Some(*amount) != asked.amount);
         }
+        let session = asked.session;
+        let delivered = self.deliver(batch, message, place, approved, outbox);
+        past.fate = match (approved, delivered) {
+            (false, _) => recent::Fate::Declined,
+            (true, 0) => recent::Fate::Unknown,
+            (true, waiting) => recent::Fate::Approved { waiting, handed: false },
+        };
         if batch.setup.tap {
             self.note_answer(batch, message, place, outbox);
         }
-        self.transactions.remove(place);
-        self.one_less(session, outbox);
+        if approved && delivered == 0 {
+            self.owe_answered(batch, &past, place, outbox);
+        }
+        let Some(asked) = self.transactions.at(place) else { return };
+        let number = self.recent.end(Some(place), Some(&asked.kept), past);
+        noted::outcome(&past, outbox);
+        if approved && delivered > 0 {
+            outbox.mark(session, number);
+            for (session, _) in &asked.repeats {
+                outbox.mark(*session, number);
+            }
+        }
+        let ring = self.pending.get_mut(usize::from(batch.link_id.0)).and_then(Option::as_mut);
+        let settled = ring.is_some_and(|ring| ring.settle(stan, Fate::Answered(number as u32)));
+        debug_assert!(settled, "the ring said it waits");
+        self.end(place, outbox);
+    }
+
+    /// Hands the answer to everybody who waits for it; says to how many. Who cannot be told in
+    /// its dialect is declined.
+    #[inline]
+    fn deliver(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        place: u32,
+        approved: bool,
+        outbox: &mut Outbox,
+    ) -> u8 {
+        let Some(asked) = self.transactions.at(place) else { return 0 };
+        let path = setup::path(&self.paths, batch.setup.links.len(), asked.acquirer, batch.link_id);
+        let acquirer = batch.setup.link(asked.acquirer);
+        let (Some(path), Some(acquirer)) = (path, acquirer) else { return 0 };
+        let own = asked.frame.get(..acquirer.dialect.header_bytes).unwrap_or(&[]);
+        let repeats = asked.repeats.iter().map(|(session, header)| (*session, header.as_slice()));
+        let (mut delivered, mut untranslatable) = (0, false);
+        for (session, header) in std::iter::once((asked.session, own)).chain(repeats) {
+            let lane = match approved {
+                true => outbox.lane_when_durable(session),
+                false => outbox.lane(session),
+            };
+            let Some(lane) = lane else {
+                self.stats.count(Counter::Undelivered);
+                continue;
+            };
+            if hand_over(path, acquirer, asked, header, message, &mut self.scratch, lane) {
+                self.stats.count(Counter::Answered);
+                delivered += 1;
+            } else {
+                untranslatable = true;
+            }
+        }
+        if untranslatable {
+            self.refuse_waiting(batch.now, place, Fault::Untranslatable(0), outbox);
+        }
+        delivered
+    }
+
+    /// An approval that nobody can be told of is taken back.
+    #[cold]
+    fn owe_answered(&mut self, batch: &Batch<'_>, past: &Past, place: u32, outbox: &mut Outbox) {
+        let Some(asked) = self.transactions.at_mut(place) else { return };
+        let kept = std::mem::take(&mut asked.kept);
+        let original = reversal::original(asked);
+        let original = Original { approval: past.approval, part: past.part, ..original };
+        self.owe_reversal(batch.now, &original, kept.bytes(), outbox);
+        if let Some(asked) = self.transactions.at_mut(place) {
+            asked.kept = kept;
+        }
+    }
+
+    /// The partner approves what was given up: a reversal that it did not find is sent again.
+    #[cold]
+    fn answered_late(&mut self, batch: &Batch<'_>, message: &Message<'_>, low: u32) {
+        let past = self.recent.number_of(low).and_then(|number| self.recent.past(number));
+        let Some(past) = past.filter(|_| approves(message)) else { return };
+        let (id, partner) = (past.id, past.partner);
+        if let Some(mut owed) = partner.and_then(|partner| self.take_owed(partner)) {
+            owed.lane.reopen(id, batch.now.instant);
+            self.put_owed(batch.link_id, owed);
+        }
+    }
+
+    /// The partner answers again. If it approves what it declined before, that is taken back; if
+    /// it declines what it approved, somebody must ask it why.
+    #[cold]
+    fn answered_twice(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        low: u32,
+        outbox: &mut Outbox,
+    ) {
+        let Some(number) = self.recent.number_of(low) else { return };
+        let Some(past) = self.recent.past(number).copied() else { return };
+        match (past.fate, approves(message)) {
+            (recent::Fate::Declined, true) => {
+                let mut reversed = past;
+                reversed.approval = message.text(38);
+                self.owe_past(batch.now, &reversed, outbox);
+                if let Some(past) = self.recent.past_mut(number) {
+                    past.fate = recent::Fate::Reversed;
+                }
+                self.note_taken_back(past.id, outbox);
+            }
+            (recent::Fate::Approved { .. }, false) => {
+                self.stats.count(Counter::Exceptions);
+                let code = message.number(39).unwrap_or(0).min(99) as u8;
+                self.note_exception(past.id, code, outbox);
+            }
+            _ => {}
+        }
     }
 
     /// Declines a request that waits, from the copy that was kept.
@@ -129,9 +246,16 @@ impl Switch {
             Message { bytes: &transaction.frame, index: &index, dialect: &acquirer.dialect };
         if let (super::fault::Effect::Reply(code), Some(mti)) =
             (fault.effect(), message.mti().response())
-            && !reply::write(&message, mti, code, outbox.lane(transaction.session))
         {
-            self.stats.count(Counter::Undelivered);
+            if !reply::write(&message, mti, code, outbox.lane(transaction.session)) {
+                self.stats.count(Counter::Undelivered);
+            }
+            for (session, header) in &transaction.repeats {
+                let body = transaction.frame.get(header.len()..).unwrap_or(&[]);
+                let bytes = [header, body].concat();
+                let repeat = Message { bytes: &bytes, ..message };
+                reply::write(&repeat, mti, code, outbox.lane(*session));
+            }
         }
         if self.setup.tap {
             let noted = Decision {
@@ -206,39 +330,37 @@ fn hand_over(
     path: &Path,
     acquirer: &LinkSetup,
     transaction: &Transaction,
+    header: &[u8],
     message: &Message<'_>,
     scratch: &mut Vec<u8>,
     lane: &mut Vec<u8>,
 ) -> bool {
     let to = &*acquirer.dialect;
-    let (header, request) =
-        transaction.frame.split_at_checked(to.header_bytes).unwrap_or((&[], &[]));
+    let request = transaction.frame.get(to.header_bytes..).unwrap_or(&[]);
     let header = |out: &mut Vec<u8>| answer_header(to, header, out);
-    match path {
-        Path::Alike => {
-            let (from, end) = transaction.stan_at;
-            let theirs = request.get(usize::from(from)..usize::from(end)).unwrap_or(&[]);
-            let skip = message.dialect.header_bytes;
-            let Some(span) = message.index.span(11) else { return false };
-            let body = message.bytes.get(skip..).unwrap_or(&[]);
-            let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
-            encode::patch(to, header, body, at, theirs, lane).is_ok()
-        }
-        Path::Rewritten { back, .. } => {
-            let mut digits = [0; 12];
-            let stan = sound::stan_digits(to.field(11), transaction.acquirer_stan, &mut digits);
-            let Some(stan) = stan else { return false };
-            let changes = Changes {
-                mti: to
-                    .spec
-                    .edition
-                    .map(|edition| transcode::mti_in_edition(message.mti(), edition.digit())),
-                replaced: &[(11, stan)],
-                ..Changes::default()
-            };
-            back.carry(message, to, header, &changes, scratch, lane).is_ok()
-        }
+    if path.alike {
+        let (from, end) = transaction.stan_at;
+        let theirs = request.get(usize::from(from)..usize::from(end)).unwrap_or(&[]);
+        let skip = message.dialect.header_bytes;
+        let Some(span) = message.index.span(11) else { return false };
+        let body = message.bytes.get(skip..).unwrap_or(&[]);
+        let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
+        return encode::patch(to, header, body, at, theirs, lane).is_ok();
     }
+    let mut digits = [0; 12];
+    let stan = sound::stan_digits(to.field(11), transaction.acquirer_stan, &mut digits);
+    let Some(stan) = stan else { return false };
+    let edition = to.spec.edition;
+    let changes = Changes {
+        mti: edition.map(|edition| transcode::mti_in_edition(message.mti(), edition.digit())),
+        replaced: &[(11, stan)],
+        ..Changes::default()
+    };
+    path.back.carry(message, to, header, &changes, scratch, lane).is_ok()
+}
+
+fn approves(message: &Message<'_>) -> bool {
+    message.text::<3>(39).is_some_and(|code| ResponseCode::approves(repeat::trimmed(&code)))
 }
 
 /// Is this the answer to that request? Everything that both have must agree, something beside the

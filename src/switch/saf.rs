@@ -149,6 +149,11 @@ impl Lane {
         Some(Send { place, id, kind, repeat, message, attempt })
     }
 
+    /// The message of what lives at `place`, as given to [`Self::add`].
+    pub fn message(&self, place: u32, id: u64) -> Option<&[u8]> {
+        self.cells.at(place, id).map(|cell| &*cell.message)
+    }
+
     /// What the partner said to a copy, be it late. `None`: nothing is settled by it; the entry is
     /// tried again, or is not here, or what lives at `place` is another.
     pub fn answered(

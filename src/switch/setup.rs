@@ -27,6 +27,12 @@ pub struct Setup {
     pub bounds: Bounds,
     /// True if each decision is also put into [`super::Outbox::decisions`].
     pub tap: bool,
+    /// Secret of this installation: keys the hashes by which requests are known again.
+    pub key: u64,
+    /// Which life of this installation this is: numbers of transactions are never used twice.
+    pub epoch: u32,
+    /// Bytes in which a worker remembers what was asked lately.
+    pub recent_bytes: usize,
 }
 
 /// A configured peer.
@@ -56,6 +62,21 @@ pub enum Role {
 }
 
 impl Setup {
+    /// A worker of its own, without links, that keeps no memory from one life to the next.
+    pub fn new(routes: Arc<RouteTable>) -> Self {
+        Self {
+            worker: WorkerId(0),
+            workers: 1,
+            links: Vec::new(),
+            routes,
+            bounds: Bounds::default(),
+            tap: false,
+            key: 0,
+            epoch: 0,
+            recent_bytes: limits::RECENT_BYTES,
+        }
+    }
+
     /// The link, if there is one of that number.
     pub fn link(&self, id: LinkId) -> Option<&LinkSetup> {
         self.links.get(usize::from(id.0))
@@ -64,16 +85,13 @@ impl Setup {
 
 /// The way between an acquirer's dialect and a partner's, there and back.
 #[derive(Debug)]
-pub(super) enum Path {
+pub(super) struct Path {
     /// Both write the same: bytes are copied and patched.
-    Alike,
-    /// Values are rewritten.
-    Rewritten {
-        /// Acquirer to partner.
-        there: Box<Transcoder>,
-        /// Partner to acquirer.
-        back: Box<Transcoder>,
-    },
+    pub(super) alike: bool,
+    /// Acquirer to partner, value by value.
+    pub(super) there: Transcoder,
+    /// Partner to acquirer, value by value.
+    pub(super) back: Transcoder,
 }
 
 /// Compiles the way between each acquirer and each partner; indexed by `acquirer * links +
@@ -85,13 +103,10 @@ pub(super) fn paths(links: &[LinkSetup]) -> Vec<Option<Path>> {
             let meet = acquirer.role == Role::Acquirer && partner.role == Role::Partner;
             paths.push(meet.then(|| {
                 let (from, to) = (&acquirer.dialect, &partner.dialect);
-                if from.is_like(to) && from.spec.edition == to.spec.edition {
-                    Path::Alike
-                } else {
-                    Path::Rewritten {
-                        there: Box::new(Transcoder::compile(from, to)),
-                        back: Box::new(Transcoder::compile(to, from)),
-                    }
+                Path {
+                    alike: from.is_like(to) && from.spec.edition == to.spec.edition,
+                    there: Transcoder::compile(from, to),
+                    back: Transcoder::compile(to, from),
                 }
             }));
         }

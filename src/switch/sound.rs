@@ -17,6 +17,7 @@ use crate::iso8583::message::Message;
 use crate::iso8583::tlv;
 
 use super::fault::Fault;
+use super::recent::TerminalKey;
 
 /// A request that makes sense.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,6 +30,8 @@ pub struct Sound {
     pub stan: Span,
     /// DE 11 as a number.
     pub stan_number: u32,
+    /// By what it is known again; set when it is found sound.
+    pub key: TerminalKey,
     /// DE 7 is more than a day away from our clock: accepted, counted.
     pub clock_is_off: bool,
 }

@@ -64,6 +64,20 @@ pub enum Counter {
     TlsOnPlain,
     /// Connections closed for a broken stream.
     FramingErrors,
+    /// Requests that were asked before: answered from memory, or waiting with the first.
+    Repeats,
+    /// Requests with the key of another one and other content.
+    Conflicts,
+    /// Reversals accepted from acquirers.
+    AcquirerReversals,
+    /// Reversals the switch owes a partner.
+    ReversalsOwed,
+    /// Of these, taken by the partner.
+    ReversalsDone,
+    /// Reversals and advices a person must look at.
+    Exceptions,
+    /// Reversals that name no transaction of their terminal.
+    UnknownOriginals,
 }
 
 impl Counter {
@@ -99,9 +113,16 @@ impl Counter {
         Self::SessionsClosed,
         Self::TlsOnPlain,
         Self::FramingErrors,
+        Self::Repeats,
+        Self::Conflicts,
+        Self::AcquirerReversals,
+        Self::ReversalsOwed,
+        Self::ReversalsDone,
+        Self::Exceptions,
+        Self::UnknownOriginals,
     ];
 
-    const COUNT: usize = 30;
+    const COUNT: usize = 37;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
@@ -136,14 +157,27 @@ impl Counter {
             Self::SessionsClosed => "sessions_closed",
             Self::TlsOnPlain => "tls_on_plain",
             Self::FramingErrors => "framing_errors",
+            Self::Repeats => "repeats",
+            Self::Conflicts => "conflicts",
+            Self::AcquirerReversals => "acquirer_reversals",
+            Self::ReversalsOwed => "reversals_owed",
+            Self::ReversalsDone => "reversals_done",
+            Self::Exceptions => "exceptions",
+            Self::UnknownOriginals => "unknown_originals",
         }
     }
 }
 
 /// The counts of one worker, or of several merged.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
     counts: [u64; Counter::COUNT],
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self { counts: [0; Counter::COUNT] }
+    }
 }
 
 impl Stats {

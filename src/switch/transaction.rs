@@ -13,8 +13,11 @@ use crate::base::ids::{LinkId, RouteId, SessionId};
 use crate::base::time::Instant;
 use crate::iso8583::dialect::{Rules, WATCHED_MAX};
 use crate::iso8583::digits;
+use crate::iso8583::kept::Kept;
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
+
+use super::recent::{Past, TerminalKey};
 
 /// An element of the request that its answer may not contradict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +67,14 @@ pub struct Transaction {
     pub stan_at: (u16, u16),
     /// The request as received: header and message.
     pub frame: Vec<u8>,
+    /// Its identity in the journal.
+    pub id: u64,
+    /// By what it is known again.
+    pub key: TerminalKey,
+    /// What is kept of it when it is answered.
+    pub kept: Kept,
+    /// Repeats of it that wait for the same answer: where they came from, and their header.
+    pub repeats: Vec<(SessionId, Vec<u8>)>,
 }
 
 impl Transaction {
@@ -85,6 +96,16 @@ impl Transaction {
             self.matched_count = count as u8;
         }
         self.watched_count = count as u8;
+    }
+
+    /// What is remembered of it when it ends with `code`.
+    #[inline]
+    pub fn past(&self, code: [u8; 3], at: Instant) -> Past {
+        let mut past = Past::new(self.id, self.key, self.acquirer, code, at);
+        past.partner = Some(self.partner);
+        past.stan = self.stan;
+        past.amount = self.amount;
+        past
     }
 
     /// True if `answer` has the watched element as it was asked; `None` if it does not have it.
@@ -181,6 +202,13 @@ impl Transactions {
     #[inline]
     pub fn at(&self, place: u32) -> Option<&Transaction> {
         self.cells.get(place as usize).filter(|cell| cell.live).map(|cell| &cell.transaction)
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub fn at_mut(&mut self, place: u32) -> Option<&mut Transaction> {
+        let cell = self.cells.get_mut(place as usize).filter(|cell| cell.live);
+        cell.map(|cell| &mut cell.transaction)
     }
 
     /// Ends the transaction at `place`; its cell is the next to be used again.
@@ -282,6 +310,10 @@ impl Cell {
                 acquirer_stan: 0,
                 stan_at: (0, 0),
                 frame: Vec::new(),
+                id: 0,
+                key: TerminalKey::default(),
+                kept: Kept::default(),
+                repeats: Vec::new(),
             },
             deadline: Instant::default(),
             queue: 0,

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authswitch::app::dialect_file;
-use authswitch::base::ids::{LinkId, SessionId, WorkerId};
-use authswitch::base::limits::Bounds;
+use authswitch::base::ids::{LinkId, SessionId};
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::bitmap::Bitmap;
 use authswitch::iso8583::decode::Index;
@@ -75,15 +74,11 @@ impl Rig {
             ..LinkSetup::default()
         };
         let mut setup = Setup {
-            worker: WorkerId(0),
-            workers: 1,
             links: vec![
                 link("acquirer", Role::Acquirer, &acquirer),
                 link("partner", Role::Partner, &partner),
             ],
-            routes: Arc::new(RouteTable::single(vec![PARTNER], BUDGET)),
-            bounds: Bounds::default(),
-            tap: false,
+            ..Setup::new(Arc::new(RouteTable::single(vec![PARTNER], BUDGET)))
         };
         change(&mut setup);
         let now = Now { instant: Instant::from_ns(1), wall: Wall::from_unix_s(1_795_313_565) };

@@ -121,7 +121,9 @@ fn an_answer_without_a_result_or_of_another_class_is_no_answer() {
 fn answers_go_to_the_connection_that_asked_whatever_their_order() {
     let mut rig = Rig::new();
     let first = rig.sale(5);
-    let frame = framed(&rig.acquirer, &sale(5));
+    let mut elsewhere = sale(5);
+    elsewhere.fields.iter_mut().find(|(e, _)| *e == 41).expect("there").1 = "TERM0002".into();
+    let frame = framed(&rig.acquirer, &elsewhere);
     rig.send(POS_2, &frame);
     let second = rig.at_host().pop().expect("forwarded");
     assert_ne!(first.of(11), second.of(11), "two terminals may use one STAN");

@@ -1,0 +1,96 @@
+//! What is kept of a request after it was forwarded: enough to reverse it, nothing that must not
+//! be kept.
+//!
+//! It is a message again, without header, in the dialect the request came in: MTI, bitmaps, DE 2
+//! first and the other elements behind it, copied run by run. So it is read back by the same
+//! decoder, and the account number can be taken out of its middle to be stored elsewhere.
+
+use std::ops::Range;
+
+use super::encode;
+use super::message::Message;
+use super::value;
+
+/// A request reduced to what may be kept. Its buffer is used again and again.
+#[derive(Clone, Default)]
+pub struct Kept {
+    bytes: Vec<u8>,
+    pan: Range<usize>,
+}
+
+impl Kept {
+    /// Keeps what may be kept of `message`. An account number that is only in the track data
+    /// becomes DE 2: it may be kept, the track may not.
+    #[inline]
+    pub fn fill(&mut self, message: &Message<'_>) {
+        let dialect = message.dialect;
+        let mut elements = message.present().and(&dialect.kept);
+        let from_track = !elements.has(2) && message.has(35) && dialect.has(2);
+        if from_track {
+            elements.insert(2);
+        }
+        self.bytes.clear();
+        encode::begin_body(dialect, &mut self.bytes, message.mti(), &elements);
+        let start = self.bytes.len();
+        if from_track {
+            self.fill_from_track(message, &mut elements);
+        } else if let Some(raw) = message.raw(2).filter(|_| elements.has(2)) {
+            self.bytes.extend_from_slice(raw);
+        }
+        self.pan = start..self.bytes.len();
+        elements.remove(2);
+        let mut run: Range<usize> = 0..0;
+        for element in elements.iter() {
+            let Some(span) = message.index.span(element) else { continue };
+            if run.end != usize::from(span.start) {
+                self.bytes.extend_from_slice(message.bytes.get(run).unwrap_or(&[]));
+                run = usize::from(span.start)..0;
+            }
+            run.end = usize::from(span.end);
+        }
+        self.bytes.extend_from_slice(message.bytes.get(run).unwrap_or(&[]));
+    }
+
+    #[cold]
+    fn fill_from_track(&mut self, message: &Message<'_>, elements: &mut super::bitmap::Bitmap) {
+        let dialect = message.dialect;
+        let written = message.pan().is_some_and(|pan| {
+            value::write(dialect.field(2), pan.reveal(), &mut self.bytes).is_ok()
+        });
+        if !written {
+            elements.remove(2);
+            self.bytes.clear();
+            encode::begin_body(dialect, &mut self.bytes, message.mti(), elements);
+        }
+    }
+
+    /// Puts together what was stored apart: `clear` without the account number, which belongs
+    /// behind its first `at` bytes.
+    pub fn join(&mut self, clear: &[u8], at: usize, pan: &[u8]) {
+        let (head, tail) = clear.split_at(at.min(clear.len()));
+        self.bytes.clear();
+        for part in [head, pan, tail] {
+            self.bytes.extend_from_slice(part);
+        }
+        self.pan = head.len()..head.len() + pan.len();
+    }
+
+    /// The message, from its MTI on.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What stands before the account number, the account number itself (DE 2 with its length),
+    /// and what stands behind it.
+    pub fn parts(&self) -> [&[u8]; 3] {
+        let (front, tail) = self.bytes.split_at(self.pan.end.min(self.bytes.len()));
+        let (head, pan) = front.split_at(self.pan.start.min(front.len()));
+        [head, pan, tail]
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<kept, {} bytes>", self.bytes.len())
+    }
+}

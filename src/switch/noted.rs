@@ -1,0 +1,87 @@
+//! What of a transaction's life is put on record, in one place.
+
+use crate::base::ids::LinkId;
+use crate::base::time::Now;
+
+use super::outbox::Outbox;
+use super::recent::Past;
+use super::record::{Intent, Outcome, Owed, Record, Refused};
+use super::saf::Obligation;
+use super::transaction::Transaction;
+use super::{Fate, Switch};
+
+/// A request is about to be sent: durable before its first byte is.
+#[inline]
+pub(super) fn intent(now: Now, asked: &Transaction, outbox: &mut Outbox) {
+    if !outbox.records.on {
+        return;
+    }
+    let [head, pan, tail] = asked.kept.parts();
+    outbox.records.push(&Record::Intent(Intent {
+        id: asked.id,
+        at_s: now.wall.unix_s(),
+        acquirer: asked.acquirer,
+        partner: asked.partner,
+        stan: asked.stan,
+        key: asked.key,
+        amount: asked.amount,
+        head,
+        tail,
+        pan,
+    }));
+}
+
+/// What became of it: an approval is durable before its first byte leaves.
+#[inline]
+pub(super) fn outcome(past: &Past, outbox: &mut Outbox) {
+    outbox.records.push(&Record::Outcome(Outcome {
+        id: past.id,
+        approved: matches!(past.fate, Fate::Approved { .. }),
+        code: past.code,
+        approval: past.approval,
+        part: past.part,
+    }));
+}
+
+/// A terminal was refused, and nobody was asked.
+pub(super) fn refused(past: &Past, outbox: &mut Outbox) {
+    outbox.records.push(&Record::Refused(Refused {
+        id: past.id,
+        acquirer: past.acquirer,
+        key: past.key,
+        code: past.code,
+    }));
+}
+
+impl Switch {
+    pub(super) fn note_owed(&self, owed: &Obligation, partner: LinkId, outbox: &mut Outbox) {
+        let Obligation { id, kind, message, .. } = owed;
+        let owed = Owed { id: *id, partner, kind: *kind, message };
+        outbox.records.push(&Record::Owed(owed));
+    }
+
+    pub(super) fn note_sent(&self, id: u64, outbox: &mut Outbox) {
+        outbox.records.push(&Record::Sent(id));
+        outbox.records.urgent = true;
+    }
+
+    pub(super) fn note_done(&self, id: u64, outbox: &mut Outbox) {
+        outbox.records.push(&Record::Done(id));
+        outbox.records.urgent = true;
+    }
+
+    pub(super) fn note_exception(&self, id: u64, code: u8, outbox: &mut Outbox) {
+        outbox.records.push(&Record::Exception(id, code));
+        outbox.records.urgent = true;
+    }
+
+    pub(super) fn note_taken_back(&self, id: u64, outbox: &mut Outbox) {
+        outbox.records.push(&Record::TakenBack(id));
+        outbox.records.urgent = true;
+    }
+
+    #[inline]
+    pub(super) fn note_handed_record(&self, id: u64, outbox: &mut Outbox) {
+        outbox.records.push(&Record::Handed(id));
+    }
+}

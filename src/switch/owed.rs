@@ -1,0 +1,464 @@
+//! What the switch owes its partners: reversals, made, sent, and sent again until they are taken.
+//!
+//! A reversal is made from what was kept of its original and names it as the partner saw it: the
+//! STAN the partner was sent, DE 7, DE 32 and DE 33, in DE 90. It keeps its own STAN and its bytes
+//! for ever; a later copy differs in the last digit of its MTI only. Which copy is sent when is
+//! decided by the [`saf::Lane`] of the partner.
+
+use std::collections::VecDeque;
+
+use crate::base::codes::{Edition, ResponseCode};
+use crate::base::ids::{LinkId, SessionId};
+use crate::base::limits;
+use crate::base::map::Map;
+use crate::base::time::{Instant, Now};
+use crate::iso8583::dialect::Dialect;
+use crate::iso8583::digits;
+use crate::iso8583::encode;
+use crate::iso8583::frame::{self, Cut};
+use crate::iso8583::message::Message;
+use crate::iso8583::mti::Mti;
+use crate::iso8583::transcode::Changes;
+
+use super::outbox::Outbox;
+use super::pending::Share;
+use super::saf::{Kind, Lane, Obligation, Settings, Settled, Verdict};
+use super::stats::Counter;
+use super::{Batch, Switch, setup, sound};
+
+/// What is owed to one partner link by one worker.
+#[derive(Debug)]
+pub(super) struct Owed {
+    pub(super) lane: Lane,
+    share: Share,
+    next: u32,
+    /// Copies in flight by STAN.
+    flight: Map<u32, Copy>,
+    /// When each copy is given up, in order.
+    deadlines: VecDeque<(Instant, u32, u64)>,
+    scratch: Vec<u8>,
+    /// The partner takes no more bytes: not looked at before.
+    resume_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Copy {
+    place: u32,
+    id: u64,
+    session: SessionId,
+}
+
+/// What a reversal has to say about its original, beside what was kept of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Original {
+    pub(super) id: u64,
+    pub(super) acquirer: LinkId,
+    pub(super) partner: LinkId,
+    /// The STAN the partner was sent.
+    pub(super) stan: u32,
+    pub(super) approval: Option<[u8; 6]>,
+    /// What of the amount was approved, if not all.
+    pub(super) part: Option<u64>,
+}
+
+impl Owed {
+    pub(super) fn new(share: Share, key: u64) -> Self {
+        Self {
+            lane: Lane::new(Settings { key, ..Settings::default() }),
+            share: share.owed(),
+            next: 0,
+            flight: Map::default(),
+            deadlines: VecDeque::new(),
+            scratch: Vec::new(),
+            resume_at: None,
+        }
+    }
+
+    fn number(&mut self) -> u32 {
+        self.next = self.next.wrapping_add(1);
+        self.share.number(self.next)
+    }
+
+    /// True if `stan` is one of those given to what is owed.
+    pub(super) const fn assigns(&self, stan: u32) -> bool {
+        self.share.has(stan)
+    }
+
+    /// When the next copy is to be sent or given up.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let given_up = self.deadlines.front().map(|(at, ..)| *at);
+        let lane = self.lane.next_deadline().map(|at| self.resume_at.map_or(at, |by| at.max(by)));
+        [given_up, lane].into_iter().flatten().min()
+    }
+
+    fn land(&mut self, stan: u32, id: u64) -> Option<Copy> {
+        self.flight.get(&stan).filter(|copy| copy.id == id)?;
+        self.flight.remove(&stan)
+    }
+}
+
+impl Switch {
+    /// Owes the partner a reversal of `original`, of which `kept` was kept (without header).
+    #[cold]
+    pub(super) fn owe_reversal(
+        &mut self,
+        now: Now,
+        original: &Original,
+        kept: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        self.stats.count(Counter::ReversalsOwed);
+        let Some(mut owed) = self.take_owed(original.partner) else { return };
+        let stan = owed.number();
+        let mut message = owed.lane.buffer();
+        if self.write_reversal(now, original, kept, stan, &mut owed.scratch, &mut message) {
+            let obligation = Obligation {
+                id: original.id,
+                kind: Kind::Reversal,
+                transaction: original.id,
+                card: 0,
+                message,
+                sent_before: false,
+                not_before: now.instant,
+            };
+            self.note_owed(&obligation, original.partner, outbox);
+            owed.lane.add(obligation);
+        } else {
+            self.stats.count(Counter::Exceptions);
+            self.note_exception(original.id, ResponseCode::FORMAT_ERROR.number(), outbox);
+        }
+        self.put_owed(original.partner, owed);
+    }
+
+    /// Writes the 0420 as it will be sent, framed.
+    fn write_reversal(
+        &mut self,
+        now: Now,
+        original: &Original,
+        kept: &[u8],
+        stan: u32,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let setup = std::sync::Arc::clone(&self.setup);
+        let path = setup::path(&self.paths, setup.links.len(), original.acquirer, original.partner);
+        let (Some(path), Some(from), Some(to)) =
+            (path, setup.link(original.acquirer), setup.link(original.partner))
+        else {
+            return false;
+        };
+        let (from, to) = (&*from.dialect, &*to.dialect);
+        scratch.clear();
+        encode::template_header(from, scratch);
+        scratch.extend_from_slice(kept);
+        let mut index = self.refusal_index.take().unwrap_or_default();
+        let sound = from.decode(scratch, &mut index).is_ok();
+        let written = sound && {
+            let message = Message { bytes: scratch, index: &index, dialect: from };
+            let mut texts = Texts::new();
+            let (values, count) = texts.fill(now, original, &message, to, stan);
+            let edition = to.spec.edition.map_or(0, Edition::digit);
+            let changes = Changes {
+                mti: Mti::from_packed(0x0420 | u16::from(edition) << 12),
+                replaced: values.get(..count).unwrap_or(&[]),
+                ..Changes::default()
+            };
+            let header = |out: &mut Vec<u8>| encode::template_header(to, out);
+            path.there.carry(&message, to, header, &changes, &mut self.scratch, out).is_ok()
+        };
+        self.refusal_index = Some(index);
+        written
+    }
+
+    /// Sends what is owed and may be sent now.
+    pub(super) fn send_owed(&mut self, now: Now, outbox: &mut Outbox) {
+        if self.owed_links == 0 {
+            return;
+        }
+        let mut still = 0;
+        for link in 0..self.owed.len() {
+            let link = LinkId(link as u16);
+            let Some(mut owed) = self.take_owed(link) else { continue };
+            self.give_copies_up(now, &mut owed);
+            self.send_copies(now, link, &mut owed, outbox);
+            while let Some(settled) = owed.lane.expired(now.instant) {
+                self.settle_owed(settled, outbox);
+            }
+            still += usize::from(!owed.lane.is_empty() || owed.lane.provisional() > 0);
+            self.put_owed(link, owed);
+        }
+        self.owed_links = still;
+    }
+
+    fn give_copies_up(&mut self, now: Now, owed: &mut Owed) {
+        while let Some(&(at, stan, id)) = owed.deadlines.front() {
+            let waits = owed.flight.get(&stan).is_some_and(|copy| copy.id == id);
+            if waits && at > now.instant {
+                break;
+            }
+            owed.deadlines.pop_front();
+            if let Some(copy) = owed.land(stan, id) {
+                owed.lane.timed_out(copy.place, id, now.instant);
+            }
+        }
+    }
+
+    fn send_copies(&mut self, now: Now, link: LinkId, owed: &mut Owed, outbox: &mut Outbox) {
+        let setup = std::sync::Arc::clone(&self.setup);
+        let Some(dialect) = setup.link(link).map(|link| &*link.dialect) else { return };
+        owed.resume_at = None;
+        loop {
+            let Some(session) = self.session_for(now, &setup, link, outbox) else {
+                owed.resume_at = Some(now.instant.after(RESUME));
+                return;
+            };
+            let ring = self.pending.get(usize::from(link.0)).and_then(Option::as_ref);
+            let live = ring.map_or(0, super::pending::Pending::waiting);
+            let Some(send) = owed.lane.next(now.instant, live) else { return };
+            let Some(lane) = outbox.lane_when_durable(session) else { return };
+            let from = lane.len();
+            lane.extend_from_slice(send.message);
+            if send.repeat {
+                mark_repeat(dialect, lane.get_mut(from..).unwrap_or(&mut []));
+            }
+            let (place, id, first) = (send.place, send.id, !send.repeat);
+            let stan = self.stan_of(dialect, owed.lane.message(place, id));
+            let Some(stan) = stan.filter(|stan| !owed.flight.contains_key(stan)) else {
+                // The numbers have come round: one of the two waits.
+                lane.truncate(from);
+                owed.lane.timed_out(place, id, now.instant);
+                continue;
+            };
+            if first {
+                self.note_sent(id, outbox);
+            }
+            owed.flight.insert(stan, Copy { place, id, session });
+            let deadline = now.instant.after(limits::SAF_ANSWER_DEADLINE);
+            owed.deadlines.push_back((deadline, stan, id));
+        }
+    }
+
+    fn stan_of(&mut self, dialect: &Dialect, frame: Option<&[u8]>) -> Option<u32> {
+        let body = body_of(dialect, frame?)?;
+        let mut index = self.refusal_index.take().unwrap_or_default();
+        let sound = dialect.decode(body, &mut index).is_ok();
+        let message = Message { bytes: body, index: &index, dialect };
+        let stan = message.number(11).filter(|_| sound);
+        self.refusal_index = Some(index);
+        stan.and_then(|stan| u32::try_from(stan).ok())
+    }
+
+    /// A partner's answer to a reversal or advice.
+    #[cold]
+    pub(super) fn owed_answer(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        stan: u32,
+        outbox: &mut Outbox,
+    ) {
+        let Some(mut owed) = self.take_owed(batch.link_id) else { return };
+        let copy = owed.flight.get(&stan).copied();
+        let found = copy.filter(|copy| {
+            self.answers_copy(batch, message, owed.lane.message(copy.place, copy.id))
+        });
+        let verdict = verdict(message);
+        match (found, verdict) {
+            (Some(copy), Some(verdict)) => {
+                owed.land(stan, copy.id);
+                let said = owed.lane.answered(copy.place, copy.id, batch.now.instant, verdict);
+                if let Some(settled) = said {
+                    self.settle_owed(settled, outbox);
+                }
+            }
+            _ => self.stats.count(Counter::UnmatchedAnswers),
+        }
+        self.put_owed(batch.link_id, owed);
+    }
+
+    /// Everything that both the copy and its answer have must agree.
+    fn answers_copy(
+        &mut self,
+        batch: &Batch<'_>,
+        answer: &Message<'_>,
+        frame: Option<&[u8]>,
+    ) -> bool {
+        let dialect = &*batch.link.dialect;
+        let Some(body) = frame.and_then(|frame| body_of(dialect, frame)) else { return false };
+        let mut index = self.refusal_index.take().unwrap_or_default();
+        let sound = dialect.decode(body, &mut index).is_ok();
+        let sent = Message { bytes: body, index: &index, dialect };
+        let agrees = |element| match (sent.value(element), answer.value(element)) {
+            (Some(sent), Some(answered)) => digits::are_same(sent, answered),
+            _ => true,
+        };
+        let answers = sound
+            && sent.mti().original().response() == Some(answer.mti())
+            && [7, 37, 41, 42, 90].into_iter().all(agrees);
+        self.refusal_index = Some(index);
+        answers
+    }
+
+    fn settle_owed(&mut self, settled: Settled, outbox: &mut Outbox) {
+        match settled {
+            Settled::Done(id) => {
+                self.stats.count(Counter::ReversalsDone);
+                self.note_done(id, outbox);
+            }
+            Settled::Provisional(..) => {}
+            Settled::Exception(id, code) => {
+                self.stats.count(Counter::Exceptions);
+                self.note_exception(id, code, outbox);
+            }
+        }
+    }
+
+    /// A session of the partner is gone: what was sent on it may have arrived or not.
+    pub(super) fn owed_session_lost(&mut self, link: LinkId, session: SessionId, now: Instant) {
+        let Some(mut owed) = self.take_owed(link) else { return };
+        let lost: Vec<(u32, Copy)> = owed
+            .flight
+            .iter()
+            .map(|(stan, copy)| (*stan, *copy))
+            .filter(|(_, copy)| copy.session == session)
+            .collect();
+        for (stan, copy) in lost {
+            owed.land(stan, copy.id);
+            owed.lane.lost(copy.place, copy.id, now);
+        }
+        self.put_owed(link, owed);
+    }
+
+    /// No session of the partner carries messages any more.
+    pub(super) fn owed_link_down(&mut self, link: LinkId) {
+        if let Some(owed) = self.owed.get_mut(usize::from(link.0)).and_then(Option::as_mut) {
+            owed.lane.connection_lost(self.now.instant);
+        }
+    }
+
+    /// Takes the partner's debts out for a moment, so that the switch can be used beside them.
+    pub(super) fn take_owed(&mut self, link: LinkId) -> Option<Box<Owed>> {
+        self.owed.get_mut(usize::from(link.0))?.take()
+    }
+
+    pub(super) fn put_owed(&mut self, link: LinkId, owed: Box<Owed>) {
+        self.owed_links = self.owed_links.max(usize::from(!owed.lane.is_empty()));
+        if let Some(slot) = self.owed.get_mut(usize::from(link.0)) {
+            *slot = Some(owed);
+        }
+    }
+}
+
+/// The values of a reversal that differ from its original's.
+struct Texts {
+    stan: [u8; 12],
+    stan_digits: usize,
+    date: [u8; 10],
+    amount: [u8; 12],
+    approval: [u8; 6],
+    original: [u8; 42],
+}
+
+impl Texts {
+    const fn new() -> Self {
+        Self {
+            stan: [0; 12],
+            stan_digits: 0,
+            date: [0; 10],
+            amount: [0; 12],
+            approval: [0; 6],
+            original: [0; 42],
+        }
+    }
+
+    fn fill(
+        &mut self,
+        now: Now,
+        original: &Original,
+        kept: &Message<'_>,
+        to: &Dialect,
+        stan: u32,
+    ) -> ([(u8, &[u8]); 5], usize) {
+        self.stan_digits = usize::from(to.field(11).units).min(12);
+        let written = sound::stan_digits(to.field(11), stan, &mut self.stan).is_some();
+        self.date = now.wall.civil().de7();
+        self.approval = original.approval.unwrap_or_default();
+        if let Some(part) = original.part {
+            digits::write_ascii_number(part, &mut self.amount);
+        }
+        self.original = original_data(kept, original.stan, to);
+        let stan = self.stan.get(..self.stan_digits).unwrap_or(&[]);
+        let values: [(u8, &[u8], bool); 5] = [
+            (4, &self.amount, original.part.is_some()),
+            (7, &self.date, true),
+            (11, stan, written),
+            (38, &self.approval, original.approval.is_some()),
+            (90, &self.original, true),
+        ];
+        let mut count = 0;
+        let mut there: [(u8, &[u8]); 5] = [(0, &[]); 5];
+        for (element, value, _) in
+            values.into_iter().filter(|(element, _, said)| *said && to.has(*element))
+        {
+            there[count] = (element, value);
+            count += 1;
+        }
+        (there, count)
+    }
+}
+
+/// DE 90: MTI 4, STAN 6, DE 7 10, DE 32 and DE 33 right-justified in 11 each.
+fn original_data(kept: &Message<'_>, stan: u32, to: &Dialect) -> [u8; 42] {
+    let mut data = [b'0'; 42];
+    let mti = match to.spec.edition {
+        Some(edition) => crate::iso8583::transcode::mti_in_edition(kept.mti(), edition.digit()),
+        None => kept.mti(),
+    };
+    data[..4].copy_from_slice(&mti.ascii());
+    digits::write_ascii_number(u64::from(stan), &mut data[4..10]);
+    digits::write_ascii_number(kept.number(7).unwrap_or(0), &mut data[10..20]);
+    for (element, place) in [(32, 20..31), (33, 31..42)] {
+        let mut buffer = [0; 11];
+        if let Some(count) = kept.characters(element, &mut buffer) {
+            let end = place.end;
+            data[end - count..end].copy_from_slice(&buffer[..count]);
+        }
+    }
+    data
+}
+
+/// The message in a whole frame: header and all, without length.
+pub(super) fn body_of<'f>(dialect: &Dialect, bytes: &'f [u8]) -> Option<&'f [u8]> {
+    match frame::cut(&dialect.spec.framing, bytes) {
+        Cut::Frame { start, end, .. } => bytes.get(start..end),
+        _ => None,
+    }
+}
+
+/// Makes a copy a repeat: the last digit of the MTI is odd, whatever its wire form.
+fn mark_repeat(dialect: &Dialect, copy: &mut [u8]) {
+    let Cut::Frame { start, .. } = frame::cut(&dialect.spec.framing, copy) else { return };
+    let last = start + dialect.header_bytes + dialect.mti_bytes - 1;
+    if let Some(byte) = copy.get_mut(last) {
+        *byte |= 1;
+    }
+}
+
+/// What DE 39 of an answer to a reversal means. 21 (nothing done) and 94 (had it before) are as
+/// good as 00.
+fn verdict(message: &Message<'_>) -> Option<Verdict> {
+    let code = message.text::<3>(39)?;
+    Some(match &code {
+        b"25 " | b"914" => Verdict::NotFound,
+        b"91 " | b"96 " | b"68 " | b"19 " | b"907" | b"909" | b"911" => Verdict::TryAgain,
+        b"00 " | b"10 " | b"11 " | b"21 " | b"94 " | b"913" => Verdict::Final,
+        [b'0' | b'4' | b'8', _, b'0'..=b'9'] => Verdict::Final,
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', _] => {
+            Verdict::Rejected((tens - b'0') * 10 + (ones - b'0'))
+        }
+        _ => Verdict::Rejected(ResponseCode::MALFUNCTION.number()),
+    })
+}
+
+/// A partner that takes no bytes is looked at again after this long.
+const RESUME: std::time::Duration = std::time::Duration::from_millis(20);

@@ -1,0 +1,171 @@
+//! Was this asked before? Repeats get the answer there is, or wait for it; nothing is asked twice.
+//!
+//! A request whose terminal key is known is never forwarded: with the same content it is a repeat
+//! (whatever its MTI says), with other content a conflict. What was refused is known too, so that
+//! no approval follows a decline the terminal has seen.
+
+use crate::base::codes::ResponseCode;
+use crate::base::ids::LinkId;
+use crate::iso8583::message::Message;
+use crate::iso8583::mti::Mti;
+
+use super::fault::Fault;
+use super::outbox::Outbox;
+use super::recent::{Fate, Found, Past, TerminalKey};
+use super::sound::Sound;
+use super::stats::Counter;
+use super::{Batch, Switch, noted, reply};
+
+impl Switch {
+    /// By what the request would be known again.
+    #[inline]
+    pub(super) fn terminal_key(
+        &self,
+        link: LinkId,
+        message: &Message<'_>,
+        sound: &Sound,
+    ) -> TerminalKey {
+        let facts = &sound.facts;
+        let kind = kind_of(message.mti());
+        let hash =
+            self.terminal_hash(link, &facts.terminal, &facts.merchant, sound.stan_number, kind);
+        let moment = message.number(7).or_else(|| message.number(12)).unwrap_or(0);
+        let payer = facts.instrument.map_or(0, |who| who.head() ^ u64::from(who.length()) << 58);
+        let asked = u64::from(facts.amount.currency.number()) << 48 | facts.kind as u64;
+        let fingerprint = mix(mix(self.setup.key ^ payer, facts.amount.minor), asked);
+        TerminalKey { hash, moment, fingerprint }
+    }
+
+    #[inline]
+    pub(super) fn terminal_hash(
+        &self,
+        link: LinkId,
+        terminal: &[u8; 8],
+        merchant: &[u8; 15],
+        stan: u32,
+        kind: u16,
+    ) -> u64 {
+        let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let number = u64::from(stan) | u64::from(kind) << 32 | u64::from(link.0) << 48;
+        let hash = mix(self.setup.key ^ u64::from_le_bytes(*terminal), number);
+        mix(mix(hash, word(merchant.first_chunk())), word(merchant.last_chunk()))
+    }
+
+    /// What is known of `key`.
+    #[inline]
+    pub(super) fn known(&self, key: &TerminalKey) -> Option<Found> {
+        self.recent.find(key.hash, |found| {
+            let other = match found {
+                Found::InFlight(place) => self.transactions.at(place).map(|asked| &asked.key),
+                Found::Past(number) => self.recent.past(number).map(|past| &past.key),
+            };
+            other.is_some_and(|other| other.hash == key.hash && other.moment == key.moment)
+        })
+    }
+
+    /// The request was asked before.
+    #[cold]
+    pub(super) fn asked_again(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        key: &TerminalKey,
+        found: Found,
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let same = |other: &TerminalKey| other.fingerprint == key.fingerprint;
+        match found {
+            Found::InFlight(place) => {
+                let Some(asked) = self.transactions.at_mut(place) else { return Ok(()) };
+                if !same(&asked.key) {
+                    return Err(Fault::Conflict);
+                }
+                if asked.repeats.len() < REPEATS_MAX {
+                    asked.repeats.push((batch.session, message.header().to_vec()));
+                    if let Some(session) = self.sessions.of_mut(batch.session) {
+                        session.in_flight += 1;
+                    }
+                }
+            }
+            Found::Past(number) => {
+                let Some(past) = self.recent.past_mut(number) else { return Ok(()) };
+                if !same(&past.key) {
+                    return Err(Fault::Conflict);
+                }
+                if let Fate::Approved { waiting, .. } = &mut past.fate {
+                    *waiting = waiting.saturating_add(1);
+                }
+                let past = *past;
+                answer_again(batch, message, &past, number, outbox);
+            }
+        }
+        self.stats.count(Counter::Repeats);
+        Ok(())
+    }
+
+    /// Remembers that the terminal was refused: no approval may follow.
+    #[cold]
+    pub(super) fn remember_refusal(
+        &mut self,
+        batch: &Batch<'_>,
+        key: TerminalKey,
+        code: ResponseCode,
+        outbox: &mut Outbox,
+    ) {
+        let id = self.next_id();
+        let past = Past::new(id, key, batch.link_id, padded(code), batch.now.instant);
+        self.recent.end(None, None, past);
+        noted::refused(&past, outbox);
+    }
+}
+
+/// Answers a repeat as its original was answered.
+fn answer_again(
+    batch: &Batch<'_>,
+    message: &Message<'_>,
+    past: &Past,
+    number: u64,
+    outbox: &mut Outbox,
+) {
+    let mti = message.mti().response().unwrap_or_default();
+    let approved = matches!(past.fate, Fate::Approved { .. });
+    // What was taken back, or may be, is never approved again.
+    let code = match past.fate {
+        Fate::Unknown | Fate::Reversed => padded(ResponseCode::INOPERATIVE),
+        Fate::Approved { .. } | Fate::Declined => past.code,
+    };
+    let extras = reply::Extras {
+        approval: past.approval.filter(|_| approved),
+        amount: past.part.filter(|_| approved),
+    };
+    let lane =
+        if approved { outbox.lane_when_durable(batch.session) } else { outbox.lane(batch.session) };
+    reply::write_as(message, mti, trimmed(&code), &extras, lane);
+    if approved {
+        outbox.mark(batch.session, number);
+    }
+}
+
+/// Class and function: a repeat is looked up like its original, an advice is another message.
+pub(super) const fn kind_of(mti: Mti) -> u16 {
+    mti.packed() >> 4 & 0xFF
+}
+
+pub(super) const fn padded(code: ResponseCode) -> [u8; 3] {
+    let [first, second] = code.digits();
+    [first, second, b' ']
+}
+
+/// DE 39 without its padding.
+pub(super) fn trimmed(code: &[u8; 3]) -> &[u8] {
+    if code[2] == b' ' { &code[..2] } else { code }
+}
+
+#[inline]
+const fn mix(hash: u64, word: u64) -> u64 {
+    let product = (hash ^ word) as u128 * 0x9E37_79B9_7F4A_7C15;
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Repeats that wait for one answer. A terminal that sends more than these hears from the first.
+const REPEATS_MAX: usize = 8;

@@ -1,0 +1,220 @@
+//! Reversals: those acquirers ask for (0400, 0420), and those the switch decides on itself.
+//!
+//! An 0410 says that the switch owns the reversal now, not that the partner has done it: so it is
+//! given when the obligation is durable. A terminal can take back what it asked itself, and
+//! nothing else. The switch takes back of its own accord what may have been approved and cannot
+//! have been seen approved: unanswered in time, connection lost, answer not handed over.
+
+use crate::base::codes::ResponseCode;
+use crate::base::ids::SessionId;
+use crate::base::time::Now;
+use crate::iso8583::digits;
+use crate::iso8583::message::Message;
+
+use super::fault::Fault;
+use super::outbox::Outbox;
+use super::owed::Original;
+use super::recent::{Fate, Found, Past, TerminalKey};
+use super::repeat;
+use super::sound::Sound;
+use super::stats::Counter;
+use super::transaction::Transaction;
+use super::{Batch, Switch, reply};
+
+impl Switch {
+    /// A terminal takes back what it asked.
+    #[cold]
+    pub(super) fn reversal_request(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let named = named(message, sound);
+        let found = self.original_of(batch, sound, &named);
+        match found {
+            None => {
+                self.remember_taken_back(batch, message, sound, &named);
+                return Err(Fault::UnknownOriginal);
+            }
+            Some(Found::InFlight(place)) => {
+                let Some(asked) = self.transactions.at(place) else { return Ok(()) };
+                if sound.amount.is_some() && sound.amount != asked.amount {
+                    return Err(Fault::OriginalAmount);
+                }
+                self.give_up(batch.now, place, Fault::TakenBack, outbox);
+            }
+            Some(Found::Past(number)) => self.take_back(batch.now, number, sound.amount, outbox)?,
+        }
+        self.stats.count(Counter::AcquirerReversals);
+        let mti = message.mti().response().unwrap_or_default();
+        let lane = outbox.lane_when_durable(batch.session);
+        reply::write(message, mti, ResponseCode::APPROVED, lane);
+        Ok(())
+    }
+
+    /// Reverses a past transaction at its terminal's word.
+    fn take_back(
+        &mut self,
+        now: Now,
+        number: u64,
+        amount: Option<u64>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let Some(past) = self.recent.past_mut(number) else { return Ok(()) };
+        let agrees = amount.is_none() || amount == past.amount || amount == past.part;
+        if !agrees {
+            return Err(Fault::OriginalAmount);
+        }
+        let was = std::mem::replace(&mut past.fate, Fate::Reversed);
+        let past = *past;
+        if matches!(was, Fate::Approved { .. }) {
+            self.owe_past(now, &past, outbox);
+        }
+        self.note_taken_back(past.id, outbox);
+        Ok(())
+    }
+
+    /// Reverses past transactions whose approval the terminal cannot have seen.
+    pub(super) fn reverse_unhanded(&mut self, now: Now, number: u64, outbox: &mut Outbox) {
+        let Some(past) = self.recent.past_mut(number) else { return };
+        let Fate::Approved { waiting, handed } = &mut past.fate else { return };
+        *waiting = waiting.saturating_sub(1);
+        if *waiting > 0 || *handed {
+            return;
+        }
+        past.fate = Fate::Unknown;
+        let past = *past;
+        self.owe_past(now, &past, outbox);
+    }
+
+    pub(super) fn owe_past(&mut self, now: Now, past: &Past, outbox: &mut Outbox) {
+        let Some(partner) = past.partner else { return };
+        let kept = self.recent.kept(past).concat();
+        let original = Original {
+            id: past.id,
+            acquirer: past.acquirer,
+            partner,
+            stan: past.stan,
+            approval: past.approval,
+            part: past.part,
+        };
+        self.owe_reversal(now, &original, &kept, outbox);
+    }
+
+    /// Owes the reversal of a transaction in flight: nobody knows what its partner did, or will.
+    #[cold]
+    pub(super) fn owe_in_flight(&mut self, now: Now, place: u32, outbox: &mut Outbox) {
+        let Some(asked) = self.transactions.at_mut(place) else { return };
+        let kept = std::mem::take(&mut asked.kept);
+        let original = original(asked);
+        self.owe_reversal(now, &original, kept.bytes(), outbox);
+        if let Some(asked) = self.transactions.at_mut(place) {
+            asked.kept = kept;
+        }
+    }
+
+    /// The original a reversal means: of the same link, terminal and merchant.
+    fn original_of(&self, batch: &Batch<'_>, sound: &Sound, named: &Named) -> Option<Found> {
+        let facts = &sound.facts;
+        named.kinds.iter().find_map(|kind| {
+            let (terminal, merchant) = (&facts.terminal, &facts.merchant);
+            let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
+            self.recent.find(hash, |found| {
+                let other = match found {
+                    Found::InFlight(place) => self.transactions.at(place).map(|asked| &asked.key),
+                    Found::Past(number) => self.recent.past(number).map(|past| &past.key),
+                };
+                other.is_some_and(|other| {
+                    other.hash == hash
+                        && (named.moment == 0 || other.moment == 0 || other.moment == named.moment)
+                })
+            })
+        })
+    }
+
+    /// What was never asked is remembered as taken back: should the request come yet, delayed on
+    /// another connection, it is not forwarded.
+    fn remember_taken_back(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+        named: &Named,
+    ) {
+        let facts = &sound.facts;
+        let Some(kind) = named.kinds.first() else { return };
+        let (terminal, merchant) = (&facts.terminal, &facts.merchant);
+        let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
+        let fingerprint = self.terminal_key(batch.link_id, message, sound).fingerprint;
+        let key = TerminalKey { hash, moment: named.moment, fingerprint };
+        let code = repeat::padded(ResponseCode::INOPERATIVE);
+        let id = self.next_id();
+        let mut past = Past::new(id, key, batch.link_id, code, batch.now.instant);
+        past.fate = Fate::Reversed;
+        self.recent.end(None, None, past);
+    }
+
+    /// What the kernel has taken since the last event: those approvals may have been seen.
+    #[inline]
+    pub(super) fn note_handed(&mut self, outbox: &mut Outbox) {
+        let mut handed = std::mem::take(&mut outbox.handed);
+        for number in handed.drain(..) {
+            if let Some(past) = self.recent.past_mut(number)
+                && let Fate::Approved { waiting, handed } = &mut past.fate
+            {
+                *waiting = waiting.saturating_sub(1);
+                *handed = true;
+                let id = past.id;
+                self.note_handed_record(id, outbox);
+            }
+        }
+        outbox.handed = handed;
+    }
+
+    /// Approvals in the lane of a session that is gone: what was not taken by the kernel whole was
+    /// not seen by anybody.
+    pub(super) fn reverse_undelivered(&mut self, now: Now, id: SessionId, outbox: &mut Outbox) {
+        for number in outbox.unhanded(id) {
+            self.stats.count(Counter::Undelivered);
+            self.reverse_unhanded(now, number, outbox);
+        }
+    }
+}
+
+/// What a reversal says of its original.
+pub(super) fn original(asked: &Transaction) -> Original {
+    Original {
+        id: asked.id,
+        acquirer: asked.acquirer,
+        partner: asked.partner,
+        stan: asked.stan,
+        approval: None,
+        part: None,
+    }
+}
+
+/// How a reversal names its original.
+struct Named {
+    stan: u32,
+    /// DE 7 of the original, 0 if it is not told.
+    moment: u64,
+    /// Class and function it may have.
+    kinds: Vec<u16>,
+}
+
+/// From DE 90; without it the reversal carries its original's STAN, as terminals do.
+fn named(message: &Message<'_>, sound: &Sound) -> Named {
+    let mut buffer = [0; 42];
+    let number = |digits: Option<&[u8]>| digits.and_then(digits::ascii_number).unwrap_or(0);
+    if message.characters(90, &mut buffer) == Some(42) {
+        let mti = number(buffer.get(1..2)) << 4 | number(buffer.get(2..3));
+        return Named {
+            stan: number(buffer.get(4..10)) as u32,
+            moment: number(buffer.get(10..20)),
+            kinds: vec![mti as u16],
+        };
+    }
+    Named { stan: sound.stan_number, moment: 0, kinds: vec![0x10, 0x20, 0x22, 0x12] }
+}
