@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::books::{self, Books, Faults};
 use crate::failure::Failure;
 use crate::fate::{Decline, Fate, Share};
 use crate::floor::{self, Floor};
@@ -23,6 +24,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     match Cli::parse().command {
         Command::Partner(args) => args.run(),
         Command::Floor(args) => args.run(),
+        Command::Books(args) => books::run(&args.plan()?),
         Command::Run(args) if args.versus.vs_floor => versus::run(&args.versus_plan()?),
         Command::Run(args) => args.run(),
     }
@@ -44,6 +46,8 @@ enum Command {
     Partner(PartnerArgs),
     /// Forward between acquirer and partner with the least work possible: the yardstick
     Floor(FloorArgs),
+    /// Play terminals and host around a switch, and compare what both believe about the money
+    Books(Box<BooksArgs>),
 }
 
 #[derive(Args)]
@@ -91,6 +95,55 @@ struct FloorArgs {
     /// End together with the process that started this one
     #[arg(long, hide = true)]
     leashed: bool,
+}
+
+#[derive(Args)]
+struct BooksArgs {
+    /// Where the switch listens for acquirers
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    acquirer: SocketAddr,
+    /// Address to listen on as the partner that the switch calls
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    partner: SocketAddr,
+    /// Sales per second
+    #[arg(long, default_value_t = 300, value_name = "PER_SECOND")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    rate: u64,
+    /// How long to sell
+    #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
+    seconds: f64,
+    /// How long everything may take to come to rest afterwards, without faults
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = duration)]
+    quiesce: Duration,
+    /// The host is at rest if no reversal has come for so long
+    #[arg(long, default_value = "3s", value_name = "TIME", value_parser = duration)]
+    rest: Duration,
+    /// What the switch promises; terminals wait twice as long and half a second more
+    #[arg(long, default_value = "500ms", value_name = "TIME", value_parser = duration)]
+    deadline: Duration,
+    /// Connections of the terminals
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: u32,
+    /// Terminals, each with one sale at a time
+    #[arg(long, default_value_t = 4_000, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    terminals: u32,
+    /// Chooses sales and faults
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    seed: u64,
+    /// Faults: all, none, or names with a percentage if not their own: late:2.5,silent
+    #[arg(long, default_value = "all", value_name = "LIST")]
+    faults: Faults,
+    /// Folder for acquirer.ndjson and partner.ndjson
+    #[arg(long, value_name = "DIR")]
+    transcript_dir: Option<PathBuf>,
+    /// Start the switch with this command, and end it afterwards
+    #[arg(long, value_name = "COMMAND")]
+    serve: Option<String>,
+    /// Kill the switch about this often and start it again
+    #[arg(long, value_name = "SECONDS", requires = "serve")]
+    kill_every: Option<f64>,
 }
 
 #[derive(Args)]
@@ -210,6 +263,33 @@ impl FloorArgs {
             partner: self.partner,
             partner_sessions: self.partner_sessions,
             form: form(self.no_tpdu),
+        })
+    }
+}
+
+impl BooksArgs {
+    fn plan(self) -> Result<Books, Failure> {
+        let time = |name: &str, seconds: f64| {
+            if (0.05..=86_400.0).contains(&seconds) {
+                return Ok(Duration::from_secs_f64(seconds));
+            }
+            Err(Failure::Usage(format!("{name} {seconds} is not between 0.05 and 86400")))
+        };
+        Ok(Books {
+            acquirer: self.acquirer,
+            partner: self.partner,
+            rate_per_s: self.rate,
+            duration: time("--seconds", self.seconds)?,
+            quiesce: self.quiesce,
+            rest: self.rest,
+            deadline: self.deadline,
+            connections: self.connections as usize,
+            terminals: self.terminals as usize,
+            seed: self.seed,
+            faults: self.faults,
+            transcript_dir: self.transcript_dir,
+            serve: self.serve,
+            kill_every: self.kill_every.map(|every| time("--kill-every", every)).transpose()?,
         })
     }
 }

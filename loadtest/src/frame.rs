@@ -76,6 +76,29 @@ pub(crate) fn walk(frame: &[u8], form: Form, mut visit: impl FnMut(Field) -> boo
     Some(())
 }
 
+/// How the size of a field is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// So many bytes, always.
+    Fixed(usize),
+    /// Two digits of length (one byte) that count digits.
+    LlDigits,
+    /// Two digits of length (one byte) that count bytes.
+    LlBytes,
+    /// Three digits of length (two bytes) that count bytes.
+    LllBytes,
+}
+
+/// How the size of this field is known.
+pub(crate) fn width_of(de: u8) -> Width {
+    match WIDTHS[usize::from(de.wrapping_sub(1)) & 127] {
+        LL_DIGITS => Width::LlDigits,
+        LL_BYTES => Width::LlBytes,
+        LLL_BYTES => Width::LllBytes,
+        fixed => Width::Fixed(usize::from(fixed)),
+    }
+}
+
 /// The digits of a STAN (or any other 3-byte packed field) as a number.
 #[inline]
 pub(crate) fn number_of_bcd(bytes: [u8; 3]) -> u32 {

@@ -136,6 +136,44 @@ fn the_floor_is_measured_against_nothing() {
     assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
 }
 
+/// Plays both sides around the floor, which reverses nothing, for a moment.
+fn books(faults: &str, folder: &std::path::Path) -> Output {
+    let free = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("it is bound").to_string()
+    };
+    let (acquirer, partner, program) = (free(), free(), env!("CARGO_BIN_EXE_loadtest"));
+    let serve = format!("{program} floor --acquirer {acquirer} --partner {partner} --leashed");
+    let addresses = ["books", "--acquirer", &acquirer, "--partner", &partner, "--serve", &serve];
+    let short = ["--seconds", "0.3", "--deadline", "200ms", "--rest", "100ms"];
+    let folder = ["--transcript-dir", folder.to_str().expect("plain characters")];
+    loadtest(&[&addresses[..], &short, &folder, &["--faults", faults]].concat())
+        .output()
+        .expect("the tool runs")
+}
+
+#[test]
+fn books_agree_unless_the_host_is_silent() {
+    let folder = std::env::temp_dir().join(format!("loadtest-books-{}", std::process::id()));
+    let good = books("none", &folder);
+    assert_eq!(good.status.code(), Some(0), "{}", errors(&good));
+    for side in ["acquirer", "partner"] {
+        let text = std::fs::read_to_string(folder.join(format!("{side}.ndjson"))).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON"));
+        let lines: Vec<serde_json::Value> = lines.collect();
+        assert!(lines.iter().all(|line| line["side"] == side), "{side}");
+        let to_switch = lines.iter().filter(|line| line["direction"] == "to-switch").count();
+        assert!(to_switch > 50, "{side}: {to_switch}");
+    }
+    // The floor does not decline in time and reverses nothing: the terminals' own reversals name
+    // the wrong STAN, and the money stays where it is.
+    let bad = books("silent:20", &folder);
+    assert_eq!(bad.status.code(), Some(1), "{}", errors(&bad));
+    let table = String::from_utf8(bad.stdout).unwrap();
+    assert!(table.contains(": lost: host ") && table.contains("WrongOriginal"), "{table}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn bad_usage_is_said_in_words() {
     let code = |arguments: &[&str]| {
