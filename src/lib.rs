@@ -72,4 +72,7 @@ pub mod manual {
 
     #[doc = include_str!("manual/limits.md")]
     pub mod limits {}
+
+    #[doc = include_str!("manual/audit.md")]
+    pub mod audit {}
 }

@@ -5,6 +5,7 @@
 //! glasses of the peers.
 
 mod answers;
+mod audit;
 mod content;
 mod crosstalk;
 mod dialects;

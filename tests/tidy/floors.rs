@@ -48,6 +48,11 @@ const IMPURE: [&str; 9] = [
     "std::time::SystemTime",
 ];
 
+/// What judges the switch from outside must not repeat its mistakes: it uses itself, the standard
+/// library and one crate that reads lines.
+const OUTSIDE: &str = "src/app/audit/";
+const OUTSIDE_CRATE: &str = "serde_json";
+
 pub(crate) fn check(file: &Source, tree: &[Source], findings: &mut Findings) {
     let Some(inside) = file.path.strip_prefix("src/") else { return };
     let Some((folder, _)) = inside.split_once('/') else { return };
@@ -61,7 +66,8 @@ pub(crate) fn check(file: &Source, tree: &[Source], findings: &mut Findings) {
         if line > file.tests_from() || is_test_module(file, tree) {
             break;
         }
-        if let Some(why) = forbidden(folder, floor, depth, &path) {
+        let shared = file.path.starts_with(OUTSIDE).then(|| shared(depth, &path)).flatten();
+        if let Some(why) = shared.or_else(|| forbidden(folder, floor, depth, &path)) {
             findings.push(format!("{}:{line}: {path}: {why}", file.path));
         }
     }
@@ -80,6 +86,18 @@ fn forbidden(folder: &str, floor: u8, depth: usize, path: &str) -> Option<String
     }
     let (name, folders) = CRATES.iter().chain([&TOML]).find(|(name, _)| is(name))?;
     (!folders.contains(&folder)).then(|| format!("{name} is for {folders:?}"))
+}
+
+/// Why the audit may not name this path.
+fn shared(depth: usize, path: &str) -> Option<String> {
+    let app = within_crate(path, depth - 1).filter(|_| path.starts_with("super::"));
+    let inside = within_crate(path, depth).or_else(|| path.strip_prefix("authswitch::"));
+    let leaves = app.is_some_and(|rest| !rest.starts_with("super::"))
+        || inside.is_some_and(|rest| !rest.starts_with("app::audit::"));
+    let is = |name: &str| path.starts_with(&format!("{name}::"));
+    let mut crates = CRATES.iter().chain([&TOML]).map(|(name, _)| *name);
+    let foreign = crates.find(|name| is(name) && *name != OUTSIDE_CRATE);
+    (leaves || foreign.is_some()).then(|| "the audit shares nothing with the switch".to_owned())
 }
 
 fn floor_of(folder: &str) -> Option<u8> {
@@ -196,6 +214,22 @@ fn a_planted_import_is_found() {
     planted("src/switch/a.rs", "use tokio::sync::mpsc;", "is for");
     planted("src/net/a.rs", "use clap::Parser;", "is for");
     planted("src/tools/a.rs", "fn a() {}", "no floor");
+    for path in [
+        "crate::iso8583::mti::Mti",
+        "crate::routing::Route",
+        "crate::switch::Switch",
+        "crate::net::Clock",
+        "crate::journal::Record",
+        "crate::app::json::read",
+        "super::super::json::read",
+        "super::super::super::iso8583::mti::Mti",
+        "authswitch::iso8583::mti::Mti",
+        "tokio::fs",
+    ] {
+        planted("src/app/audit/a.rs", &format!("use {path};"), "shares nothing");
+    }
+    planted("src/app/audit/mod.rs", "use super::json::read;", "shares nothing");
+    planted("src/app/audit/mod.rs", "use super::super::switch::Event;", "shares nothing");
 }
 
 #[test]
@@ -207,6 +241,11 @@ fn lower_floors_and_ones_own_are_allowed() {
             "use crate::{base::time::Instant, switch::b}; use std::time::Duration;",
         ),
         ("src/switch/a.rs", "fn a() {}\n#[cfg(test)]\nmod tests {\n use std::fs; }"),
+        (
+            "src/app/audit/a.rs",
+            "use super::line::Line; use crate::app::audit::Report; use std::fs;",
+        ),
+        ("src/app/audit/mod.rs", "use line::Line; use serde_json::Value;"),
         ("src/main.rs", "use tokio::runtime; fn a() { authswitch::app::run() }"),
     ] {
         let mut findings = Findings::new();

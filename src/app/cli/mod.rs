@@ -4,6 +4,7 @@
 //! call to standard error in one sentence. Exit code 1: something in the input failed. 2: the call
 //! itself was wrong. A reader that goes away (`| head`) ends a command quietly.
 
+mod audit;
 mod check;
 mod decode;
 mod demo;
@@ -31,6 +32,7 @@ enum Cli {
     Demo(demo::Args),
     Serve(serve::Args),
     Check(check::Args),
+    Audit(audit::Args),
     Decode(decode::Args),
     Encode(encode::Args),
     #[command(subcommand)]
@@ -52,6 +54,7 @@ pub fn run() -> ExitCode {
         Cli::Demo(args) => demo::run(&args),
         Cli::Serve(args) => serve::run(&args),
         Cli::Check(args) => check::run(&args),
+        Cli::Audit(args) => audit::run(&args),
         Cli::Decode(args) => decode::run(&args),
         Cli::Encode(args) => encode::run(&args),
         Cli::Dialect(command) => dialect::run(&command),
