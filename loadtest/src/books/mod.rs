@@ -25,6 +25,8 @@
 mod action;
 mod dice;
 mod fleet;
+#[cfg(test)]
+mod honest;
 mod host;
 mod ledger;
 mod message;

@@ -183,7 +183,12 @@ impl<'b> Rig<'b> {
                 let side = Side::Partner;
                 out.push(Action::Send { side, connection, message, manner });
             }
-            Wake::Book { connection, request } => self.host.book(connection, &request, &mut out),
+            // What a host had put aside for a connection is forgotten with it.
+            Wake::Book { connection, request } => {
+                if self.wires.contains_key(&(true, connection)) {
+                    self.host.book(connection, &request, &mut out);
+                }
+            }
             Wake::Terminal { sale, step } => self.fleet.timer(now_ns, sale, step, &mut out),
             Wake::Connect { slot } => out.push(Action::Connect { slot }),
             Wake::Sale if now_ns < self.ends_at_ns => {
