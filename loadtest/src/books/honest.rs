@@ -74,7 +74,7 @@ struct World {
 
 /// Plays `faults` by `seed` with this bug: a sale every 2 ms for `sales` sales, then until rest.
 fn play(bug: Bug, faults: &str, seed: u64, sales: u64) -> (Verdict, usize) {
-    let faults: super::Faults = faults.parse().unwrap();
+    let faults: super::Faults = faults.parse().expect("a list of faults");
     let terms = Terms { terminals: 3_000, connections: 4, timer_ns: 3 * DEADLINE_NS, faults, seed };
     let mut world = World {
         now_ns: 0,
@@ -101,7 +101,7 @@ fn play(bug: Bug, faults: &str, seed: u64, sales: u64) -> (Verdict, usize) {
             break;
         }
         world.now_ns = at_ns;
-        let item = world.items.remove(&number).unwrap();
+        let item = world.items.remove(&number).expect("each number has its item");
         world.step(item);
     }
     let breaches: Vec<_> = world.fleet.breaches.iter().chain(&world.host.ledger.breaches).collect();

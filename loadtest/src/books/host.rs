@@ -128,7 +128,11 @@ impl Host {
     ) {
         self.reversal_at_ns = now_ns;
         let attempt = self.ledger.note(reversal);
-        match self.fault(OF_REVERSALS, REVERSALS, reversal.of(90)) {
+        let token = match attempt.entry {
+            Some(place) => self.ledger.entries[place].name.1.as_str(),
+            None => reversal.of(90),
+        };
+        match self.fault(OF_REVERSALS, REVERSALS, token) {
             Some(Fault::ReversalSilent) if attempt.number <= SILENT_ATTEMPTS => {}
             Some(Fault::ReversalRefused) if attempt.number == 1 => {
                 send(connection, reversal.answer("96"), Manner::Whole, out);

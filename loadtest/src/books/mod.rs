@@ -41,6 +41,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 pub(crate) use dice::Faults;
 
 use crate::failure::Failure;
@@ -75,7 +77,17 @@ pub(crate) struct Books {
 /// Plays, compares, and prints what came of it; fails if a transaction breaks a rule.
 pub(crate) fn run(books: &Books) -> Result<(), Failure> {
     let runtime = runtime().map_err(|error| Failure::of("start an event loop", error))?;
-    let outcome = runtime.block_on(rig::play(books))?;
+    let outcome = runtime.block_on(async {
+        let of = |error| Failure::of("listen for signals", error);
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(of)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(of)?;
+        // A switch that was started here is killed with the future that owns it.
+        tokio::select! {
+            outcome = rig::play(books) => outcome,
+            _ = interrupt.recv() => Err(Failure::Run("interrupted".into())),
+            _ = terminate.recv() => Err(Failure::Run("terminated".into())),
+        }
+    })?;
     println!("books of seed {}:", books.seed);
     print!("{}", outcome.verdict.table());
     println!("  {:<36}{:>10}", "sales no terminal could make", outcome.unsent);

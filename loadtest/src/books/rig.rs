@@ -67,8 +67,7 @@ pub(crate) async fn play(books: &Books) -> Result<Outcome, Failure> {
                 Some(event) => rig.event(event),
                 None => pending().await,
             },
-            () = sleep(Duration::from_nanos(due_ns - now_ns)), if due_ns > now_ns => {}
-            () = std::future::ready(()), if due_ns <= now_ns => {}
+            () = sleep(Duration::from_nanos(due_ns.saturating_sub(now_ns))) => {}
         }
     }
     rig.finish(rested)
@@ -343,6 +342,6 @@ impl<'b> Rig<'b> {
 /// The switch may take so long to find the host.
 const WARM_UP_NS: u64 = NS_PER_S;
 /// A refused connection is tried again after this.
-const RECONNECT_NS: u64 = 50_000_000;
+const RECONNECT_NS: u64 = 10_000_000;
 /// The end is looked for this often.
 const LOOK_NS: u64 = 10_000_000;

@@ -245,7 +245,8 @@ impl<'t> Cases<'t> {
 
     /// A partner's answer belongs to the last message with its STAN before it, if it agrees.
     fn take_answers(&mut self, lines: &'t [Line]) {
-        let mut by_stan: BTreeMap<(u8, &str), Seen<'t>> = BTreeMap::new();
+        // A STAN may be used again on another connection, and an answer may take another one.
+        let mut by_stan: BTreeMap<(Option<u64>, u8, &str), Seen<'t>> = BTreeMap::new();
         let mut reversed: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
         for (name, case) in &self.list {
             for leg in case.all_legs() {
@@ -255,11 +256,13 @@ impl<'t> Cases<'t> {
         for seen in lines.iter().filter_map(Line::seen) {
             let stan = (seen.message.class(), seen.message.of(11));
             if !seen.message.to_switch && !seen.message.is_answer() {
-                by_stan.insert(stan, seen);
+                by_stan.insert((Some(seen.connection), stan.0, stan.1), seen);
+                by_stan.insert((None, stan.0, stan.1), seen);
                 continue;
             }
-            let Some(request) = by_stan.get(&stan).filter(|_| seen.message.to_switch).copied()
-            else {
+            let here = by_stan.get(&(Some(seen.connection), stan.0, stan.1));
+            let request = here.or_else(|| by_stan.get(&(None, stan.0, stan.1)));
+            let Some(request) = request.filter(|_| seen.message.to_switch).copied() else {
                 continue;
             };
             let agrees = [4, 37, 41, 49].iter().all(|element| {

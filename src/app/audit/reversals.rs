@@ -1,6 +1,6 @@
 //! Reversals as partners see them: I21 to I24, I39.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, Leg};
 use super::line::Seen;
@@ -10,7 +10,12 @@ use super::report::Finding;
 pub(super) fn check(case: &Case<'_>, out: &mut Vec<Finding>) {
     let received =
         |seen: &&Seen<'_>| case.all_legs().any(|leg| leg.request.place.file == seen.place.file);
+    let mut named = BTreeSet::new();
     for reversal in case.stray.iter().filter(received) {
+        // Its repeats break no other rule than it does.
+        if !named.insert(reversal.message.of(90)) {
+            continue;
+        }
         let seen = format!("DE 90 = {}", reversal.message.of(90));
         let expected = "DE 90 names what the partner received";
         let legs: Vec<Seen<'_>> = case.all_legs().map(|leg| leg.request).collect();

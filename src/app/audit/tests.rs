@@ -272,6 +272,17 @@ fn a_clean_pair_is_clean() {
     assert_eq!((report.seen_minor, report.booked_minor), (3_013, 3_013));
 }
 
+#[test]
+fn a_stan_used_again_on_another_connection_takes_no_answer() {
+    let mut script = clean();
+    script.put("2.ask", "1.ask").put("2.forward", "1.forward");
+    for tag in ["2.forward", "2.host"] {
+        script.set(tag, 11, "000101").connection(tag, 9);
+    }
+    let report = script.audit(None);
+    assert_eq!(report.findings, [], "{report}");
+}
+
 type Edit = fn(&mut Script) -> &mut Script;
 
 /// The rule, the transaction, and the edit that breaks it.
