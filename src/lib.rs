@@ -9,6 +9,7 @@
 //! ```text
 //!  5  app        files, command line, wiring         whatever it needs
 //!  4  net        sockets, worker threads, clock      tokio, socket2, crossbeam
+//!     journal    what must survive, on the disk      rustix, crossbeam
 //! --------------------------------------------------------- below: pure, synchronous, no time
 //!  3  switch     (now, event) in, outbox out
 //!  2  routing    facts in, a route or a decline out
@@ -51,6 +52,7 @@
 pub mod app;
 pub mod base;
 pub mod iso8583;
+pub mod journal;
 pub mod net;
 pub mod routing;
 pub mod switch;

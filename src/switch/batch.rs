@@ -1,6 +1,6 @@
-//! What one turn of a worker puts on record, as one piece.
+//! What one turn of one worker wants to be durable: bytes whose meaning only this floor knows.
 
-/// Records of one turn of one worker.
+/// The records of one turn of one worker. The journal stores it whole or not at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     /// 1, 2, 3 and so on, per worker; goes on where it stopped after a restart.

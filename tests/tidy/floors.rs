@@ -18,8 +18,11 @@ const FLOORS: [(&str, u8); 9] = [
 
 /// The crates the switch depends on, and the folders whose code may name them. `main.rs` may name
 /// them all.
-pub(crate) const CRATES: [(&str, &[&str]); 10] = [
+pub(crate) const CRATES: [(&str, &[&str]); 14] = [
+    ("aes_gcm", &["journal"]),
+    ("blake3", &["journal"]),
     ("clap", &["app"]),
+    ("crc32c", &["journal"]),
     ("crossbeam", &["net", "journal"]),
     ("encoding_rs", &["app"]),
     ("foldhash", &["base"]),
@@ -29,6 +32,7 @@ pub(crate) const CRATES: [(&str, &[&str]); 10] = [
     ("serde_json", &["app"]),
     ("socket2", &["net"]),
     ("tokio", &["net", "app"]),
+    ("zeroize", &["journal"]),
 ];
 
 /// One more, with a name that its own keys have too.

@@ -50,11 +50,13 @@ fn dependencies(tree: &[Source], findings: &mut Findings) {
             if !readme.lines().any(|line| line.starts_with('|') && names(line, name)) {
                 findings.push(format!("README.md: no line for the dependency {name}"));
             }
-            let known = CRATES.iter().chain([&TOML]).any(|(other, _)| *other == name);
+            let code_name = name.replace('-', "_");
+            let known = CRATES.iter().chain([&TOML]).any(|(other, _)| *other == code_name.as_str());
             if manifest != "Cargo.toml" {
                 continue;
             }
-            let uses = |file: &&Source| file.path.starts_with("src/") && file.code.contains(name);
+            let uses =
+                |file: &&Source| file.path.starts_with("src/") && file.code.contains(&code_name);
             if !tree.iter().any(|file| uses(&file)) {
                 findings.push(format!("{manifest}: {name} is used nowhere"));
             }

@@ -1,0 +1,220 @@
+//! Reading a journal from its oldest segment to its end, and knowing an end from a hole.
+//!
+//! Where no sound block follows the last one, there is either the end of what was written, with
+//! or without a torn block, or damage. It is the end only if no sound block stands anywhere
+//! behind it, in this segment or a later one. Zeros prove nothing.
+
+use super::files::Files;
+use super::format::{
+    Block, CHAIN_START, Chain, HEADER_BYTES, HeaderError, SECTOR_BYTES, SegmentHeader,
+};
+use super::halt::{Damage, Halt};
+use super::segment;
+use crate::base::time::Wall;
+
+/// A walk over all blocks.
+pub(super) struct Scan<'f> {
+    files: &'f dyn Files,
+    /// Segments that are still to be read, the next one at the end.
+    ahead: Vec<u64>,
+    loaded: Option<Loaded>,
+    /// The number the next block must have, and what it follows; unknown at the front of a
+    /// journal whose first segments were given up.
+    expected: Option<(u64, Chain)>,
+    end: Option<End>,
+    oldest: u64,
+    is_torn: bool,
+}
+
+/// One segment in memory.
+struct Loaded {
+    segment: u64,
+    header: SegmentHeader,
+    crc_start: u32,
+    bytes: Vec<u8>,
+    offset: usize,
+    sealed: bool,
+}
+
+/// The end of the last block that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) segment: u64,
+    pub(super) offset: u64,
+    pub(super) sealed: bool,
+    pub(super) number: u64,
+    pub(super) chain: Chain,
+    pub(super) written: Wall,
+}
+
+/// A block in its place.
+pub(super) struct Found<'s> {
+    pub(super) header: &'s SegmentHeader,
+    pub(super) offset: u64,
+    pub(super) block: Block<'s>,
+}
+
+impl<'f> Scan<'f> {
+    pub(super) fn new(files: &'f dyn Files) -> Result<Self, Halt> {
+        let mut ahead = segment::numbers(files)?;
+        let oldest = oldest(files, &ahead)?;
+        // What was given up but not removed yet is not part of the journal any more.
+        ahead.retain(|segment| *segment >= oldest);
+        let first = ahead.first().copied().unwrap_or(oldest);
+        let gap = ahead.iter().zip(first..).find(|(is, should)| *is != should);
+        let missing = match gap {
+            _ if first != oldest => Some(oldest),
+            Some((_, should)) => Some(should),
+            None => None,
+        };
+        if let Some(missing) = missing {
+            return Err(missing_segment(files, missing));
+        }
+        ahead.reverse();
+        let expected = (oldest == 1).then_some((1, CHAIN_START));
+        Ok(Self { files, ahead, loaded: None, expected, end: None, oldest, is_torn: false })
+    }
+
+    /// The next block, or nothing at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Found<'_>>, Halt> {
+        loop {
+            let Some(mut loaded) = self.loaded.take() else {
+                let Some(segment) = self.ahead.pop() else { return self.finish() };
+                self.loaded = Some(Loaded::read(self.files, segment)?);
+                continue;
+            };
+            if loaded.sealed {
+                self.leave(&loaded)?;
+                continue;
+            }
+            let Some(bytes) = loaded.next_bytes() else {
+                self.end_or_hole(&loaded)?;
+                return Ok(None);
+            };
+            let offset = loaded.offset;
+            loaded.offset += bytes;
+            let loaded = self.loaded.insert(loaded);
+            let rest = &loaded.bytes[offset..offset + bytes];
+            let block = Block::at_front(rest, loaded.crc_start).expect("it was found a line ago");
+            let header = block.header;
+            let (number, previous) = self.expected.unwrap_or((header.number, header.previous));
+            let fits = header.segment == loaded.segment && header.number == number;
+            if !fits || header.previous != previous {
+                let damage = Damage::Misplaced { found: header.number, expected: number };
+                let file = self.files.place(&segment::name(loaded.segment));
+                return Err(Halt { file, offset: offset as u64, damage });
+            }
+            self.expected = Some((number + 1, block.chain));
+            loaded.sealed = header.seals;
+            self.end = Some(End {
+                segment: loaded.segment,
+                offset: loaded.offset as u64,
+                sealed: loaded.sealed,
+                number,
+                chain: block.chain,
+                written: header.written,
+            });
+            return Ok(Some(Found { header: &loaded.header, offset: offset as u64, block }));
+        }
+    }
+
+    /// After the last block: where it ended, if there is any.
+    pub(super) const fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Segments before this one are no part of the journal.
+    pub(super) const fn oldest(&self) -> u64 {
+        self.oldest
+    }
+
+    /// After the last block: true if there were bytes behind it that are no block.
+    pub(super) const fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
+    /// A finished segment has nothing behind its last block.
+    fn leave(&self, loaded: &Loaded) -> Result<(), Halt> {
+        let trailing = loaded.bytes[loaded.offset..].iter().position(|byte| *byte != 0);
+        trailing.map_or(Ok(()), |at| {
+            let file = self.files.place(&segment::name(loaded.segment));
+            Err(Halt { file, offset: (loaded.offset + at) as u64, damage: Damage::Trailing })
+        })
+    }
+
+    /// All segments were read and finished: then there is one more, which was made before the
+    /// last one was finished.
+    fn finish(&self) -> Result<Option<Found<'_>>, Halt> {
+        match self.end {
+            Some(end) if end.sealed && !self.is_torn => {
+                Err(missing_segment(self.files, end.segment + 1))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn end_or_hole(&mut self, loaded: &Loaded) -> Result<(), Halt> {
+        let at = loaded.offset;
+        self.is_torn = loaded.bytes[at..].iter().any(|byte| *byte != 0);
+        let mut sound = loaded.search(at).map(|offset| (loaded.segment, offset));
+        while let Some(segment) = self.ahead.pop().filter(|_| sound.is_none()) {
+            let later = Loaded::read(self.files, segment)?;
+            sound = later.search(HEADER_BYTES).map(|offset| (segment, offset));
+        }
+        let Some((segment, offset)) = sound else { return Ok(()) };
+        let place = |segment: u64| self.files.place(&segment::name(segment));
+        let damage = Damage::Hole { file: place(segment), offset: offset as u64 };
+        Err(Halt { file: place(loaded.segment), offset: at as u64, damage })
+    }
+}
+
+impl Loaded {
+    fn read(files: &dyn Files, segment: u64) -> Result<Self, Halt> {
+        let name = segment::name(segment);
+        let halt = |damage| Halt { file: files.place(&name), offset: 0, damage };
+        let bytes = segment::read(files, &name)?;
+        let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
+            HeaderError::Broken => halt(Damage::Header),
+            HeaderError::Version(version) => halt(Damage::Version(version)),
+        })?;
+        if header.segment != segment {
+            return Err(halt(Damage::Misnamed { segment: header.segment }));
+        }
+        let crc_start = header.crc_start();
+        Ok(Self { segment, header, crc_start, bytes, offset: HEADER_BYTES, sealed: false })
+    }
+
+    /// The length of the sound block that comes next.
+    fn next_bytes(&self) -> Option<usize> {
+        let rest = self.bytes.get(self.offset..)?;
+        Block::at_front(rest, self.crc_start).map(|block| block.bytes())
+    }
+
+    /// A sound block anywhere from `from` on.
+    fn search(&self, from: usize) -> Option<usize> {
+        (from..self.bytes.len())
+            .step_by(SECTOR_BYTES)
+            .find(|offset| Block::at_front(&self.bytes[*offset..], self.crc_start).is_some())
+    }
+}
+
+/// The oldest segment that is kept, according to the last block there is.
+fn oldest(files: &dyn Files, segments: &[u64]) -> Result<u64, Halt> {
+    for segment in segments.iter().rev() {
+        let mut loaded = Loaded::read(files, *segment)?;
+        let mut oldest = None;
+        while let Some(bytes) = loaded.next_bytes() {
+            let rest = &loaded.bytes[loaded.offset..];
+            oldest = Block::at_front(rest, loaded.crc_start).map(|block| block.header.oldest);
+            loaded.offset += bytes;
+        }
+        if let Some(oldest) = oldest {
+            return Ok(oldest);
+        }
+    }
+    Ok(1)
+}
+
+fn missing_segment(files: &dyn Files, segment: u64) -> Halt {
+    Halt { file: files.place(&segment::name(segment)), offset: 0, damage: Damage::Missing }
+}
