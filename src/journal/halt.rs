@@ -89,7 +89,7 @@ impl Damage {
             | Self::Unsealed => {
                 "keep the folder as it is, check the disk, and restore this file from a copy. \
                  Without a copy: move the folder away, start with an empty one, and settle by \
-                 hand what `authswitch journal verify` says was after the damage"
+                 hand with each partner what was open"
             }
         }
     }

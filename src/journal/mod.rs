@@ -20,13 +20,18 @@
 //!
 //! It cannot tell a last block that was damaged later from one that was never finished, nor a
 //! whole folder that was restored from yesterday: both need a second copy elsewhere. After a power
-//! cut under [`Durability::Process`] it may well find holes, and halts. It relies on one thing:
-//! writing a sector does not damage its neighbours.
+//! cut under [`Durability::Process`] it may well find holes, and halts.
+//!
+//! It relies on two things: writing a sector does not damage its neighbours, and what was allocated
+//! can be written. A filesystem that copies on write may break the second; then a full disk is a
+//! failed write, which is final, and the reserve is of no use.
 
 mod desk;
 mod files;
+mod follow;
 mod format;
 mod halt;
+mod index;
 mod key;
 mod log;
 mod read;
@@ -43,7 +48,9 @@ use std::time::Duration;
 
 pub use desk::{Desk, State};
 pub use files::{File, Files, Folder};
+pub use follow::{Follow, read_block};
 pub use halt::{Damage, Halt};
+pub use index::{Feed, Index, IndexError, IndexKey, Keys};
 pub use key::{Key, KeyError};
 pub use log::Failure;
 pub use read::{Record, Records, Verified, VerifiedSegment, read, verify};

@@ -180,6 +180,8 @@ fn mend(files: &dyn Files, next: &Next) -> Result<(), Halt> {
             let mut bytes = vec![0; file.length()? as usize];
             file.read_at(0, &mut bytes)?;
             let used = bytes.len().min(end.offset as usize);
+            let torn = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            bytes.truncate(torn.max(used));
             bytes[used..].fill(0);
             file.write_all_at(0, &bytes)?;
             file.sync()?;

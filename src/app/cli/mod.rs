@@ -13,6 +13,7 @@ mod encode;
 mod explain;
 mod guess;
 mod infer;
+mod journal;
 mod lines;
 mod serve;
 
@@ -37,6 +38,8 @@ enum Cli {
     Encode(encode::Args),
     #[command(subcommand)]
     Dialect(dialect::Command),
+    #[command(subcommand)]
+    Journal(journal::Command),
 }
 
 /// Runs the command that the process was started with.
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
         Cli::Decode(args) => decode::run(&args),
         Cli::Encode(args) => encode::run(&args),
         Cli::Dialect(command) => dialect::run(&command),
+        Cli::Journal(command) => journal::run(&command),
     };
     match result {
         Ok(code) => code,

@@ -3,6 +3,8 @@
 //! Each file has two planes: what reads see, and what the disk has. A power cut leaves, of every
 //! sector that differs, the one or the other; and of the changes to names since they were synced,
 //! the first few. After a failed sync the system believes that all is written, as Linux does.
+//!
+//! It needs nothing but the two traits, from the module above: another test may take the file in.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -11,7 +13,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Mutex;
 use std::sync::{Arc, MutexGuard};
 
-use crate::journal::{File, Files};
+use super::{File, Files};
 
 /// What goes wrong, and with which operation, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

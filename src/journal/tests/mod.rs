@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod disk;
 mod full;
+mod index;
 mod real;
 
 use std::sync::Arc;
@@ -146,6 +147,27 @@ fn secrets_are_nowhere_in_clear_and_need_their_key() {
     assert!(put(&mut desks[0], 0));
     writer.stop();
     assert_eq!(recovered(&disk, &other).expect("both keys").1.len(), 41);
+}
+
+#[test]
+fn no_two_texts_are_sealed_alike() {
+    let (disk, _) = journal(0);
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        // The same block again and again, because each time it is torn.
+        let (writer, mut desks, found) = open(&disk, &options()).expect("a torn tail");
+        assert!(found.is_empty());
+        let (clear, secret) = (vec![], b"4242424242424242".to_vec());
+        desks[0].hand_in(Batch { number: 1, clear, secret, urgent: false }).expect("taken");
+        wait("a batch", || desks[0].durable() == 1);
+        writer.stop();
+        let name = segment::name(1);
+        let bytes = disk.files()[&name].clone();
+        let sealed = bytes[512 + 64 + 24..][..16].to_vec();
+        assert!(sealed != [0; 16] && !seen.contains(&sealed), "{sealed:?}");
+        seen.push(sealed);
+        disk.open(&name).expect("the segment").write_all_at(600, &[0xFF]).expect("torn");
+    }
 }
 
 #[test]

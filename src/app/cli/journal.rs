@@ -1,0 +1,130 @@
+//! `authswitch journal`: what stands in a journal, for people.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::{Ended, FAILED, USAGE};
+use crate::journal::{self, Folder, Key, Verified};
+
+/// Look into the journal of a switch; nothing is changed.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Check every block, and say where the first damage is and what to do about it.
+    Verify {
+        /// The folder of the journal
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// The key file; with it, it is also checked that every secret part can be opened
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+}
+
+pub(super) fn run(command: &Command) -> Ended {
+    let Command::Verify { folder, key } = command;
+    let key = match key.as_deref().map(Key::from_file).transpose() {
+        Ok(key) => key,
+        Err(error) => {
+            eprintln!("authswitch: {error}");
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let (text, is_sound) = verify(folder, key.as_ref())?;
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// What is said about a journal, and whether it is sound.
+fn verify(folder: &Path, key: Option<&Key>) -> std::io::Result<(String, bool)> {
+    // A folder that is not there must not look like an empty journal, nor be made.
+    std::fs::read_dir(folder)?;
+    let verified = journal::verify(&Folder::at(folder)?, key);
+    Ok((describe(&verified), verified.damage.is_none()))
+}
+
+fn describe(verified: &Verified) -> String {
+    let mut text = String::new();
+    let (mut blocks, mut batches) = (0, 0);
+    for segment in &verified.segments {
+        let (from, to) = (segment.created.civil(), segment.written.civil());
+        let end = if segment.is_finished { "finished" } else { "open" };
+        text += &format!(
+            "{}  {:04}-{:02}-{:02} {:02}:{:02} to {:02}-{:02} {:02}:{:02}  {} blocks  \
+             {} batches  {} bytes  {end}\n",
+            segment.file,
+            from.year,
+            from.month,
+            from.day,
+            from.hour,
+            from.minute,
+            to.month,
+            to.day,
+            to.hour,
+            to.minute,
+            segment.blocks,
+            segment.batches,
+            segment.bytes,
+        );
+        (blocks, batches) = (blocks + segment.blocks, batches + segment.batches);
+    }
+    if let Some(torn) = verified.torn {
+        let offset = torn.offset;
+        text += &format!(
+            "torn: what is behind offset {offset} of segment {} was never finished; \
+             the next start cuts it\n",
+            torn.segment
+        );
+    }
+    let count = verified.segments.len();
+    text += &match &verified.damage {
+        Some(halt) => format!("DAMAGED: {halt}\n"),
+        None => format!("sound: {count} segments, {blocks} blocks, {batches} batches\n"),
+    };
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::time::Wall;
+    use crate::journal::Options;
+    use crate::switch::batch::Batch;
+
+    #[test]
+    fn a_sound_journal_is_listed_and_a_damaged_one_located() {
+        let name = format!("authswitch-cli-journal-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        drop(std::fs::remove_dir_all(&folder));
+        assert!(verify(&folder, None).is_err(), "there is no such folder");
+        let key = Key::from_text(&"5a".repeat(32)).expect("a key");
+        let mut options = Options::new(1, key.clone());
+        (options.segment_bytes, options.reserve_bytes) = (1 << 16, 1 << 16);
+        let files = Folder::at(&folder).expect("a folder");
+        let recovery = journal::recover(&options, &files, &mut |_| {}).expect("empty");
+        let clock = Arc::new(|| Wall::from_unix_s(1_700_000_000));
+        let (writer, mut desks) =
+            journal::start(&options, Arc::new(files), recovery, clock).expect("started");
+        for number in 1..=200 {
+            let (clear, secret) = (vec![1; 700], vec![2; 16]);
+            desks[0].hand_in(Batch { number, clear, secret, urgent: false }).expect("taken");
+        }
+        writer.stop();
+
+        let (text, is_sound) = verify(&folder, Some(&key)).expect("readable");
+        assert!(is_sound && text.contains("  2023-11-14 22:13 to 11-14 22:13  "), "{text}");
+        assert!(text.contains("200 batches\n") && text.contains("finished\n"), "{text}");
+
+        let path = folder.join("000000000001.segment");
+        let mut bytes = std::fs::read(&path).expect("the first segment");
+        bytes[600] ^= 1;
+        std::fs::write(&path, bytes).expect("written");
+        let (text, is_sound) = verify(&folder, None).expect("readable");
+        std::fs::remove_dir_all(&folder).expect("removed");
+        assert!(!is_sound && text.contains("DAMAGED: "), "{text}");
+        assert!(text.contains("000000000001.segment, offset 512: damaged"), "{text}");
+        assert!(text.contains("What to do: "), "{text}");
+    }
+}

@@ -1,0 +1,300 @@
+//! Where older transactions stand in the journal: keys to places, on the disk.
+//!
+//! Derived data. It is filled from the journal, behind it and off the path, by a thread of its
+//! own; what it says may be late by a moment, and a place may be gone because its segment is. It
+//! is never synced for the sake of a transaction. If it is damaged it is deleted, and filled again
+//! from the oldest segment on. It belongs into the folder of its journal, so that neither is moved
+//! without the other. What a key is, the caller knows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{fmt, fs, io};
+
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::files::Files;
+use super::follow::Follow;
+use super::key::Key;
+use super::recover::{Place, Recovered};
+use super::segment;
+
+/// What is looked up: a keyed hash, so that it says nothing and cannot be chosen.
+pub type IndexKey = [u8; 16];
+
+/// The index. Many may look up at once.
+#[derive(Debug)]
+pub struct Index {
+    database: Database,
+    path: PathBuf,
+}
+
+/// The index cannot be read or written. Nothing is lost: the next start fills it again.
+#[derive(Debug)]
+pub struct IndexError(Box<redb::Error>);
+
+/// A key, and the segment and offset where its block starts, big-endian: so equal keys stand side
+/// by side, oldest first.
+type Row = [u8; 32];
+
+const ROWS: TableDefinition<'_, &Row, ()> = TableDefinition::new("places by key");
+
+/// One row: up to where the journal has been read.
+const COVERED: TableDefinition<'_, (), (u64, u64)> = TableDefinition::new("covered");
+
+impl Index {
+    /// Opens the index at `path`, or begins an empty one if there is none or it is damaged.
+    pub fn open(path: &Path) -> Result<Self, IndexError> {
+        let database = match Self::checked(path) {
+            Ok(database) => database,
+            Err(_) => {
+                drop(fs::remove_file(path));
+                Self::checked(path)?
+            }
+        };
+        Ok(Self { database, path: path.to_owned() })
+    }
+
+    fn checked(path: &Path) -> Result<Database, IndexError> {
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+        let transaction = database.begin_write()?;
+        transaction.open_table(ROWS)?;
+        transaction.open_table(COVERED)?;
+        transaction.commit()?;
+        Ok(database)
+    }
+
+    /// The places of a key, oldest first. Reads the disk if they are not in memory.
+    pub fn find(&self, key: &IndexKey) -> Result<Vec<Place>, IndexError> {
+        let transaction = self.database.begin_read()?;
+        let rows = transaction.open_table(ROWS)?;
+        let (first, last) = (row(key, 0, 0), row(key, u64::MAX, u64::MAX));
+        let mut places = Vec::new();
+        for entry in rows.range::<&Row>(&first..=&last)? {
+            places.push(place_of(entry?.0.value()));
+        }
+        Ok(places)
+    }
+
+    /// Up to where the journal is in the index.
+    pub fn covered(&self) -> Result<Place, IndexError> {
+        let transaction = self.database.begin_read()?;
+        let covered = transaction.open_table(COVERED)?.get(())?.map(|entry| entry.value());
+        let (segment, offset) = covered.unwrap_or((1, 0));
+        Ok(Place { segment, offset })
+    }
+
+    /// Adds keys that were found up to `covered`. Survives a crash only if `is_durable`, together
+    /// with everything added before.
+    pub fn add(
+        &self,
+        entries: &[(IndexKey, Place)],
+        covered: Place,
+        is_durable: bool,
+    ) -> Result<(), IndexError> {
+        let mut transaction = self.database.begin_write()?;
+        if !is_durable {
+            transaction.set_durability(Durability::None)?;
+        }
+        {
+            let mut rows = transaction.open_table(ROWS)?;
+            for (key, place) in entries {
+                rows.insert(&row(key, place.segment, place.offset), ())?;
+            }
+            transaction.open_table(COVERED)?.insert((), (covered.segment, covered.offset))?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Forgets places in segments before `oldest`, among the few rows behind `cursor`, which moves
+    /// on, and at the end to the front again.
+    fn sweep(&self, oldest: u64, cursor: &mut Row) -> Result<(), IndexError> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_durability(Durability::None)?;
+        {
+            let mut rows = transaction.open_table(ROWS)?;
+            let (mut gone, mut seen) = (Vec::new(), 0);
+            let from = *cursor;
+            *cursor = [0; 32];
+            for entry in rows.range::<&Row>(&from..)? {
+                let row = *entry?.0.value();
+                if seen == SWEEP_ROWS {
+                    *cursor = row;
+                    break;
+                }
+                seen += 1;
+                if place_of(&row).segment < oldest {
+                    gone.push(row);
+                }
+            }
+            for row in &gone {
+                rows.remove(row)?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Empties it: it belongs to another journal.
+    fn clear(&self) -> Result<(), IndexError> {
+        let transaction = self.database.begin_write()?;
+        transaction.delete_table(ROWS)?;
+        transaction.delete_table(COVERED)?;
+        transaction.open_table(ROWS)?;
+        transaction.open_table(COVERED)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+/// Finds the keys of a batch.
+pub type Keys = Box<dyn FnMut(&Recovered<'_>, &mut Vec<IndexKey>) + Send>;
+
+/// The thread that fills the index. Dropped, it stops without waiting.
+#[derive(Debug)]
+pub struct Feed {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Feed {
+    /// Fills `index` from where it stands, and goes on as the journal in `files` grows. Ends by
+    /// itself, and has the index begun anew at the next start, if either cannot be read.
+    pub fn start(
+        index: Arc<Index>,
+        files: Arc<dyn Files>,
+        key: Key,
+        keys: Keys,
+    ) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = Arc::clone(&stop);
+        let thread =
+            std::thread::Builder::new().name("journal-index".to_owned()).spawn(move || {
+                if feed(&index, &files, key, keys, &stops).is_err() {
+                    drop(fs::remove_file(&index.path));
+                }
+            })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Reads what has been stored so far, and ends.
+    pub fn stop(mut self) {
+        self.end();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been reported by then.
+            drop(thread.join());
+        }
+    }
+
+    fn end(&self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Why the index is not filled any further.
+struct Behind;
+
+fn feed(
+    index: &Index,
+    files: &Arc<dyn Files>,
+    key: Key,
+    mut keys: Keys,
+    stop: &AtomicBool,
+) -> Result<(), Behind> {
+    let newest = segment::numbers(&**files)?.last().copied().unwrap_or(1);
+    if index.covered()?.segment > newest {
+        index.clear()?;
+    }
+    // What it read last may have been torn before it was durable: it reads that segment again.
+    let from = Place { offset: 0, ..index.covered()? };
+    let mut follow = Follow::new(Arc::clone(files), key, from);
+    let (mut entries, mut found, mut cursor) = (Vec::new(), Vec::new(), [0; 32]);
+    let mut is_dirty = false;
+    loop {
+        let stops = stop.load(Ordering::Acquire);
+        let mut is_behind = true;
+        while is_behind && entries.len() < ADD_ROWS {
+            is_behind = follow.next(&mut |batch| {
+                keys(&batch, &mut found);
+                entries.extend(found.drain(..).map(|key| (key, batch.place)));
+            })?;
+        }
+        // Caught up: that is a good moment to make it durable, once.
+        if !entries.is_empty() || is_dirty {
+            index.add(&entries, follow.place(), !is_behind)?;
+            is_dirty = is_behind;
+            entries.clear();
+            let oldest = segment::numbers(&**files)?.first().copied().unwrap_or(1);
+            if oldest > 1 {
+                index.sweep(oldest, &mut cursor)?;
+            }
+        } else if stops {
+            return Ok(());
+        }
+        if !is_behind && !stops {
+            std::thread::park_timeout(PAUSE);
+        }
+    }
+}
+
+fn row(key: &IndexKey, segment: u64, offset: u64) -> Row {
+    let mut row = [0; 32];
+    row[..16].copy_from_slice(key);
+    row[16..24].copy_from_slice(&segment.to_be_bytes());
+    row[24..].copy_from_slice(&offset.to_be_bytes());
+    row
+}
+
+fn place_of(row: &Row) -> Place {
+    let number = |at: usize| {
+        row[at..at + 8].iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
+    };
+    Place { segment: number(16), offset: number(24) }
+}
+
+/// Memory for what was read of it lately.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// Rows that are added at once.
+const ADD_ROWS: usize = 4096;
+
+/// Rows that are looked at once, for being out of date: as many as are added, so that it ends.
+const SWEEP_ROWS: usize = 2 * ADD_ROWS;
+
+/// Between two looks at a journal that does not grow.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl<E: Into<redb::Error>> From<E> for IndexError {
+    fn from(error: E) -> Self {
+        Self(Box::new(error.into()))
+    }
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the index of the journal: {}", self.0)
+    }
+}
+
+impl std::error::Error for IndexError {}
+
+impl From<IndexError> for Behind {
+    fn from(_: IndexError) -> Self {
+        Self
+    }
+}
+
+impl From<super::Halt> for Behind {
+    fn from(_: super::Halt) -> Self {
+        Self
+    }
+}

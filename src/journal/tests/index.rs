@@ -1,0 +1,98 @@
+//! The index finds what the journal holds, and can always be made again.
+
+use std::path::Path;
+
+use super::real::Scratch;
+use super::*;
+
+/// A key of each batch, and one that many share.
+fn keys() -> Keys {
+    Box::new(|batch, keys| keys.extend([own(batch.worker, batch.number), shared(batch.number)]))
+}
+
+fn own(worker: u8, number: u64) -> IndexKey {
+    (u128::from(number) << 64 | u128::from(worker) << 1 | 1).to_le_bytes()
+}
+
+fn shared(number: u64) -> IndexKey {
+    (u128::from(number % 7) << 1).to_le_bytes()
+}
+
+/// Feeds the index at `path` all of the journal on `disk`.
+fn fed(path: &Path, disk: &Disk) -> Arc<Index> {
+    let index = Arc::new(Index::open(path).expect("an index"));
+    let feed = Feed::start(Arc::clone(&index), Arc::new(disk.clone()), key(), keys());
+    feed.expect("a thread").stop();
+    index
+}
+
+/// Checks that the index leads to each batch that is there.
+fn check(index: &Index, disk: &Disk, all: &[Stored]) {
+    for (worker, number, clear, secret) in all {
+        let places = index.find(&own(*worker, *number)).expect("readable");
+        assert_eq!(places.len(), 1, "{worker}:{number}");
+        let mut found = Vec::new();
+        let is_there = read_block(Arc::new(disk.clone()), &key(), places[0], &mut |batch| {
+            found.push((batch.worker, batch.number, batch.clear.to_vec(), batch.secret.to_vec()));
+        });
+        assert!(is_there.expect("readable"));
+        assert!(found.contains(&(*worker, *number, clear.clone(), secret.clone())));
+    }
+    assert!(index.find(&[0xAA; 16]).expect("readable").is_empty());
+}
+
+#[test]
+fn what_is_stored_is_found_and_a_damaged_index_made_again() {
+    let scratch = Scratch::new("index");
+    let path = scratch.0.join("index");
+    let (disk, all) = journal(20);
+    let index = fed(&path, &disk);
+    check(&index, &disk, &all);
+    let sharing = all.iter().filter(|stored| stored.1 % 7 == 3).count();
+    assert_eq!(index.find(&shared(3)).expect("readable").len(), sharing);
+    let covered = index.covered().expect("readable");
+    drop(index);
+
+    // Where it stands is kept; fed again, nothing is added twice.
+    let index = fed(&path, &disk);
+    assert_eq!(index.covered().expect("readable"), covered);
+    check(&index, &disk, &all);
+    drop(index);
+    std::fs::write(&path, b"no index").expect("written");
+    check(&fed(&path, &disk), &disk, &all);
+
+    // The journal was begun anew: what the index says of the old one is of no use.
+    let (disk, all) = journal(1);
+    let index = fed(&path, &disk);
+    check(&index, &disk, &all);
+    assert!(index.find(&own(0, 20)).expect("readable").is_empty());
+}
+
+#[test]
+fn it_follows_a_journal_that_grows_and_forgets_what_was_removed() {
+    let scratch = Scratch::new("follow");
+    let disk = Disk::new();
+    let mut options = options();
+    options.retention = Duration::ZERO;
+    let now = Arc::new(std::sync::atomic::AtomicU64::new(1_700_000_000));
+    let clock: Clock =
+        Arc::new(move || Wall::from_unix_s(now.fetch_add(1, std::sync::atomic::Ordering::SeqCst)));
+    let (recovery, _) = recovered(&disk, &options).expect("an empty disk");
+    let (writer, mut desks) =
+        start(&options, Arc::new(disk.clone()), recovery, clock).expect("started");
+    let index = Arc::new(Index::open(&scratch.0.join("index")).expect("an index"));
+    let feed = Feed::start(Arc::clone(&index), Arc::new(disk.clone()), key(), keys());
+    for number in 1..=60 {
+        assert!(put(&mut desks[0], 0));
+        if number % 20 == 0 {
+            wait("the index", || index.find(&own(0, number)).expect("readable").len() == 1);
+        }
+    }
+    writer.stop();
+    feed.expect("a thread").stop();
+    let oldest = segment::numbers(&disk).expect("segments")[0];
+    assert!(oldest > 3, "segments were removed");
+    // The newest row that was added swept all rows, of which there are few.
+    let left = (1..=60).filter(|number| !index.find(&own(0, *number)).expect("ok").is_empty());
+    assert!(left.count() < 40, "what is gone is forgotten");
+}
