@@ -82,10 +82,9 @@ impl Stock {
 
     /// Returns the number if there is no room yet.
     fn prepare(&self, number: u64, says_so: bool) -> Option<u64> {
-        let Options { key, segment_bytes, reserve_bytes, .. } = &self.options;
-        let files = &*self.files;
-        let prepared = segment::prepare_reserve(files, *reserve_bytes)
-            .and_then(|()| segment::prepare(files, key, number, *segment_bytes, (self.clock)()));
+        let (files, options) = (&*self.files, &self.options);
+        let prepared = segment::prepare_reserve(files, options.reserve_bytes)
+            .and_then(|()| segment::prepare(files, options, number, (self.clock)()));
         match prepared {
             Ok(segment) => self.deliver(Delivery::Ready { segment, from_reserve: false }),
             Err(error) if is_full(&error) => {

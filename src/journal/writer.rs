@@ -103,9 +103,9 @@ fn first_segment(
     clock: &Clock,
     number: u64,
 ) -> io::Result<(Segment, bool)> {
-    let Options { key, segment_bytes, reserve_bytes, .. } = options;
+    let Options { key, reserve_bytes, .. } = options;
     let prepared = segment::prepare_reserve(files, *reserve_bytes)
-        .and_then(|()| segment::prepare(files, key, number, *segment_bytes, clock()));
+        .and_then(|()| segment::prepare(files, options, number, clock()));
     match prepared {
         Ok(segment) => Ok((segment, false)),
         Err(error) if is_full(&error) && segment::has_reserve(files, *reserve_bytes)? => {

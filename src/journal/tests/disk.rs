@@ -328,6 +328,11 @@ impl File for Open {
         Ok(())
     }
 
+    fn fill(&self, bytes: u64) -> io::Result<()> {
+        self.write_all_at(0, &vec![0; bytes as usize])?;
+        self.sync()
+    }
+
     fn shorten(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         if self.disk.count(&mut state)? {
