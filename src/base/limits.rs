@@ -85,6 +85,10 @@ pub const SAF_IN_FLIGHT_MAX: usize = 4096;
 /// whose memory is given back.
 pub const SAF_SPARES_MAX: usize = SAF_IN_FLIGHT_MAX;
 
+/// Counters per stand-in policy and day: five per approval at most, 13,000 cards and merchants. Of
+/// 40 bytes each, two days: 6 MiB. Without room there is no stand-in.
+pub const STAND_IN_COUNTERS_MAX: usize = 65_536;
+
 /// First and longest delay between two copies of an obligation, before jitter.
 pub const SAF_BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// See [`SAF_BACKOFF_MIN`].

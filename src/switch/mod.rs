@@ -26,6 +26,7 @@ pub mod saf;
 pub mod session;
 pub mod setup;
 pub mod sound;
+pub mod standin;
 pub mod stats;
 pub mod transaction;
 
