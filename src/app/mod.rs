@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod dialect_file;
 pub mod dialects;
+pub mod journal;
 pub mod json;
 pub mod serve;
 pub mod wiring;

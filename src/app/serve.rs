@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use super::wiring::Blueprint;
+use super::wiring::{Blueprint, Running};
+use crate::journal::{Durability, Writer};
 use crate::net::Notice;
-use crate::switch::{CloseCause, Counter, Role, Stats};
+use crate::switch::{CloseCause, Counter, Role, Stats, Storage};
 
 /// Starts the switch, says where it listens, and returns when it has drained after SIGTERM or
 /// SIGINT. A second signal ends it at once.
@@ -14,7 +15,7 @@ use crate::switch::{CloseCause, Counter, Role, Stats};
 /// # Errors
 ///
 /// If a listener cannot be bound or a thread cannot be started.
-pub fn run(blueprint: Blueprint, about: &str) -> io::Result<()> {
+pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
     let say = Voice::new()?;
     let (sender, notices) = sync_channel(NOTICES_MAX);
     let names: Vec<String> = blueprint.links.iter().map(|link| link.name.clone()).collect();
@@ -22,7 +23,10 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<()> {
     say.line(about.into());
     print_plan(&say, &blueprint);
     let signals = Signals::watch()?;
-    let shell = blueprint.start(sender)?;
+    let Running { shell, writer, report } = blueprint.start(sender)?;
+    for line in report {
+        say.line(line);
+    }
     for address in shell.addresses() {
         say.line(format!("listening    {address}"));
     }
@@ -33,6 +37,14 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<()> {
             draining = true;
             say.line("draining     accepted requests are answered, then the switch exits".into());
             shell.drain();
+        }
+        let failure = writer.as_ref().and_then(Writer::failure);
+        if let Some(failure) = failure {
+            // What is not durable never leaves; whoever waits for it asks again, or takes it back.
+            say.line(format!("FAILED       {failure}"));
+            say.line("stopped      nothing is approved without its record".into());
+            say.finish();
+            return Ok(Finished::StorageFailed);
         }
         match notices.recv_timeout(SIGNAL_POLL) {
             Ok(notice) => print_notice(&say, &notice, &names, &roles),
@@ -47,13 +59,30 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<()> {
         stats.merge(&worker);
     }
     print_stats(&say, &stats);
+    if let Some(writer) = writer {
+        writer.stop();
+    }
     say.finish();
-    Ok(())
+    Ok(Finished::Drained)
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// As it was told to.
+    Drained,
+    /// Because nothing could be put on record any more.
+    StorageFailed,
 }
 
 fn print_plan(say: &Voice, blueprint: &Blueprint) {
     let plan = &blueprint.plan;
-    say.line("durability   none (for the lab: nothing survives a crash)".into());
+    let durability = match blueprint.journal.as_ref().map(|journal| journal.durability) {
+        None => "none (for the lab: nothing survives a crash)",
+        Some(Durability::Process) => "process (survives a crash, not a power cut)",
+        Some(Durability::Power) => "power (survives a power cut)",
+    };
+    say.line(format!("durability   {durability}"));
     say.line(format!("workers      {}", plan.workers));
     for link in &blueprint.links {
         let role = match link.role {
@@ -101,6 +130,14 @@ fn print_notice(say: &Voice, notice: &Notice, names: &[String], roles: &[Role]) 
                 "unreachable  {} at {address}: {error}; again in {retry_ms} ms",
                 name(*link)
             ));
+        }
+        Notice::Storage { worker, storage } => {
+            let what = match storage {
+                Storage::Ready => "has room again: requests are taken",
+                Storage::ObligationsOnly => "disk full: requests are refused, reversals are kept",
+                Storage::Failed => "failed",
+            };
+            say.line(format!("journal      worker {}: {what}", worker.0));
         }
         Notice::MailDropped { worker } => {
             say.line(format!(

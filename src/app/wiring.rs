@@ -6,14 +6,16 @@
 use std::hash::BuildHasher;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::config::Config;
+use super::config::{self, Config};
+use super::journal::{self, JournalPlan};
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits::{self, Bounds};
 use crate::iso8583::dialect::Dialect;
+use crate::journal::{Durability, Writer};
 use crate::net::{Dial, Listen, Notice, Plan, Shell};
 use crate::routing::RouteTable;
 use crate::switch::{LinkSetup, Role, Setup, Stats, Switch};
@@ -27,6 +29,19 @@ pub struct Blueprint {
     pub links: Vec<LinkSetup>,
     /// Where requests go.
     pub routes: Arc<RouteTable>,
+    /// Where the journal is, if one is kept.
+    pub journal: Option<JournalPlan>,
+}
+
+/// A switch that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Its workers.
+    pub shell: Shell<Stats>,
+    /// Its journal's writer, if one is kept.
+    pub writer: Option<Writer>,
+    /// What the journal had to say when it was opened.
+    pub report: Vec<String>,
 }
 
 /// One listener, one partner, one route: what `serve` runs without a configuration.
@@ -83,6 +98,17 @@ impl Blueprint {
             });
         }
         let settings = config.settings;
+        let durability = match settings.durability {
+            config::Durability::None => None,
+            config::Durability::Process => Some(Durability::Process),
+            config::Durability::Power => Some(Durability::Power),
+        };
+        let folder = settings.journal;
+        let journal = durability.zip(folder).map(|(durability, folder)| JournalPlan {
+            durability,
+            folder,
+            key: settings.journal_key,
+        });
         let plan = Plan {
             workers: if settings.workers == 0 { cores() } else { settings.workers },
             listeners,
@@ -93,7 +119,7 @@ impl Blueprint {
             drain_deadline: settings.drain_deadline,
             tap: None,
         };
-        Ok(Self { plan, links, routes: Arc::new(config.routes) })
+        Ok(Self { plan, links, routes: Arc::new(config.routes), journal })
     }
 
     /// What a few options describe: whatever decodes is forwarded.
@@ -133,31 +159,49 @@ impl Blueprint {
             tap: None,
         };
         let routes = Arc::new(RouteTable::single(vec![partner], pair.deadline));
-        Self { plan, links, routes }
+        Self { plan, links, routes, journal: None }
     }
 
-    /// Binds the listeners and starts the workers.
+    /// Reads the journal back, binds the listeners and starts the workers.
     ///
     /// # Errors
     ///
-    /// What the operating system said.
-    pub fn start(self, notices: SyncSender<Notice>) -> io::Result<Shell<Stats>> {
+    /// What the operating system said, or what is wrong with the journal.
+    pub fn start(self, notices: SyncSender<Notice>) -> io::Result<Running> {
         let workers = self.plan.workers.clamp(1, limits::WORKERS_MAX) as u8;
         let (links, routes) = (self.links, self.routes);
         let (bounds, tap) = (self.plan.bounds.clone(), self.plan.tap.is_some());
-        let key = foldhash::quality::RandomState::default().hash_one(0);
+        let journal = self.journal.map(|plan| journal::open(&plan, workers)).transpose();
+        let mut journal = journal.map_err(io::Error::other)?;
+        let report = journal.as_mut().map(|journal| std::mem::take(&mut journal.report));
+        let (key, epoch) = match &journal {
+            Some(journal) => (journal.secret, journal.epoch),
+            None => (foldhash::quality::RandomState::default().hash_one(0), 0),
+        };
+        let journal = Arc::new(Mutex::new(journal));
+        let equipped = Arc::clone(&journal);
         let make = move |worker: WorkerId| {
-            Switch::new(Setup {
+            let core = Switch::new(Setup {
                 worker,
                 workers,
                 links: links.clone(),
                 bounds: bounds.clone(),
                 tap,
                 key,
+                epoch,
                 ..Setup::new(Arc::clone(&routes))
-            })
+            });
+            // A worker that panicked while it held the lock has ended the process.
+            let mut journal = equipped.lock().unwrap_or_else(PoisonError::into_inner);
+            match journal.as_mut() {
+                Some(journal) => journal.equip(worker, core),
+                None => core.into(),
+            }
         };
-        Shell::start(&self.plan, make, notices)
+        let shell = Shell::start(&self.plan, make, notices)?;
+        let journal = journal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = journal.map(journal::Journal::into_writer);
+        Ok(Running { shell, writer, report: report.unwrap_or_default() })
     }
 }
 

@@ -9,8 +9,8 @@
 //! nobody else on this machine can read it.
 
 use std::fmt;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use aes_gcm::aead::{AeadInOut, KeyInit};
@@ -74,6 +74,29 @@ impl Key {
             return Err(KeyError::Malformed(1));
         }
         Ok(Self { current: keys.remove(0), older: keys })
+    }
+
+    /// Makes a key file that nobody else can read, with a key of the system's randomness.
+    pub fn create(path: &Path) -> io::Result<()> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes[..])?;
+        let mut text = Zeroizing::new(String::with_capacity(65));
+        for byte in bytes.iter() {
+            text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+            text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+        }
+        text.push('\n');
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    }
+
+    /// A secret for another purpose, the same for as long as the oldest key is kept.
+    pub fn derived(&self, purpose: &'static str) -> u64 {
+        let oldest = self.older.last().unwrap_or(&self.current);
+        let [a, b, c, d, e, f, g, h, ..] = blake3::derive_key(purpose, &oldest[..]);
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
     /// What a segment header calls the key that is written with.

@@ -63,6 +63,13 @@ pub struct Recovery {
     pub(super) lock: Box<dyn Any + Send>,
 }
 
+impl Recovery {
+    /// Which start of this journal this is going to be: higher each time.
+    pub const fn life(&self) -> u64 {
+        self.next.segment
+    }
+}
+
 /// Where writing goes on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Next {

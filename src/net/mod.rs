@@ -27,6 +27,7 @@ mod sharing;
 mod shell;
 mod socket;
 mod spin;
+mod store;
 mod turn;
 mod worker;
 
@@ -35,7 +36,8 @@ mod tests;
 
 pub use clock::Clock;
 pub use notice::Notice;
-pub use shell::{Dial, Listen, Plan, Shell};
+pub use shell::{Dial, Listen, Make, Plan, Shell};
+pub use store::Store;
 
 use crate::base::time::{Instant, Now};
 use crate::switch::Switch;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use crate::base::ids::{LinkId, SessionId, WorkerId};
+use crate::switch::event::Storage;
 use crate::switch::outbox::CloseCause;
 
 /// Something an operator may want to read.
@@ -82,6 +83,13 @@ pub enum Notice {
     MailDropped {
         /// Who did not empty its mailbox.
         worker: WorkerId,
+    },
+    /// What can be put on record has changed.
+    Storage {
+        /// On which worker.
+        worker: WorkerId,
+        /// To what.
+        storage: Storage,
     },
     /// A worker has finished draining.
     Drained {

@@ -16,6 +16,7 @@ use tokio::task::spawn_local;
 use super::clock::Clock;
 use super::mail::Commons;
 use super::notice::{Notice, Notices};
+use super::store::Store;
 use super::turn::Turns;
 use super::worker::{Parts, Worker};
 use super::{Core, accept, dial, socket, spin};
@@ -23,6 +24,7 @@ use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits::{self, Bounds};
 use crate::routing::RouteTable;
 use crate::switch::decision::Decision;
+use crate::switch::outbox::Outbox;
 
 /// What is to run where.
 #[derive(Debug, Clone)]
@@ -75,12 +77,30 @@ pub struct Shell<S> {
     threads: Vec<JoinHandle<S>>,
 }
 
+/// What a worker begins with.
+#[derive(Debug)]
+pub struct Make<C> {
+    /// What it drives.
+    pub core: C,
+    /// What the core has to say already.
+    pub outbox: Outbox,
+    /// Where its records go, if they are kept.
+    pub store: Option<Box<dyn Store>>,
+}
+
+impl<C> From<C> for Make<C> {
+    /// A core whose records are not kept.
+    fn from(core: C) -> Self {
+        Self { core, outbox: Outbox::default(), store: None }
+    }
+}
+
 impl<S: Clone + Default + Send + 'static> Shell<S> {
     /// Binds the listeners and starts the workers; `make` is called once on each worker's thread.
     pub fn start<C, F>(plan: &Plan, make: F, notices: SyncSender<Notice>) -> io::Result<Self>
     where
         C: Core<Stats = S>,
-        F: Fn(WorkerId) -> C + Send + Sync + 'static,
+        F: Fn(WorkerId) -> Make<C> + Send + Sync + 'static,
     {
         let workers = plan.workers.clamp(1, limits::WORKERS_MAX);
         let mut shell = Self {
@@ -203,7 +223,7 @@ fn dials_of(worker: WorkerId, workers: usize, dials: &[Dial]) -> Vec<(SocketAddr
 fn work<C: Core>(
     parts: Parts,
     duty: Duty,
-    make: impl FnOnce() -> C,
+    make: impl FnOnce() -> Make<C>,
     started: &SyncSender<io::Result<()>>,
 ) -> C::Stats {
     if duty.pin {

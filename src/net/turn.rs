@@ -15,10 +15,11 @@ use tokio::time::Sleep;
 
 use super::Core;
 use super::accept;
+use super::notice::Notice;
 use super::worker::{Loss, Phase, Worker};
 use crate::base::ids::SessionId;
 use crate::base::time::Instant;
-use crate::switch::event::Event;
+use crate::switch::event::{Event, Storage};
 use crate::switch::outbox::{CloseCause, Command};
 
 /// Ends turns until the worker has left.
@@ -102,6 +103,7 @@ impl<C: Core> Worker<C> {
     /// Writes each dirty lane once and does what was commanded. What is lost on the way makes work
     /// for the next round.
     pub(super) fn flush(&mut self) {
+        self.store_records();
         while let Some(session) = self.outbox.next_dirty() {
             self.flush_lane(session);
         }
@@ -120,6 +122,34 @@ impl<C: Core> Worker<C> {
         self.outbox.commands.append(&mut commands);
         self.post_relays();
         self.report_decisions();
+    }
+
+    /// Hands what was put on record to the store, and lets go what waited for it.
+    fn store_records(&mut self) {
+        let Some(mut store) = self.store.take() else { return };
+        let storage = store.storage();
+        if storage != self.storage {
+            self.storage = storage;
+            self.feed(Event::Storage(storage));
+            self.parts.notices.push(Notice::Storage { worker: self.parts.id, storage });
+        }
+        while let Some(batch) = self.outbox.seal() {
+            self.unstored.push_back(batch);
+        }
+        while let Some(mut batch) = self.unstored.pop_front() {
+            // Bytes wait for it already: it goes into the reserve, and it is the last that does.
+            batch.urgent |= storage == Storage::ObligationsOnly;
+            if let Err(refused) = store.hand_in(batch) {
+                self.unstored.push_front(refused);
+                break;
+            }
+        }
+        while let Some((clear, secret)) = store.spare() {
+            self.outbox.give_back(clear);
+            self.outbox.give_back(secret);
+        }
+        self.outbox.durable(store.durable());
+        self.store = Some(store);
     }
 
     fn report_decisions(&mut self) {
@@ -194,6 +224,7 @@ impl<C: Core> Worker<C> {
             |id: &SessionId| self.sessions.get(*id).is_some_and(|s| s.stalled_by.is_some());
         !self.outbox.is_dirty()
             && !self.outbox.is_held()
+            && self.unstored.is_empty()
             && self.unsent.is_empty()
             && self.unposted.iter().all(|mail| mail.is_empty())
             && !self.stalled.iter().any(is_stalled)

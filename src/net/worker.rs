@@ -18,11 +18,14 @@ use super::mail::{Commons, Door, Mail};
 use super::notice::{Notice, Notices};
 use super::sessions::{Inflow, Origin, Session, Sessions, Wire};
 use super::sharing::Offers;
+use super::shell::Make;
+use super::store::Store;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::limits::{self, Bounds};
 use crate::base::time::{Instant, Now};
+use crate::switch::batch::Batch;
 use crate::switch::decision::Decision;
-use crate::switch::event::Event;
+use crate::switch::event::{Event, Storage};
 use crate::switch::outbox::{CloseCause, Outbox};
 
 /// What a worker is made of, apart from its switch.
@@ -68,6 +71,10 @@ pub(super) struct Worker<C> {
     pub(super) retry_at: Option<Instant>,
     /// Workers to be rung up when the turn ends: a bit each.
     pub(super) rings: u64,
+    /// Where records go, what it takes, and batches that it did not take yet.
+    pub(super) store: Option<Box<dyn Store>>,
+    pub(super) storage: Storage,
+    pub(super) unstored: VecDeque<Batch>,
     /// Tasks that let new connections in.
     pub(super) doormen: Vec<AbortHandle>,
 }
@@ -95,11 +102,19 @@ pub(super) enum Loss {
 }
 
 impl<C: Core> Worker<C> {
-    pub(super) fn new(parts: Parts, core: C) -> Self {
+    pub(super) fn new(parts: Parts, made: Make<C>) -> Self {
+        let Make { core, outbox, mut store } = made;
+        if let Some(store) = &mut store {
+            let (commons, id) = (Arc::clone(&parts.commons), parts.id);
+            store.on_progress(Box::new(move || commons.door(id).bell.notify_one()));
+        }
         let workers = parts.commons.doors().len();
         Self {
             core,
-            outbox: Outbox::default(),
+            outbox,
+            store,
+            storage: Storage::default(),
+            unstored: VecDeque::new(),
             sessions: Sessions::default(),
             offers: Offers::default(),
             phase: Phase::Running,

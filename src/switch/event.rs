@@ -44,8 +44,22 @@ pub enum Event<'a> {
     Deadline,
     /// A new route table; every request from here on sees it, whole.
     Routes(Arc<RouteTable>),
+    /// What can be put on record has changed.
+    Storage(Storage),
     /// Finish what was accepted, take nothing new on. Done when [`super::Switch::is_drained`].
     Drain,
     /// No worker has anything under way any more: sign off. What comes now is not read.
     Leave,
+}
+
+/// What can be put on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Storage {
+    /// Everything.
+    #[default]
+    Ready,
+    /// Only what is owed already: no new request is taken.
+    ObligationsOnly,
+    /// Nothing, for good.
+    Failed,
 }

@@ -59,6 +59,8 @@ pub enum Fault {
     TimedOut,
     /// The partner's connection was lost before it answered.
     PartnerLost,
+    /// What is asked cannot be put on record, so nobody may be asked.
+    NotRecorded,
     /// Its terminal took it back before it was answered.
     TakenBack,
     /// The key of a former request with other content.
@@ -98,7 +100,9 @@ impl Fault {
     pub const fn blame(self) -> Blame {
         match self {
             Self::NoPartner | Self::TimedOut | Self::PartnerLost => Blame::Partner,
-            Self::Overload | Self::Draining | Self::Untranslatable(_) => Blame::Switch,
+            Self::Overload | Self::Draining | Self::NotRecorded | Self::Untranslatable(_) => {
+                Blame::Switch
+            }
             _ => Blame::Acquirer,
         }
     }
@@ -129,6 +133,7 @@ impl Fault {
             | Self::UnknownTransaction
             | Self::UnknownNetworkCode => Effect::Reply(ResponseCode::INVALID_TRANSACTION),
             Self::Amount => Effect::Reply(ResponseCode::INVALID_AMOUNT),
+            Self::NotRecorded => Effect::Reply(ResponseCode::MALFUNCTION),
             Self::Conflict => Effect::Reply(ResponseCode::DUPLICATE),
             Self::UnknownOriginal => Effect::Reply(ResponseCode::NOT_FOUND),
             Self::OriginalAmount => Effect::Reply(ResponseCode::ORIGINAL_AMOUNT),
@@ -154,6 +159,7 @@ impl Fault {
             Self::TimedOut => Counter::TimeOuts,
             Self::PartnerLost => Counter::PartnersLost,
             Self::Contradiction(_) | Self::OriginalAmount => Counter::SecurityEvents,
+            Self::NotRecorded => Counter::NotRecorded,
             Self::Conflict => Counter::Conflicts,
             Self::UnknownOriginal => Counter::UnknownOriginals,
             _ => Counter::RequestsRefused,

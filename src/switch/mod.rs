@@ -17,6 +17,7 @@ mod owed;
 pub mod pending;
 pub mod recent;
 pub mod record;
+pub mod recover;
 mod repeat;
 pub mod reply;
 pub mod request;
@@ -33,7 +34,7 @@ pub mod transaction;
 use std::sync::Arc;
 
 pub use decision::{Decision, Outcome};
-pub use event::Event;
+pub use event::{Event, Storage};
 pub use outbox::{CloseCause, Command, Outbox};
 pub use setup::{LinkSetup, Role, Setup};
 pub use stats::{Counter, Stats};
@@ -74,6 +75,8 @@ pub struct Switch {
     owed_links: usize,
     /// Transactions of this life so far.
     counted: u64,
+    /// What can be put on record.
+    storage: Storage,
     /// When the event that is being handled happened.
     now: Now,
     /// Lent to each batch; put back at its end.
@@ -152,6 +155,7 @@ impl Switch {
             owed,
             owed_links: 0,
             counted: 0,
+            storage: Storage::default(),
             now: Now::default(),
             index: Some(Box::default()),
             refusal_index: Some(Box::default()),
@@ -182,6 +186,10 @@ impl Switch {
                 self.routes = routes;
                 0
             }
+            Event::Storage(storage) => {
+                self.storage = storage;
+                0
+            }
             Event::Drain => {
                 self.drain = Drain::Answering;
                 0
@@ -195,6 +203,7 @@ impl Switch {
         if self.drain == Drain::Answering && self.transactions.live() == 0 {
             self.drain = Drain::Done;
         }
+        outbox.close_full_batch();
         self.check_invariants();
         taken
     }

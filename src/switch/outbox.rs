@@ -27,6 +27,8 @@ pub struct Outbox {
     pub records: Records,
     /// The batch that what is recorded now will be part of.
     batch: u64,
+    /// Batches of this turn that are complete.
+    sealed: VecDeque<Batch>,
     /// Lanes with bytes that wait for this batch, and for any.
     gated: Vec<SessionId>,
     held: Vec<SessionId>,
@@ -97,6 +99,7 @@ impl Default for Outbox {
             commands: Vec::new(),
             records: Records::default(),
             batch: 1,
+            sealed: VecDeque::new(),
             gated: Vec::new(),
             held: Vec::new(),
             handed: Vec::new(),
@@ -178,19 +181,34 @@ impl Outbox {
         }
     }
 
-    /// Shell, at the end of a turn: what was recorded in it. Bytes that depend on it leave when
+    /// Shell, at the end of a turn, until `None`: what was recorded in it. Bytes that depend on it leave when
     /// [`Self::durable`] names its number, or that of the last one if nothing was recorded.
     pub fn seal(&mut self) -> Option<Batch> {
-        if self.records.clear.is_empty() {
-            let last = self.batch - 1;
-            for session in std::mem::take(&mut self.gated) {
-                let gate = self.lane_mut(session).and_then(|lane| lane.gates.back_mut());
-                if let Some((_, waits_for)) = gate {
-                    *waits_for = (*waits_for).min(last);
-                }
-            }
-            return None;
+        if let Some(batch) = self.sealed.pop_front() {
+            return Some(batch);
         }
+        if !self.records.clear.is_empty() {
+            return Some(self.close_batch());
+        }
+        let last = self.batch - 1;
+        while let Some(session) = self.gated.pop() {
+            let gate = self.lane_mut(session).and_then(|lane| lane.gates.back_mut());
+            if let Some((_, waits_for)) = gate {
+                *waits_for = (*waits_for).min(last);
+            }
+        }
+        None
+    }
+
+    /// Begins another batch if what was recorded so far is enough for one.
+    pub(super) fn close_full_batch(&mut self) {
+        if self.records.clear.len() + self.records.secret.len() > BATCH_BYTES {
+            let batch = self.close_batch();
+            self.sealed.push_back(batch);
+        }
+    }
+
+    fn close_batch(&mut self) -> Batch {
         self.gated.clear();
         let (clear, secret) = (self.spare(), self.spare());
         let batch = Batch {
@@ -200,7 +218,7 @@ impl Outbox {
             urgent: std::mem::take(&mut self.records.urgent),
         };
         self.batch += 1;
-        Some(batch)
+        batch
     }
 
     /// Shell: batches up to `number` are durable; what waited for them may leave.
@@ -361,6 +379,10 @@ impl Outbox {
             .filter(|lane| lane.generation == session.generation)
     }
 }
+
+/// Records of so many bytes are a batch. What one read can cause is far below what a journal takes
+/// at once.
+const BATCH_BYTES: usize = 512 * 1024;
 
 /// Decisions kept between two batches.
 const DECISIONS_MAX: usize = 4096;

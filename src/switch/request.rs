@@ -22,7 +22,7 @@ use super::session::State;
 use super::setup::{self, Setup};
 use super::sound::{self, Sound};
 use super::stats::Counter;
-use super::{Batch, Drain, Switch, noted, reply};
+use super::{Batch, Drain, Storage, Switch, noted, reply};
 
 impl Switch {
     /// One message of an acquirer. False if the connection is to be read no further.
@@ -101,6 +101,9 @@ impl Switch {
     ) -> Result<(), Fault> {
         if self.drain != Drain::No {
             return Err(Fault::Draining);
+        }
+        if self.storage != Storage::Ready {
+            return Err(Fault::NotRecorded);
         }
         if sound.clock_is_off {
             self.stats.count(Counter::ClockSkews);

@@ -78,6 +78,8 @@ pub enum Counter {
     Exceptions,
     /// Reversals that name no transaction of their terminal.
     UnknownOriginals,
+    /// Requests refused because they could not be put on record.
+    NotRecorded,
 }
 
 impl Counter {
@@ -120,9 +122,10 @@ impl Counter {
         Self::ReversalsDone,
         Self::Exceptions,
         Self::UnknownOriginals,
+        Self::NotRecorded,
     ];
 
-    const COUNT: usize = 37;
+    const COUNT: usize = 38;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
@@ -164,6 +167,7 @@ impl Counter {
             Self::ReversalsDone => "reversals_done",
             Self::Exceptions => "exceptions",
             Self::UnknownOriginals => "unknown_originals",
+            Self::NotRecorded => "not_recorded",
         }
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use super::{Ended, FAILED, USAGE, dialect};
 use crate::app::config::{self, Config};
-use crate::app::serve;
+use crate::app::journal::JournalPlan;
+use crate::app::serve::{self, Finished};
 use crate::app::wiring::{Blueprint, Pair};
 use crate::base::limits;
+use crate::journal::Durability;
 
 /// Run the switch: on a folder of configuration, on the built-in default, or as a pair of one
 /// acquirer listener and one partner, where whatever decodes is forwarded.
@@ -42,9 +44,12 @@ pub(super) struct Args {
     /// What survives a crash: none, process or power
     #[arg(long, value_name = "KIND")]
     durability: Option<String>,
-    /// Where the journal is kept
+    /// Where the journal is kept; durability is then power, unless said otherwise
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
+    /// The key of the journal: a file of 64 hexadecimal digits that nobody else can read
+    #[arg(long, value_name = "FILE", requires = "journal")]
+    journal_key: Option<PathBuf>,
     /// Worker threads; 0 chooses
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -62,7 +67,8 @@ pub(super) fn run(args: &Args) -> Ended {
         Err(code) => return Ok(code),
     };
     match serve::run(blueprint, &about) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(Finished::Drained) => Ok(ExitCode::SUCCESS),
+        Ok(Finished::StorageFailed) => Ok(ExitCode::from(STORAGE_FAILED)),
         Err(error) => {
             eprintln!("authswitch: {error}");
             Ok(ExitCode::from(FAILED))
@@ -72,12 +78,6 @@ pub(super) fn run(args: &Args) -> Ended {
 
 /// What is to run, or the exit code after saying on standard error why nothing is.
 fn described(args: &Args) -> Result<(Blueprint, String), ExitCode> {
-    if let Some(kind) = &args.durability {
-        config::durability(kind).map_err(|reason| refuse(&format!("--durability: {reason}")))?;
-    }
-    if args.journal.is_some() {
-        return Err(refuse("--journal: the journal does not exist yet"));
-    }
     let (mut blueprint, about) = match (&args.acquirer, &args.partner) {
         (Some(acquirer), Some(partner)) => pair(args, acquirer, partner)?,
         _ => configured(args)?,
@@ -90,10 +90,31 @@ fn described(args: &Args) -> Result<(Blueprint, String), ExitCode> {
         blueprint.plan.workers = workers;
     }
     blueprint.plan.pin |= args.pin;
+    if let Some(journal) = journal(args)? {
+        blueprint.journal = journal;
+    }
     if let Some(spin) = &args.spin {
         blueprint.plan.spin = time("--spin", spin)?;
     }
     Ok((blueprint, about))
+}
+
+/// The journal that the options ask for; `None` if they say nothing about it.
+fn journal(args: &Args) -> Result<Option<Option<JournalPlan>>, ExitCode> {
+    let kind = args.durability.as_deref().map(config::durability).transpose();
+    let kind = kind.map_err(|reason| refuse(&format!("--durability: {reason}")))?;
+    let durability = match (kind, &args.journal) {
+        (None, None) => return Ok(None),
+        (Some(config::Durability::None), None) => return Ok(Some(None)),
+        (Some(config::Durability::None), Some(_)) => {
+            return Err(refuse("--durability none keeps no journal: leave --journal out"));
+        }
+        (Some(_), None) => return Err(refuse("--durability: say where with --journal DIR")),
+        (Some(config::Durability::Process), Some(_)) => Durability::Process,
+        (None | Some(config::Durability::Power), Some(_)) => Durability::Power,
+    };
+    let folder = args.journal.clone().unwrap_or_default();
+    Ok(Some(Some(JournalPlan { durability, folder, key: args.journal_key.clone() })))
 }
 
 fn configured(args: &Args) -> Result<(Blueprint, String), ExitCode> {
@@ -161,6 +182,9 @@ fn refuse(why: &str) -> ExitCode {
 
 /// Exit code: the configuration cannot be used (`EX_CONFIG` of sysexits).
 const BAD_CONFIGURATION: u8 = 78;
+
+/// Exit code: the disk failed (`EX_IOERR` of sysexits).
+const STORAGE_FAILED: u8 = 74;
 
 /// Longest answer deadline.
 const DEADLINE_MAX: Duration = Duration::from_secs(60);

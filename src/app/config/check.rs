@@ -70,6 +70,8 @@ fn settings(text: &mut String, config: &Config) {
     let pin = if settings.pin { "pinned" } else { "not pinned" };
     let durability = match settings.durability {
         Durability::None => "none (nothing survives a crash)",
+        Durability::Process => "process (survives a crash, not a power cut)",
+        Durability::Power => "power (survives a power cut)",
     };
     line(text, format_args!("workers    {workers}, {pin}, spin {}", written(settings.spin)));
     line(text, format_args!("durability {durability}"));

@@ -27,7 +27,7 @@ mod table;
 mod tests;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,10 @@ pub struct Settings {
     pub spin: Duration,
     /// What survives a crash.
     pub durability: Durability,
+    /// The folder of the journal, if one is kept.
+    pub journal: Option<PathBuf>,
+    /// Its key file, if it is named.
+    pub journal_key: Option<PathBuf>,
     /// How long draining may take.
     pub drain_deadline: Duration,
     /// Bounds, each at most that of [`crate::base::limits`].
@@ -84,6 +88,10 @@ pub struct Settings {
 pub enum Durability {
     /// Nothing. For the lab only.
     None,
+    /// What the system has: it survives the end of the process.
+    Process,
+    /// What the disk has: it survives a power cut.
+    Power,
 }
 
 /// A link to somebody who asks us.

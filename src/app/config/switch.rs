@@ -74,7 +74,7 @@ pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
     })
 }
 
-/// What `durability` may be today.
+/// What `durability` may be.
 ///
 /// # Errors
 ///
@@ -82,9 +82,8 @@ pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
 pub fn durability(text: &str) -> Result<Durability, String> {
     match text {
         "none" => Ok(Durability::None),
-        "process" | "power" => Err(format!(
-            "durability {text:?} needs a journal, which does not exist yet: only \"none\" works"
-        )),
+        "process" => Ok(Durability::Process),
+        "power" => Ok(Durability::Power),
         _ => Err(unknown("durability", text, ["none", "process", "power"])),
     }
 }
@@ -94,17 +93,44 @@ fn settings(root: &mut Table<'_>, log: &mut Log<'_>) -> Settings {
     let pin = root.flag("pin", false, log);
     let spin = root.duration("spin", Duration::ZERO..=SPIN_MAX, Duration::ZERO, log);
     let said = root.take("durability");
-    let mut chosen = Durability::None;
+    let (journal, journal_key) = (path(root, "journal", log), path(root, "journal_key", log));
+    let mut chosen = if journal.is_some() { Durability::Power } else { Durability::None };
     if let Some((entry, text)) = said.and_then(|entry| Some((entry.clone(), entry.text(log)?))) {
         match durability(text) {
-            Ok(durability) => chosen = durability,
+            Ok(durability) => {
+                chosen = durability;
+                match (durability, &journal) {
+                    (Durability::None, Some(_)) => {
+                        log.add(&entry.span, "durability \"none\" keeps no journal");
+                    }
+                    (Durability::Process | Durability::Power, None) => {
+                        log.add(&entry.span, format!("durability {text:?} needs a journal folder"));
+                    }
+                    _ => {}
+                }
+            }
             Err(reason) => log.add(&entry.span, reason),
         }
     }
     let drain_deadline = root.duration("drain_deadline", TICK..=DRAIN_MAX, DRAIN, log);
     let table = root.take("limits").and_then(|entry| entry.table(log));
     let limits = bounds(table, log);
-    Settings { workers, pin, spin, durability: chosen, drain_deadline, limits }
+    Settings {
+        workers,
+        pin,
+        spin,
+        durability: chosen,
+        journal,
+        journal_key,
+        drain_deadline,
+        limits,
+    }
+}
+
+/// A path; relative ones are from where the switch is started.
+fn path(root: &mut Table<'_>, key: &'static str, log: &mut Log<'_>) -> Option<PathBuf> {
+    let entry = root.take(key)?;
+    entry.text(log).map(PathBuf::from)
 }
 
 fn bounds(table: Option<Table<'_>>, log: &mut Log<'_>) -> Bounds {

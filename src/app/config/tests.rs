@@ -191,8 +191,9 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("switch.toml", "workers", "worker",
         "switch.toml:1: unknown key \"worker\", did you mean \"workers\"?"),
     ("switch.toml", "\"none\"", "\"power\"",
-        "switch.toml:2: durability \"power\" needs a journal, which does not exist yet: \
-         only \"none\" works"),
+        "switch.toml:2: durability \"power\" needs a journal folder"),
+    ("switch.toml", "durability = \"none\"", "journal = \"j\"\ndurability = \"none\"",
+        "switch.toml:3: durability \"none\" keeps no journal"),
     ("switch.toml", "\"none\"", "\"non\"",
         "switch.toml:2: unknown durability \"non\", did you mean \"none\"?"),
     ("switch.toml", "sessions = 100", "sessions = 65537",

@@ -148,7 +148,8 @@ impl Stage {
         let pos = pos.and_then(|place| dialects.get(place)).map(Arc::clone);
         // What the shell says of connections is for operators; here each message tells.
         let (notices, _) = sync_channel(1);
-        let shell = blueprint.start(notices).map_err(trouble("the switch cannot start"))?;
+        let running = blueprint.start(notices).map_err(trouble("the switch cannot start"))?;
+        let shell = running.shell;
         let (Some(address), Some(pos)) = (shell.addresses().first().copied(), pos) else {
             return Err(io::Error::other("the built-in configuration has no acquirer"));
         };

@@ -39,6 +39,7 @@ impl Core for Echo {
             Event::Opened { .. } => self.counts.opened += 1,
             Event::Closed { .. } => self.counts.closed += 1,
             Event::Routes(_) => self.counts.routes += 1,
+            Event::Storage(_) => {}
             Event::Ended { session } => {
                 self.counts.ended += 1;
                 let cause = CloseCause::Finished;
@@ -156,7 +157,11 @@ impl Core for Forward {
                     }
                 });
             }
-            Event::Deadline | Event::Routes(_) | Event::Drain | Event::Leave => {}
+            Event::Deadline
+            | Event::Routes(_)
+            | Event::Storage(_)
+            | Event::Drain
+            | Event::Leave => {}
         }
         0
     }

@@ -31,7 +31,8 @@ impl Rig {
         make: impl Fn(WorkerId) -> C + Send + Sync + 'static,
     ) -> Self {
         let (sender, notices) = sync_channel(10_000);
-        let shell = Shell::start(plan, make, sender).expect("loopback");
+        let made = move |worker| make(worker).into();
+        let shell = Shell::start(plan, made, sender).expect("loopback");
         Self { shell, notices }
     }
 

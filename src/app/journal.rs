@@ -1,0 +1,168 @@
+//! The journal of a running switch: opened, read back, and given to the workers.
+//!
+//! Here what floor 4 keeps (batches of bytes) and what floor 3 means by it (records) meet.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::base::ids::WorkerId;
+use crate::base::time::{Instant, Now};
+use crate::journal::{self, Desk, Durability, Folder, Key, Options, State, Writer};
+use crate::net::{Clock, Make, Store};
+use crate::switch::batch::Batch;
+use crate::switch::recover::Recovery;
+use crate::switch::{Outbox, Storage, Switch};
+
+/// Where a journal is and how it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalPlan {
+    /// When something counts as durable.
+    pub durability: Durability,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its key file; without one the environment's key, else a file in the folder.
+    pub key: Option<PathBuf>,
+}
+
+/// A journal that was read back, ready for its workers.
+#[derive(Debug)]
+pub struct Journal {
+    writer: Writer,
+    desks: Vec<Option<Desk>>,
+    recovery: Recovery,
+    /// Secret from which terminal keys are hashed.
+    pub secret: u64,
+    /// Which life of the installation this is.
+    pub epoch: u32,
+    /// What was found and done, for the operator.
+    pub report: Vec<String>,
+}
+
+/// Opens the journal for so many workers.
+///
+/// # Errors
+///
+/// One sentence on what is wrong and what to do.
+pub fn open(plan: &JournalPlan, workers: u8) -> Result<Journal, String> {
+    let mut report = Vec::new();
+    let files = Folder::at(&plan.folder)
+        .map_err(|error| format!("journal folder {}: {error}", plan.folder.display()))?;
+    let key = key(plan, &mut report)?;
+    let options = Options { durability: plan.durability, ..Options::new(workers, key.clone()) };
+    let mut recovery = Recovery::default();
+    let found = journal::recover(&options, &files, &mut |batch| {
+        recovery.read(batch.clear, batch.secret);
+    })
+    .map_err(|halt| halt.to_string())?;
+    let (transactions, owed) = recovery.counts();
+    report.push(format!(
+        "journal      {}: {} batches, {transactions} transactions, {owed} owed",
+        plan.folder.display(),
+        found.batches
+    ));
+    if let Some(place) = &found.cut {
+        report.push(format!(
+            "journal      cut behind offset {} of segment {}: torn by a crash",
+            place.offset, place.segment
+        ));
+    }
+    let epoch = found.life() as u32;
+    let clock = Clock::start();
+    let wall = move || clock.now().wall;
+    let (writer, desks) = journal::start(&options, Arc::new(files), found, Arc::new(wall))
+        .map_err(|halt| halt.to_string())?;
+    let desks = desks.into_iter().map(Some).collect();
+    let secret = key.derived("authswitch terminal keys");
+    Ok(Journal { writer, desks, recovery, secret, epoch, report })
+}
+
+impl Journal {
+    /// Has a worker's switch take its part of what was left, and gives it its desk.
+    pub fn equip(&mut self, worker: WorkerId, mut core: Switch) -> Make<Switch> {
+        let desk = self.desks.get_mut(usize::from(worker.0)).and_then(Option::take);
+        let Some(desk) = desk else { return core.into() };
+        let mut outbox = Outbox::recorded(desk.next_number());
+        let wall = Clock::start().now().wall;
+        let now = Now { instant: Instant::from_ns(0), wall };
+        core.resume(now, &self.recovery, &mut outbox);
+        Make { core, outbox, store: Some(Box::new(Records(desk))) }
+    }
+
+    /// Ends recovery: what was read back is not needed any more.
+    pub fn into_writer(self) -> Writer {
+        self.writer
+    }
+}
+
+/// The key: of the file that is named, of the environment, or of a file in the folder, which is
+/// made if there is none yet.
+fn key(plan: &JournalPlan, report: &mut Vec<String>) -> Result<Key, String> {
+    if let Some(path) = &plan.key {
+        return from_file(path);
+    }
+    if let Ok(text) = std::env::var(KEY_VARIABLE) {
+        return Key::from_text(&text).map_err(|error| format!("{KEY_VARIABLE}: {error}"));
+    }
+    let path = plan.folder.join(KEY_FILE);
+    if !path.exists() {
+        let is_new = !has_segments(&plan.folder);
+        if !is_new {
+            return Err(format!(
+                "journal {}: no key: name its file with --journal-key or put the key into \
+                 {KEY_VARIABLE}",
+                plan.folder.display()
+            ));
+        }
+        Key::create(&path).map_err(|error| format!("key file {}: {error}", path.display()))?;
+        report.push(format!(
+            "journal      new key in {}: keep it elsewhere (--journal-key) in production",
+            path.display()
+        ));
+    }
+    from_file(&path)
+}
+
+fn from_file(path: &Path) -> Result<Key, String> {
+    Key::from_file(path).map_err(|error| format!("key file {}: {error}", path.display()))
+}
+
+fn has_segments(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".segment"))
+}
+
+/// A desk of the journal, as a worker sees it.
+#[derive(Debug)]
+struct Records(Desk);
+
+impl Store for Records {
+    fn hand_in(&mut self, batch: Batch) -> Result<(), Batch> {
+        self.0.hand_in(batch)
+    }
+
+    fn durable(&self) -> u64 {
+        self.0.durable()
+    }
+
+    fn spare(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
+        self.0.spare()
+    }
+
+    fn storage(&self) -> Storage {
+        match self.0.state() {
+            State::Writing => Storage::Ready,
+            State::Full | State::Spent => Storage::ObligationsOnly,
+            State::Failed => Storage::Failed,
+        }
+    }
+
+    fn on_progress(&mut self, wake: Box<dyn Fn() + Send>) {
+        self.0.on_progress(wake);
+    }
+}
+
+/// The variable of the environment that may hold the key.
+const KEY_VARIABLE: &str = "AUTHSWITCH_JOURNAL_KEY";
+
+/// The key file of a journal that was given none.
+const KEY_FILE: &str = "journal.key";

@@ -1,0 +1,29 @@
+//! Where a worker's records go: the shell's side of whatever keeps them.
+//!
+//! The shell knows that bytes may have to wait for records, and nothing of files: what stores them
+//! is handed in by the application.
+
+use crate::switch::batch::Batch;
+use crate::switch::event::Storage;
+
+/// Stores the batches of one worker.
+pub trait Store: std::fmt::Debug + Send {
+    /// Takes a batch, or gives it back if it cannot take it now. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// The batch, to be handed in again.
+    fn hand_in(&mut self, batch: Batch) -> Result<(), Batch>;
+
+    /// The highest number of a batch that is durable, all lower ones being durable too.
+    fn durable(&self) -> u64;
+
+    /// Emptied buffers of batches that were stored.
+    fn spare(&mut self) -> Option<(Vec<u8>, Vec<u8>)>;
+
+    /// What it takes at present.
+    fn storage(&self) -> Storage;
+
+    /// Has `wake` called, on any thread, when one of the answers above has changed.
+    fn on_progress(&mut self, wake: Box<dyn Fn() + Send>);
+}

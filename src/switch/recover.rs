@@ -1,0 +1,274 @@
+//! After a crash: from records to the state that owes what it owed.
+//!
+//! Records are read in the order in which they became durable, those of all workers. Then each
+//! worker resumes its part. What was about to be sent and has no outcome may have been approved:
+//! it is reversed. An approval whose hand-over is not on record may have been seen: its terminal
+//! decides. What is decided here is put on record again, so that a second crash decides the same,
+//! and nothing depends on the records of a former life any more.
+
+use std::collections::VecDeque;
+
+use crate::base::codes::ResponseCode;
+use crate::base::ids::{LinkId, WorkerId};
+use crate::base::map::Map;
+use crate::base::time::Now;
+use crate::iso8583::kept::Kept;
+
+use super::outbox::Outbox;
+use super::owed::Original;
+use super::recent::{Fate, Past};
+use super::record::{self, Intent, Outcome, Record, Refused};
+use super::saf::{Kind, Obligation};
+use super::{Switch, noted, repeat};
+
+/// What records say, so far.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    known: Map<u64, Known>,
+    /// In the order in which they were first heard of.
+    order: VecDeque<u64>,
+    owed: Map<u64, Debt>,
+    owed_order: Vec<u64>,
+}
+
+/// A transaction of a former life.
+#[derive(Debug)]
+struct Known {
+    acquirer: LinkId,
+    partner: Option<LinkId>,
+    stan: u32,
+    key: super::recent::TerminalKey,
+    amount: Option<u64>,
+    kept: Kept,
+    fate: FormerFate,
+    code: [u8; 3],
+    approval: Option<[u8; 6]>,
+    part: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FormerFate {
+    InDoubt,
+    Approved,
+    Declined,
+    TakenBack,
+}
+
+/// A message that is owed.
+#[derive(Debug)]
+struct Debt {
+    partner: LinkId,
+    kind: Kind,
+    message: Vec<u8>,
+    sent: bool,
+    settled: bool,
+}
+
+impl Recovery {
+    /// Reads the records of one batch; batches come in the order in which they became durable.
+    pub fn read(&mut self, clear: &[u8], secret: &[u8]) {
+        for record in record::read(clear, secret) {
+            match record {
+                Record::Intent(intent) => self.intent(&intent),
+                Record::Outcome(outcome) => self.outcome(&outcome),
+                // Handed or not: an approval that is on record is its terminal's to take back.
+                Record::Handed(_) => {}
+                Record::TakenBack(id) => {
+                    self.change(id, |known| known.fate = FormerFate::TakenBack)
+                }
+                Record::Refused(refused) => self.refused(&refused),
+                Record::Owed(owed) => {
+                    let record::Owed { id, partner, kind, message } = owed;
+                    let message = message.to_vec();
+                    let debt = Debt { partner, kind, message, sent: false, settled: false };
+                    // On record again after a crash: what is known of it already stays.
+                    if !self.owed.contains_key(&id) {
+                        self.owed.insert(id, debt);
+                        self.owed_order.push(id);
+                    }
+                }
+                Record::Sent(id) => {
+                    if let Some(debt) = self.owed.get_mut(&id) {
+                        debt.sent = true;
+                    }
+                }
+                Record::Done(id) | Record::Exception(id, _) => {
+                    if let Some(debt) = self.owed.get_mut(&id) {
+                        debt.settled = true;
+                        debt.message = Vec::new();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Transactions, and messages still owed.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.known.len(), self.owed.values().filter(|debt| !debt.settled).count())
+    }
+
+    fn intent(&mut self, intent: &Intent<'_>) {
+        let mut kept = Kept::default();
+        let clear = [intent.head, intent.tail].concat();
+        kept.join(&clear, intent.head.len(), intent.pan);
+        self.insert(
+            intent.id,
+            Known {
+                acquirer: intent.acquirer,
+                partner: Some(intent.partner),
+                stan: intent.stan,
+                key: intent.key,
+                amount: intent.amount,
+                kept,
+                fate: FormerFate::InDoubt,
+                code: repeat::padded(ResponseCode::INOPERATIVE),
+                approval: None,
+                part: None,
+            },
+        );
+    }
+
+    fn refused(&mut self, refused: &Refused) {
+        self.insert(
+            refused.id,
+            Known {
+                acquirer: refused.acquirer,
+                partner: None,
+                stan: 0,
+                key: refused.key,
+                amount: None,
+                kept: Kept::default(),
+                fate: FormerFate::Declined,
+                code: refused.code,
+                approval: None,
+                part: None,
+            },
+        );
+    }
+
+    fn insert(&mut self, id: u64, known: Known) {
+        if self.known.insert(id, known).is_none() {
+            self.order.push_back(id);
+        }
+        for _ in TRANSACTIONS_MAX..self.order.len() {
+            let Some(oldest) = self.order.pop_front() else { return };
+            let in_doubt = |known: &Known| known.fate == FormerFate::InDoubt;
+            if self.known.get(&oldest).is_some_and(in_doubt) {
+                self.order.push_back(oldest);
+            } else {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        self.change(outcome.id, |known| {
+            known.fate = match outcome.approved {
+                true => FormerFate::Approved,
+                false => FormerFate::Declined,
+            };
+            known.code = outcome.code;
+            known.approval = outcome.approval;
+            known.part = outcome.part;
+        });
+    }
+
+    fn change(&mut self, id: u64, change: impl FnOnce(&mut Known)) {
+        if let Some(known) = self.known.get_mut(&id) {
+            change(known);
+        }
+    }
+
+    /// True if `id` is for `worker` to resume, of so many.
+    const fn is_of(id: u64, worker: WorkerId, workers: u8) -> bool {
+        let workers = if workers == 0 { 1 } else { workers as u64 };
+        id % workers == worker.0 as u64
+    }
+}
+
+impl Switch {
+    /// Takes this worker's part of what a former life left, before its first session opens.
+    pub fn resume(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
+        self.now = now;
+        let (worker, workers) = (self.setup.worker, self.setup.workers);
+        let is_mine = |id: &&u64| Recovery::is_of(**id, worker, workers);
+        for id in recovery.owed_order.iter().filter(is_mine) {
+            if let Some(debt) = recovery.owed.get(id).filter(|debt| !debt.settled) {
+                self.resume_debt(now, *id, debt, outbox);
+            }
+        }
+        for id in recovery.order.iter().filter(is_mine) {
+            if let Some(known) = recovery.known.get(id) {
+                let is_owed = recovery.owed.contains_key(id);
+                self.resume_transaction(now, *id, known, is_owed, outbox);
+            }
+        }
+    }
+
+    fn resume_debt(&mut self, now: Now, id: u64, debt: &Debt, outbox: &mut Outbox) {
+        let obligation = Obligation {
+            id,
+            kind: debt.kind,
+            transaction: id,
+            card: 0,
+            message: debt.message.clone(),
+            sent_before: debt.sent,
+            not_before: now.instant,
+        };
+        self.note_owed(&obligation, debt.partner, outbox);
+        if debt.sent {
+            self.note_sent(id, outbox);
+        }
+        if let Some(mut owed) = self.take_owed(debt.partner) {
+            owed.lane.add(obligation);
+            self.put_owed(debt.partner, owed);
+        }
+    }
+
+    fn resume_transaction(
+        &mut self,
+        now: Now,
+        id: u64,
+        known: &Known,
+        is_owed: bool,
+        outbox: &mut Outbox,
+    ) {
+        let mut past = Past::new(id, known.key, known.acquirer, known.code, now.instant);
+        past.partner = known.partner;
+        past.stan = known.stan;
+        past.amount = known.amount;
+        past.approval = known.approval;
+        past.part = known.part;
+        past.fate = match known.fate {
+            FormerFate::InDoubt => Fate::Unknown,
+            FormerFate::Approved => Fate::Approved { waiting: 0, handed: true },
+            FormerFate::Declined => Fate::Declined,
+            FormerFate::TakenBack => Fate::Reversed,
+        };
+        self.recent.end(None, Some(&known.kept), past);
+        let needs_reversal = match known.fate {
+            FormerFate::InDoubt => true,
+            // Taken back on record, the debt not yet: the two are of one batch or this is it.
+            FormerFate::TakenBack => known.partner.is_some(),
+            FormerFate::Approved | FormerFate::Declined => false,
+        };
+        if let (true, false, Some(partner)) = (needs_reversal, is_owed, known.partner) {
+            let original = Original {
+                id,
+                acquirer: known.acquirer,
+                partner,
+                stan: known.stan,
+                approval: known.approval,
+                part: known.part,
+            };
+            self.owe_reversal(now, &original, known.kept.bytes(), outbox);
+        }
+        if known.fate == FormerFate::InDoubt {
+            noted::outcome(&past, outbox);
+        }
+    }
+}
+
+/// Past transactions remembered from former lives: as many as four workers hold. Those in doubt are
+/// kept whatever their number.
+const TRANSACTIONS_MAX: usize = 1 << 20;
