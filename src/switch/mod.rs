@@ -130,12 +130,18 @@ impl Switch {
     /// A switch without sessions.
     pub fn new(setup: Setup) -> Self {
         let share = Share::of(setup.worker, setup.workers);
+        // Without a record of the last life's numbers: anywhere but where it began.
+        let anywhere = share.live().number((setup.key >> 8) as u32);
         let pending = setup
             .links
             .iter()
             .map(|link| {
                 let live = share.live();
-                (link.role == Role::Partner).then(|| Pending::new(live, link.in_flight_max))
+                (link.role == Role::Partner).then(|| {
+                    let mut ring = Pending::new(live, link.in_flight_max);
+                    ring.number_behind(anywhere);
+                    ring
+                })
             })
             .collect();
         let owed = setup.links.iter().map(|link| {

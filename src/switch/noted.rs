@@ -54,9 +54,15 @@ pub(super) fn refused(past: &Past, outbox: &mut Outbox) {
 }
 
 impl Switch {
-    pub(super) fn note_owed(&self, owed: &Obligation, partner: LinkId, outbox: &mut Outbox) {
+    pub(super) fn note_owed(
+        &self,
+        owed: &Obligation,
+        partner: LinkId,
+        stan: u32,
+        outbox: &mut Outbox,
+    ) {
         let Obligation { id, kind, message, .. } = owed;
-        let owed = Owed { id: *id, partner, kind: *kind, message };
+        let owed = Owed { id: *id, partner, stan, kind: *kind, message };
         outbox.records.push(&Record::Owed(owed));
     }
 

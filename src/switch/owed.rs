@@ -66,7 +66,7 @@ impl Owed {
         Self {
             lane: Lane::new(Settings { key, ..Settings::default() }),
             share: share.owed(),
-            next: 0,
+            next: key as u32,
             flight: Map::default(),
             deadlines: VecDeque::new(),
             scratch: Vec::new(),
@@ -79,9 +79,16 @@ impl Owed {
         self.share.number(self.next)
     }
 
-    /// True if `stan` is one of those given to what is owed.
-    pub(super) const fn assigns(&self, stan: u32) -> bool {
-        self.share.has(stan)
+    /// Goes on numbering behind `stan`, if it is of this share.
+    pub(super) fn number_behind(&mut self, stan: u32) {
+        if let Some(place) = self.share.place_of(stan) {
+            self.next = place;
+        }
+    }
+
+    /// True if a copy with this STAN is in flight.
+    pub(super) fn waits_for(&self, stan: u32) -> bool {
+        self.flight.contains_key(&stan)
     }
 
     /// When the next copy is to be sent or given up.
@@ -121,7 +128,7 @@ impl Switch {
                 sent_before: false,
                 not_before: now.instant,
             };
-            self.note_owed(&obligation, original.partner, outbox);
+            self.note_owed(&obligation, original.partner, stan, outbox);
             owed.lane.add(obligation);
         } else {
             self.stats.count(Counter::Exceptions);
@@ -221,7 +228,7 @@ impl Switch {
             if send.repeat {
                 mark_repeat(dialect, lane.get_mut(from..).unwrap_or(&mut []));
             }
-            let (place, id, first) = (send.place, send.id, !send.repeat);
+            let (place, id) = (send.place, send.id);
             let stan = self.stan_of(dialect, owed.lane.message(place, id));
             let Some(stan) = stan.filter(|stan| !owed.flight.contains_key(stan)) else {
                 // The numbers have come round: one of the two waits.
@@ -229,9 +236,7 @@ impl Switch {
                 owed.lane.timed_out(place, id, now.instant);
                 continue;
             };
-            if first {
-                self.note_sent(id, outbox);
-            }
+            self.note_sent(id, outbox);
             owed.flight.insert(stan, Copy { place, id, session });
             let deadline = now.instant.after(limits::SAF_ANSWER_DEADLINE);
             owed.deadlines.push_back((deadline, stan, id));

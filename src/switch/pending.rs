@@ -69,6 +69,12 @@ impl Share {
         Self { first: self.first + self.count - count, count }
     }
 
+    /// The place of `stan`, if it is of this share.
+    pub const fn place_of(self, stan: u32) -> Option<u32> {
+        let place = stan.wrapping_sub(self.first);
+        if place < self.count { Some(place) } else { None }
+    }
+
     /// The number at `place`, going round.
     pub const fn number(self, place: u32) -> u32 {
         self.first + place % self.count
@@ -121,6 +127,14 @@ impl Pending {
             }
         }
         None
+    }
+
+    /// Goes on numbering behind `stan`, if it is of this share: numbers of a former life stay
+    /// unique for as long as DE 7 tells them apart.
+    pub fn number_behind(&mut self, stan: u32) {
+        if let Some(place) = self.share.place_of(stan) {
+            self.next = (place + 1) % self.share.count;
+        }
     }
 
     /// A STAN for a message that does not wait in the ring (network management).

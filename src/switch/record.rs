@@ -106,6 +106,8 @@ pub struct Owed<'r> {
     pub id: u64,
     /// To whom.
     pub partner: LinkId,
+    /// The STAN it carries.
+    pub stan: u32,
     /// What it is.
     pub kind: Kind,
     /// The message, framed. Stands among the secrets.
@@ -141,6 +143,7 @@ impl Records {
             Record::Owed(owed) => {
                 out.extend_from_slice(&owed.id.to_le_bytes());
                 out.extend_from_slice(&owed.partner.0.to_le_bytes());
+                out.extend_from_slice(&owed.stan.to_le_bytes());
                 out.push(u8::from(owed.kind == Kind::Advice));
                 out.extend_from_slice(&(owed.message.len() as u16).to_le_bytes());
                 self.secret.extend_from_slice(owed.message);
@@ -177,10 +180,10 @@ pub fn read<'r>(clear: &'r [u8], secret: &'r [u8]) -> impl Iterator<Item = Recor
             4 => Record::TakenBack(body.u64()?),
             5 => Record::Refused(read_refused(&mut body)?),
             6 => {
-                let (id, partner) = (body.u64()?, LinkId(body.u16()?));
+                let (id, partner, stan) = (body.u64()?, LinkId(body.u16()?), body.u32()?);
                 let kind = if body.u8()? == 1 { Kind::Advice } else { Kind::Reversal };
                 let message = secrets.take(usize::from(body.u16()?))?;
-                Record::Owed(Owed { id, partner, kind, message })
+                Record::Owed(Owed { id, partner, stan, kind, message })
             }
             7 => Record::Sent(body.u64()?),
             8 => Record::Done(body.u64()?),
@@ -321,7 +324,13 @@ mod tests {
             part: None,
         };
         let refused = Refused { id: 8, acquirer, key, code: *b"91 " };
-        let owed = Owed { id: 7, partner, kind: Kind::Reversal, message: b"0420 with 4111" };
+        let owed = Owed {
+            id: 7,
+            partner,
+            stan: 750_001,
+            kind: Kind::Reversal,
+            message: b"0420 with 4111",
+        };
         let written = [
             Record::Intent(intent),
             Record::Outcome(outcome),

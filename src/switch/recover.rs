@@ -16,6 +16,7 @@ use crate::iso8583::kept::Kept;
 
 use super::outbox::Outbox;
 use super::owed::Original;
+use super::pending::Share;
 use super::recent::{Fate, Past};
 use super::record::{self, Intent, Outcome, Record, Refused};
 use super::saf::{Kind, Obligation};
@@ -29,6 +30,8 @@ pub struct Recovery {
     order: VecDeque<u64>,
     owed: Map<u64, Debt>,
     owed_order: Vec<u64>,
+    /// The last numbers used towards each partner, oldest first: one for each share there can be.
+    numbers: Vec<(LinkId, u32)>,
 }
 
 /// A transaction of a former life.
@@ -58,6 +61,7 @@ enum FormerFate {
 #[derive(Debug)]
 struct Debt {
     partner: LinkId,
+    stan: u32,
     kind: Kind,
     message: Vec<u8>,
     sent: bool,
@@ -78,11 +82,12 @@ impl Recovery {
                 }
                 Record::Refused(refused) => self.refused(&refused),
                 Record::Owed(owed) => {
-                    let record::Owed { id, partner, kind, message } = owed;
+                    let record::Owed { id, partner, stan, kind, message } = owed;
                     let message = message.to_vec();
-                    let debt = Debt { partner, kind, message, sent: false, settled: false };
+                    let debt = Debt { partner, stan, kind, message, sent: false, settled: false };
                     // On record again after a crash: what is known of it already stays.
                     if !self.owed.contains_key(&id) {
+                        self.number(partner, stan);
                         self.owed.insert(id, debt);
                         self.owed_order.push(id);
                     }
@@ -107,7 +112,19 @@ impl Recovery {
         (self.known.len(), self.owed.values().filter(|debt| !debt.settled).count())
     }
 
+    fn number(&mut self, partner: LinkId, stan: u32) {
+        // Numbers grow within a share: the last one of each run is enough.
+        match self.numbers.iter_mut().find(|(of, last)| *of == partner && *last + 1 == stan) {
+            Some((_, last)) => *last = stan,
+            None => self.numbers.push((partner, stan)),
+        }
+        if self.numbers.len() > NUMBERS_MAX {
+            self.numbers.remove(0);
+        }
+    }
+
     fn intent(&mut self, intent: &Intent<'_>) {
+        self.number(intent.partner, intent.stan);
         let mut kept = Kept::default();
         let clear = [intent.head, intent.tail].concat();
         kept.join(&clear, intent.head.len(), intent.pan);
@@ -191,12 +208,23 @@ impl Switch {
     pub fn resume(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
         self.now = now;
         let (worker, workers) = (self.setup.worker, self.setup.workers);
-        let is_mine = |id: &&u64| Recovery::is_of(**id, worker, workers);
-        for id in recovery.owed_order.iter().filter(is_mine) {
-            if let Some(debt) = recovery.owed.get(id).filter(|debt| !debt.settled) {
+        for (partner, stan) in &recovery.numbers {
+            let partner = usize::from(partner.0);
+            if let Some(ring) = self.pending.get_mut(partner).and_then(Option::as_mut) {
+                ring.number_behind(*stan);
+            }
+            if let Some(owed) = self.owed.get_mut(partner).and_then(Option::as_mut) {
+                owed.number_behind(*stan);
+            }
+        }
+        for id in &recovery.owed_order {
+            let Some(debt) = recovery.owed.get(id).filter(|debt| !debt.settled) else { continue };
+            // Whose number it is reads its answer.
+            if Share::owner(debt.stan, workers).unwrap_or(WorkerId(0)) == worker {
                 self.resume_debt(now, *id, debt, outbox);
             }
         }
+        let is_mine = |id: &&u64| Recovery::is_of(**id, worker, workers);
         for id in recovery.order.iter().filter(is_mine) {
             if let Some(known) = recovery.known.get(id) {
                 let is_owed = recovery.owed.contains_key(id);
@@ -215,7 +243,7 @@ impl Switch {
             sent_before: debt.sent,
             not_before: now.instant,
         };
-        self.note_owed(&obligation, debt.partner, outbox);
+        self.note_owed(&obligation, debt.partner, debt.stan, outbox);
         if debt.sent {
             self.note_sent(id, outbox);
         }
@@ -240,6 +268,7 @@ impl Switch {
         past.approval = known.approval;
         past.part = known.part;
         past.fate = match known.fate {
+            _ if is_owed => Fate::Reversed,
             FormerFate::InDoubt => Fate::Unknown,
             FormerFate::Approved => Fate::Approved { waiting: 0, handed: true },
             FormerFate::Declined => Fate::Declined,
@@ -272,3 +301,6 @@ impl Switch {
 /// Past transactions remembered from former lives: as many as four workers hold. Those in doubt are
 /// kept whatever their number.
 const TRANSACTIONS_MAX: usize = 1 << 20;
+
+/// Runs of numbers kept apart: those of all workers towards all partners, several times over.
+const NUMBERS_MAX: usize = 4096;

@@ -48,14 +48,16 @@ impl Switch {
             return self.network_answer(batch, &message, outbox);
         }
         let stan = message.number(11).and_then(|stan| u32::try_from(stan).ok()).unwrap_or(0);
+        if message.mti().class() == 4 {
+            let owed = self.owed.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
+            if owed.is_some_and(|owed| owed.waits_for(stan)) {
+                self.owed_answer(batch, &message, stan, outbox);
+                return true;
+            }
+        }
         let ring = self.pending.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
         if ring.is_some_and(|ring| ring.assigns(stan)) {
             self.answer(batch, &message, stan, outbox);
-            return true;
-        }
-        let owed = self.owed.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
-        if owed.is_some_and(|owed| owed.assigns(stan)) {
-            self.owed_answer(batch, &message, stan, outbox);
             return true;
         }
         match Share::owner(stan, batch.setup.workers) {

@@ -63,7 +63,10 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let Some(past) = self.recent.past_mut(number) else { return Ok(()) };
-        let agrees = amount.is_none() || amount == past.amount || amount == past.part;
+        // Of a refusal nothing is known but that nobody was asked.
+        let nobody_asked = past.partner.is_none();
+        let agrees =
+            nobody_asked || amount.is_none() || amount == past.amount || amount == past.part;
         if !agrees {
             return Err(Fault::OriginalAmount);
         }

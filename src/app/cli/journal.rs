@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::{Ended, FAILED, USAGE};
 use crate::journal::{self, Folder, Key, Verified};
+use crate::switch::record::{self, Record};
 
 /// Look into the journal of a switch; nothing is changed.
 #[derive(Debug, clap::Subcommand)]
@@ -19,10 +20,27 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
+    /// Write every record, one line each; account data is never shown
+    Show {
+        /// The folder of the journal
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// The key file; without one, journal.key in the folder
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Only records of this transaction
+        #[arg(long, value_name = "NUMBER")]
+        only: Option<u64>,
+    },
 }
 
 pub(super) fn run(command: &Command) -> Ended {
-    let Command::Verify { folder, key } = command;
+    let (folder, key) = match command {
+        Command::Verify { folder, key } => (folder, key.clone()),
+        Command::Show { folder, key, .. } => {
+            (folder, Some(key.clone().unwrap_or_else(|| folder.join("journal.key"))))
+        }
+    };
     let key = match key.as_deref().map(Key::from_file).transpose() {
         Ok(key) => key,
         Err(error) => {
@@ -30,9 +48,83 @@ pub(super) fn run(command: &Command) -> Ended {
             return Ok(ExitCode::from(USAGE));
         }
     };
+    if let (Command::Show { only, .. }, Some(key)) = (command, &key) {
+        return show(folder, key, *only);
+    }
     let (text, is_sound) = verify(folder, key.as_ref())?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// Writes the records; ends with the first damage.
+fn show(folder: &Path, key: &Key, only: Option<u64>) -> Ended {
+    std::fs::read_dir(folder)?;
+    let files = Folder::at(folder)?;
+    let failed = |halt: journal::Halt| {
+        eprintln!("authswitch: {halt}");
+        Ok(ExitCode::from(FAILED))
+    };
+    let batches = match journal::read(&files, key) {
+        Ok(batches) => batches,
+        Err(halt) => return failed(halt),
+    };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for batch in batches {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(halt) => {
+                out.flush()?;
+                return failed(halt);
+            }
+        };
+        for record in record::read(&batch.clear, &batch.secret) {
+            let (kind, id, rest) = line(&record);
+            if only.is_none_or(|only| only == id) {
+                let (segment, offset) = (batch.place.segment, batch.place.offset);
+                writeln!(
+                    out,
+                    "{segment}:{offset:<9} w{} {kind:<10} {id:<16} {rest}",
+                    batch.worker
+                )?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A record in words: kind, transaction, the rest. No account data.
+fn line(record: &Record<'_>) -> (&'static str, u64, String) {
+    let text = |code: &[u8]| String::from_utf8_lossy(code).trim().to_owned();
+    match record {
+        Record::Intent(intent) => (
+            "intent",
+            intent.id,
+            format!(
+                "link {} to {} STAN {:06} amount {}",
+                intent.acquirer.0,
+                intent.partner.0,
+                intent.stan,
+                intent.amount.map_or("-".to_owned(), |amount| amount.to_string())
+            ),
+        ),
+        Record::Outcome(outcome) => {
+            let what = if outcome.approved { "approved" } else { "not approved" };
+            let part = outcome.part.map_or(String::new(), |part| format!(", {part} of it"));
+            ("outcome", outcome.id, format!("{what}, {}{part}", text(&outcome.code)))
+        }
+        Record::Handed(id) => ("handed", *id, String::new()),
+        Record::TakenBack(id) => ("taken-back", *id, String::new()),
+        Record::Refused(refused) => ("refused", refused.id, text(&refused.code)),
+        Record::Owed(owed) => {
+            let bytes = owed.message.len();
+            let to = owed.partner.0;
+            ("owed", owed.id, format!("to {to} STAN {:06}, {bytes} bytes", owed.stan))
+        }
+        Record::Sent(id) => ("sent", *id, String::new()),
+        Record::Done(id) => ("done", *id, String::new()),
+        Record::Exception(id, code) => ("exception", *id, format!("{code:02}")),
+    }
 }
 
 /// What is said about a journal, and whether it is sound.
