@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::message::{Plain, answer_to, bytes, sale};
+use crate::message::{Plain, answer_to, bytes, probe, sale};
 use crate::rig::{AT_ONCE, Line, Serve, bounded, connected, ms, now};
 use crate::rig::{Heard, Host, PATIENCE};
 
@@ -70,8 +70,8 @@ fn works_after(partner: &mut Line, pos: &mut Line, late: usize) {
 fn an_answer_is_what_the_partner_said() {
     let (serve, _host, mut partner) = connected(&[]);
     let mut pos = serve.call();
-    for code in ["00", "05", "51", "10", "91", "Z3"] {
-        let request = sale(1).with(63, "private");
+    for (stan, code) in (1..).zip(["00", "05", "51", "10", "91", "Z3"]) {
+        let request = sale(stan).with(63, "private");
         pos.send(&request);
         let seen = partner.receive();
         for element in [2, 3, 4, 22, 25, 49, 63] {
@@ -89,8 +89,8 @@ fn an_answer_is_what_the_partner_said() {
 fn a_second_answer_goes_nowhere() {
     let (serve, _host, mut partner) = connected(&[]);
     let (mut pos, mut other) = (serve.call(), serve.call());
-    for (first, second) in [("00", "00"), ("00", "05"), ("05", "00")] {
-        let request = sale(1);
+    for (stan, (first, second)) in (1..).zip([("00", "00"), ("00", "05"), ("05", "00")]) {
+        let request = sale(stan);
         pos.send(&request);
         let seen = partner.receive();
         partner.send(&answer_to(&seen, first));
@@ -99,7 +99,7 @@ fn a_second_answer_goes_nowhere() {
         pos.hears_nothing(ms(60));
     }
     other.hears_nothing(ms(10));
-    works(&mut pos, &mut partner, 2);
+    works(&mut pos, &mut partner, 9);
 }
 
 /// An answer that is of no outstanding request is not taken for one; the right one still is.
@@ -109,8 +109,8 @@ fn an_answer_that_fits_nothing_goes_nowhere() {
     let (mut pos, mut other) = (serve.call(), serve.call());
     let wrong: [(u8, &str); 5] =
         [(11, "765432"), (11, "000000"), (37, "999999999999"), (41, "TERM0002"), (7, "0101010101")];
-    for (element, value) in wrong {
-        let request = sale(1);
+    for (stan, (element, value)) in (1..).zip(wrong) {
+        let request = sale(stan);
         pos.send(&request);
         let seen = partner.receive();
         partner.send(&answer_to(&seen, "00").with(element, value));
@@ -152,8 +152,8 @@ fn an_answer_that_contradicts_its_request_is_no_approval() {
         ("no code", |answer| answer.without(39)),
         ("another class", |answer| Plain { mti: "0110".into(), ..answer }),
     ];
-    for (what, change) in wrong {
-        let request = sale(1);
+    for (stan, (what, change)) in (1..).zip(wrong) {
+        let request = sale(stan);
         pos.send(&request);
         let seen = partner.receive();
         partner.send(&change(answer_to(&seen, "00")));
@@ -163,7 +163,7 @@ fn an_answer_that_contradicts_its_request_is_no_approval() {
         partner.send(&answer_to(&seen, "00"));
         pos.hears_nothing(ms(60));
     }
-    works(&mut pos, &mut partner, 2);
+    works(&mut pos, &mut partner, 9);
 }
 
 /// Bytes from the partner that are no messages: its session ends, what was asked there is 91, and
@@ -188,9 +188,8 @@ fn a_partner_out_of_step_is_cut_off_and_called_again() {
 /// Asks until the partner hears it: the switch may not yet know that it is connected.
 fn retry(pos: &mut Line, partner: &mut Line) {
     let deadline = now() + PATIENCE;
-
     while now() < deadline {
-        let request = sale(77);
+        let request = probe();
         pos.send(&request);
         if let Heard::Message(seen) = partner.hear(ms(200)) {
             partner.send(&answer_to(&seen, "00"));

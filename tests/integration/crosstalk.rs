@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use crate::message::{Plain, answer_to, sale};
+use crate::message::{Plain, answer_to, probe, sale};
 use crate::rig::{Heard, Host, Line, PATIENCE, Serve, ms, now, pause};
 
 const CONNECTIONS: u32 = 8;
@@ -80,7 +80,7 @@ fn run(options: &[&str], sessions: usize) {
 fn ready(serve: &Serve) -> Line {
     let mut line = serve.call();
     let deadline = now() + PATIENCE;
-    while line.ask(&sale(999)).code() != "00" {
+    while line.ask(&probe()).code() != "00" {
         assert!(now() < deadline, "no partner for this connection");
         pause(ms(10));
     }

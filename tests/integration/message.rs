@@ -1,6 +1,7 @@
 //! Messages as people write them, to bytes and back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use authswitch::app::dialect_file;
 use authswitch::iso8583::bitmap::Bitmap;
@@ -30,6 +31,11 @@ impl Plain {
 
     pub(crate) fn of(&self, element: u8) -> Option<&str> {
         self.fields.iter().find(|(e, _)| *e == element).map(|(_, value)| value.as_str())
+    }
+
+    /// A request or advice to take something back.
+    pub(crate) fn is_reversal(&self) -> bool {
+        ["0400", "0401", "0420", "0421"].contains(&self.mti.as_str())
     }
 
     pub(crate) fn code(&self) -> &str {
@@ -83,6 +89,12 @@ pub(crate) fn sale(stan: u32) -> Plain {
             (49, "156"),
         ],
     )
+}
+
+/// A sale that was never asked before, for who asks until there is an answer.
+pub(crate) fn probe() -> Plain {
+    static NEXT: AtomicU32 = AtomicU32::new(900_000);
+    sale(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A network management request.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use authswitch::iso8583::dialect::Dialect;
 use socket2::SockRef;
 
-use crate::message::{Plain, answer_to, dialect, framed, sale, take};
+use crate::message::{Plain, answer_to, dialect, framed, probe, take};
 
 /// What is bound to happen has happened by then, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -193,7 +193,9 @@ impl Host {
 
     pub(crate) fn accept_within(&self, patience: Duration) -> Option<Line> {
         let stream = self.accepted.recv_timeout(patience).ok()?;
-        Some(Line::new(stream, Arc::clone(&self.dialect)))
+        let mut line = Line::new(stream, Arc::clone(&self.dialect));
+        line.takes_reversals = true;
+        Some(line)
     }
 
     /// Answers everything on every connection, until there is nobody to answer.
@@ -221,12 +223,16 @@ pub(crate) struct Line {
     pub(crate) stream: TcpStream,
     pub(crate) dialect: Arc<Dialect>,
     buffer: Vec<u8>,
+    /// A partner's line takes what is reversed, as it comes, and does not show it as a message.
+    pub(crate) takes_reversals: bool,
+    /// What it took.
+    reversals: Vec<Plain>,
 }
 
 impl Line {
     pub(crate) fn new(stream: TcpStream, dialect: Arc<Dialect>) -> Self {
         stream.set_nodelay(true).expect("TCP");
-        Self { stream, dialect, buffer: Vec::new() }
+        Self { stream, dialect, buffer: Vec::new(), takes_reversals: false, reversals: Vec::new() }
     }
 
     pub(crate) fn send(&mut self, message: &Plain) {
@@ -245,8 +251,13 @@ impl Line {
     pub(crate) fn hear(&mut self, patience: Duration) -> Heard {
         let deadline = now() + patience;
         loop {
-            if let Some(message) = take(&self.dialect, &mut self.buffer) {
-                return Heard::Message(message);
+            while let Some(message) = take(&self.dialect, &mut self.buffer) {
+                if !self.takes_reversals || !message.is_reversal() {
+                    return Heard::Message(message);
+                }
+                let taken = self.frame(&answer_to(&message, "00"));
+                let _ = self.stream.write_all(&taken);
+                self.reversals.push(message);
             }
             let left = deadline.saturating_duration_since(now());
             if left.is_zero() {
@@ -275,10 +286,13 @@ impl Line {
         }
     }
 
+    /// Hears nothing new, no reversal either.
     #[track_caller]
     pub(crate) fn hears_nothing(&mut self, time: Duration) {
+        let before = self.reversals.len();
         let heard = self.hear(time);
         assert!(matches!(heard, Heard::Nothing), "silence was due: {heard:?}");
+        assert_eq!(self.reversals.get(before..), Some(&[][..]), "silence was due");
     }
 
     #[track_caller]
@@ -344,8 +358,9 @@ pub(crate) fn connected(options: &[&str]) -> (Serve, Host, Line) {
 /// be lent one first.
 pub(crate) fn reaching(serve: &Serve, partner: &mut Line) -> Line {
     let mut line = serve.call();
-    let (request, deadline) = (sale(999), now() + PATIENCE);
+    let deadline = now() + PATIENCE;
     while now() < deadline {
+        let request = probe();
         line.send(&request);
         if let Heard::Message(seen) = partner.hear(ms(100)) {
             partner.send(&answer_to(&seen, "00"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use crate::message::{Plain, answer_to, sale};
+use crate::message::{Plain, answer_to, probe, sale};
 use crate::rig::{Heard, Host, Line, Serve, bounded, is_gone, is_time_out, ms, now};
 
 const LIMITS: &str = "outbox_bytes = 262144\nwrite_deadline = \"1s\"";
@@ -25,15 +25,19 @@ struct Flood {
     stalled: Duration,
 }
 
-/// Writes sales until the connection is closed.
+/// Writes sales, each another, until the connection is closed.
 fn flood(line: &mut Line) -> Flood {
     line.stream.set_write_timeout(Some(ms(50))).expect("not zero");
-    let frames: Vec<u8> = (1..=200).flat_map(|stan| line.frame(&sale(stan))).collect();
-    let (mut at, mut bytes, mut taken, start) = (0, 0, now(), now());
+    let mut stans = 1..;
+    let (mut frames, mut bytes, mut taken, start) = (Vec::new(), 0, now(), now());
     while start.elapsed() < ms(10_000) {
-        match line.stream.write(&frames[at..]) {
+        if frames.is_empty() {
+            let request = |stan| sale(stan).with(41, "TERM0002");
+            frames = stans.by_ref().take(200).flat_map(|s| line.frame(&request(s))).collect();
+        }
+        match line.stream.write(&frames) {
             Ok(count) => {
-                at = (at + count) % frames.len();
+                frames.drain(..count);
                 bytes += count;
                 taken = now();
             }
@@ -120,10 +124,12 @@ fn a_partner_that_never_reads_is_closed_and_called_again() {
     assert!(serve.memory() - before < 96 << 20, "{} bytes", serve.memory() - before);
     pos.hears_nothing(ms(50));
     drop(stuck);
-    let mut last = pos.ask(&sale(9000));
+    let mut request = probe();
+    let mut last = pos.ask(&request);
     while last.code() == "91" {
-        last = pos.ask(&sale(9000));
+        request = probe();
+        last = pos.ask(&request);
     }
-    last.answers(&sale(9000), "00");
+    last.answers(&request, "00");
     assert!(matches!(pos.hear(ms(20)), Heard::Nothing));
 }

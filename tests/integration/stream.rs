@@ -48,9 +48,10 @@ fn dribble(line: &mut Line, message: &Plain) {
 fn cut_anywhere_between_two_messages() {
     let serve = approving(&[]);
     let mut pos = serve.call();
-    let (first, second) = (sale(1), sale(2));
-    let stream = [pos.frame(&first), pos.frame(&second)].concat();
-    for cut in 1..stream.len() {
+    let length = pos.frame(&sale(1)).len() * 2;
+    for cut in 1..length {
+        let (first, second) = (sale(2 * cut as u32), sale(2 * cut as u32 + 1));
+        let stream = [pos.frame(&first), pos.frame(&second)].concat();
         pos.send_bytes(&stream[..cut]);
         pos.send_bytes(&stream[cut..]);
         pos.receive().answers(&first, "00");
