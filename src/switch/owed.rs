@@ -32,8 +32,8 @@ pub(super) struct Owed {
     pub(super) lane: Lane,
     share: Share,
     next: u32,
-    /// Copies in flight by STAN.
-    flight: Map<u32, Copy>,
+    /// The last copy of each that was sent, by STAN: an answer to it counts however late.
+    sent: Map<u32, Copy>,
     /// When each copy is given up, in order.
     deadlines: VecDeque<(Instant, u32, u64)>,
     scratch: Vec<u8>,
@@ -46,6 +46,8 @@ struct Copy {
     place: u32,
     id: u64,
     session: SessionId,
+    /// When it is given up; nothing once it was.
+    due: Option<Instant>,
 }
 
 /// What a reversal has to say about its original, beside what was kept of it.
@@ -67,7 +69,7 @@ impl Owed {
             lane: Lane::new(Settings { key, ..Settings::default() }),
             share: share.owed(),
             next: key as u32,
-            flight: Map::default(),
+            sent: Map::default(),
             deadlines: VecDeque::new(),
             scratch: Vec::new(),
             resume_at: None,
@@ -86,9 +88,9 @@ impl Owed {
         }
     }
 
-    /// True if a copy with this STAN is in flight.
+    /// True if a copy with this STAN was sent and may still be answered.
     pub(super) fn waits_for(&self, stan: u32) -> bool {
-        self.flight.contains_key(&stan)
+        self.sent.contains_key(&stan)
     }
 
     /// When the next copy is to be sent or given up.
@@ -98,9 +100,19 @@ impl Owed {
         [given_up, lane].into_iter().flatten().min()
     }
 
-    fn land(&mut self, stan: u32, id: u64) -> Option<Copy> {
-        self.flight.get(&stan).filter(|copy| copy.id == id)?;
-        self.flight.remove(&stan)
+    /// The copy that is given up at this moment, unless it was answered or sent again since.
+    fn due(&mut self, at: Instant, stan: u32, id: u64) -> Option<&mut Copy> {
+        self.sent.get_mut(&stan).filter(|copy| copy.id == id && copy.due == Some(at))
+    }
+
+    /// Notes a copy. The copies of what is not owed any more go when they are the most.
+    fn note_sent(&mut self, stan: u32, copy: Copy) {
+        let lane = &self.lane;
+        if self.sent.len() > 2 * (lane.len() + lane.provisional()) + SENT_MIN {
+            self.sent.retain(|_, copy| lane.message(copy.place, copy.id).is_some());
+        }
+        self.deadlines.extend(copy.due.map(|at| (at, stan, copy.id)));
+        self.sent.insert(stan, copy);
     }
 }
 
@@ -199,14 +211,16 @@ impl Switch {
 
     fn give_copies_up(&mut self, now: Now, owed: &mut Owed) {
         while let Some(&(at, stan, id)) = owed.deadlines.front() {
-            let waits = owed.flight.get(&stan).is_some_and(|copy| copy.id == id);
-            if waits && at > now.instant {
+            let copy = owed.due(at, stan, id);
+            if copy.is_some() && at > now.instant {
                 break;
             }
-            owed.deadlines.pop_front();
-            if let Some(copy) = owed.land(stan, id) {
-                owed.lane.timed_out(copy.place, id, now.instant);
+            if let Some(copy) = copy {
+                copy.due = None;
+                let place = copy.place;
+                owed.lane.timed_out(place, id, now.instant);
             }
+            owed.deadlines.pop_front();
         }
     }
 
@@ -230,16 +244,17 @@ impl Switch {
             }
             let (place, id) = (send.place, send.id);
             let stan = self.stan_of(dialect, owed.lane.message(place, id));
-            let Some(stan) = stan.filter(|stan| !owed.flight.contains_key(stan)) else {
+            let is_anothers = |copy: &Copy| copy.id != id && copy.due.is_some();
+            let Some(stan) = stan.filter(|stan| !owed.sent.get(stan).is_some_and(is_anothers))
+            else {
                 // The numbers have come round: one of the two waits.
                 lane.truncate(from);
                 owed.lane.timed_out(place, id, now.instant);
                 continue;
             };
             self.note_sent(id, outbox);
-            owed.flight.insert(stan, Copy { place, id, session });
-            let deadline = now.instant.after(limits::SAF_ANSWER_DEADLINE);
-            owed.deadlines.push_back((deadline, stan, id));
+            let due = Some(now.instant.after(limits::SAF_ANSWER_DEADLINE));
+            owed.note_sent(stan, Copy { place, id, session, due });
         }
     }
 
@@ -263,16 +278,19 @@ impl Switch {
         outbox: &mut Outbox,
     ) {
         let Some(mut owed) = self.take_owed(batch.link_id) else { return };
-        let copy = owed.flight.get(&stan).copied();
+        let copy = owed.sent.get(&stan).copied();
         let found = copy.filter(|copy| {
             self.answers_copy(batch, message, owed.lane.message(copy.place, copy.id))
         });
         let verdict = verdict(message);
         match (found, verdict) {
             (Some(copy), Some(verdict)) => {
-                owed.land(stan, copy.id);
+                owed.sent.insert(stan, Copy { due: None, ..copy });
                 let said = owed.lane.answered(copy.place, copy.id, batch.now.instant, verdict);
                 if let Some(settled) = said {
+                    if !matches!(settled, Settled::Provisional(..)) {
+                        owed.sent.remove(&stan);
+                    }
                     self.settle_owed(settled, outbox);
                 }
             }
@@ -321,15 +339,11 @@ impl Switch {
     /// A session of the partner is gone: what was sent on it may have arrived or not.
     pub(super) fn owed_session_lost(&mut self, link: LinkId, session: SessionId, now: Instant) {
         let Some(mut owed) = self.take_owed(link) else { return };
-        let lost: Vec<(u32, Copy)> = owed
-            .flight
-            .iter()
-            .map(|(stan, copy)| (*stan, *copy))
-            .filter(|(_, copy)| copy.session == session)
-            .collect();
-        for (stan, copy) in lost {
-            owed.land(stan, copy.id);
-            owed.lane.lost(copy.place, copy.id, now);
+        let Owed { sent, lane, .. } = &mut *owed;
+        for copy in sent.values_mut().filter(|copy| copy.session == session) {
+            if copy.due.take().is_some() {
+                lane.lost(copy.place, copy.id, now);
+            }
         }
         self.put_owed(link, owed);
     }
@@ -464,6 +478,9 @@ fn verdict(message: &Message<'_>) -> Option<Verdict> {
         _ => Verdict::Rejected(ResponseCode::MALFUNCTION.number()),
     })
 }
+
+/// So many copies are kept whether they are still owed or not.
+const SENT_MIN: usize = 1024;
 
 /// A partner that takes no bytes is looked at again after this long.
 const RESUME: std::time::Duration = std::time::Duration::from_millis(20);
