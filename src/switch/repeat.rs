@@ -4,6 +4,8 @@
 //! (whatever its MTI says), with other content a conflict. What was refused is known too, so that
 //! no approval follows a decline the terminal has seen.
 
+use std::time::Duration;
+
 use crate::base::codes::ResponseCode;
 use crate::base::ids::LinkId;
 use crate::iso8583::message::Message;
@@ -55,12 +57,28 @@ impl Switch {
     #[inline]
     pub(super) fn known(&self, key: &TerminalKey) -> Option<Found> {
         self.recent.find(key.hash, |found| {
-            let other = match found {
-                Found::InFlight(place) => self.transactions.at(place).map(|asked| &asked.key),
-                Found::Past(number) => self.recent.past(number).map(|past| &past.key),
+            let (other, undated) = match found {
+                Found::InFlight(place) => {
+                    (self.transactions.at(place).map(|asked| &asked.key), false)
+                }
+                Found::Past(number) => {
+                    let past = self.recent.past(number);
+                    (past.map(|past| &past.key), past.is_some_and(|past| self.expects(past)))
+                }
             };
-            other.is_some_and(|other| other.hash == key.hash && other.moment == key.moment)
+            other.is_some_and(|other| {
+                other.hash == key.hash && (undated || other.moment == key.moment)
+            })
         })
+    }
+
+    /// True if all that is known of it is that its terminal took it back, without a date: what it
+    /// asked for may be under way.
+    fn expects(&self, past: &Past) -> bool {
+        past.key.moment == 0
+            && past.partner.is_none()
+            && past.fate == Fate::Reversed
+            && self.now.instant.since(past.at) < UNDER_WAY_MAX
     }
 
     /// The request was asked before.
@@ -166,6 +184,9 @@ const fn mix(hash: u64, word: u64) -> u64 {
     let product = (hash ^ word) as u128 * 0x9E37_79B9_7F4A_7C15;
     product as u64 ^ (product >> 64) as u64
 }
+
+/// For how long a request may be under way to us; the next with its STAN is another.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(600);
 
 /// Repeats that wait for one answer. A terminal that sends more than these hears from the first.
 const REPEATS_MAX: usize = 8;

@@ -70,11 +70,12 @@ impl Switch {
         if session.state == State::SignedOff {
             return Err(Fault::NotSignedOn);
         }
-        if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX {
-            return Err(Fault::Overload);
-        }
+        // However much is in flight: what is taken back makes it less.
         if message.mti().class() == 4 {
             return self.reversal_request(batch, message, &sound, outbox);
+        }
+        if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX {
+            return Err(Fault::Overload);
         }
         let key = self.terminal_key(batch.link_id, message, &sound);
         sound.key = key;

@@ -31,6 +31,9 @@ impl Switch {
         sound: &Sound,
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
+        if takes_back_a_part(message) {
+            return Err(Fault::Amount);
+        }
         let named = named(message, sound);
         let found = self.original_of(batch, sound, &named);
         match found {
@@ -63,10 +66,13 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let Some(past) = self.recent.past_mut(number) else { return Ok(()) };
-        // Of a refusal nothing is known but that nobody was asked.
-        let nobody_asked = past.partner.is_none();
-        let agrees =
-            nobody_asked || amount.is_none() || amount == past.amount || amount == past.part;
+        match (past.partner, past.fate) {
+            // Nobody was asked: it was refused, or known only by an earlier copy of this.
+            (None, Fate::Declined) => return Ok(()),
+            (None, Fate::Reversed) => return Err(Fault::UnknownOriginal),
+            _ => {}
+        }
+        let agrees = amount.is_none() || amount == past.amount || amount == past.part;
         if !agrees {
             return Err(Fault::OriginalAmount);
         }
@@ -147,16 +153,17 @@ impl Switch {
         named: &Named,
     ) {
         let facts = &sound.facts;
-        let Some(kind) = named.kinds.first() else { return };
         let (terminal, merchant) = (&facts.terminal, &facts.merchant);
-        let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
         let fingerprint = self.terminal_key(batch.link_id, message, sound).fingerprint;
-        let key = TerminalKey { hash, moment: named.moment, fingerprint };
         let code = repeat::padded(ResponseCode::INOPERATIVE);
-        let id = self.next_id();
-        let mut past = Past::new(id, key, batch.link_id, code, batch.now.instant);
-        past.fate = Fate::Reversed;
-        self.recent.end(None, None, past);
+        for kind in &named.kinds {
+            let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
+            let key = TerminalKey { hash, moment: named.moment, fingerprint };
+            let id = self.next_id();
+            let mut past = Past::new(id, key, batch.link_id, code, batch.now.instant);
+            past.fate = Fate::Reversed;
+            self.recent.end(None, None, past);
+        }
     }
 
     /// What the kernel has taken since the last event: those approvals may have been seen.
@@ -196,6 +203,15 @@ pub(super) fn original(asked: &Transaction) -> Original {
         approval: None,
         part: None,
     }
+}
+
+/// DE 95 says what the amount should have been. Only the whole can be taken back; to say yes to a
+/// part and take the whole would cost the merchant the rest.
+fn takes_back_a_part(message: &Message<'_>) -> bool {
+    let mut amounts = [0; 42];
+    let count = message.characters(95, &mut amounts).unwrap_or(0).min(12);
+    let amount = amounts.get(..count).and_then(digits::ascii_number);
+    amount.is_some_and(|amount| amount > 0)
 }
 
 /// How a reversal names its original.
