@@ -1,6 +1,8 @@
 //! The core alone: events in, bytes out, time by hand. No socket, no clock.
 
 mod bad_input;
+mod money;
 mod network;
 mod rig;
+mod taken_back;
 mod way;

@@ -35,6 +35,27 @@ impl Plain {
     pub(crate) fn of(&self, element: u8) -> Option<&str> {
         self.fields.iter().find(|(e, _)| *e == element).map(|(_, value)| value.as_str())
     }
+
+    /// DE 39.
+    pub(crate) fn code(&self) -> &str {
+        self.of(39).unwrap_or("none")
+    }
+
+    pub(crate) fn with(mut self, element: u8, value: &str) -> Self {
+        self = self.without(element);
+        self.fields.push((element, value.into()));
+        self.fields.sort_by_key(|(e, _)| *e);
+        self
+    }
+
+    pub(crate) fn without(mut self, element: u8) -> Self {
+        self.fields.retain(|(e, _)| *e != element);
+        self
+    }
+
+    pub(crate) fn typed(self, mti: &str) -> Self {
+        Self { mti: mti.into(), ..self }
+    }
 }
 
 pub(crate) struct Rig {
@@ -132,6 +153,34 @@ impl Rig {
 
     pub(crate) fn count(&self, counter: Counter) -> u64 {
         self.switch.stats().of(counter)
+    }
+
+    /// A request from the POS, or from one of its other connections.
+    pub(crate) fn ask(&mut self, session: SessionId, request: &Plain) {
+        let frame = framed(&self.acquirer, request);
+        assert_eq!(self.send(session, &frame), frame.len());
+    }
+
+    /// Whatever the partner says.
+    pub(crate) fn say(&mut self, message: &Plain) {
+        let frame = framed(&self.partner, message);
+        assert_eq!(self.send(HOST, &frame), frame.len());
+    }
+
+    /// What came to an acquirer's connection.
+    pub(crate) fn at(&mut self, session: SessionId) -> Vec<Plain> {
+        let bytes = self.bytes(session);
+        plain(&self.acquirer.clone(), &bytes)
+    }
+
+    /// Lets time pass as the shell does: each deadline is fed when it comes.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let end = self.now.instant.after(time);
+        while let Some(next) = self.switch.next_deadline().filter(|next| *next <= end) {
+            self.now.instant = self.now.instant.max(next);
+            self.feed(Event::Deadline);
+        }
+        self.now.instant = end;
     }
 
     /// A sale from the POS; answers what the host saw.
