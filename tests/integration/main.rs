@@ -14,6 +14,7 @@ mod hostile;
 mod links;
 mod management;
 mod message;
+mod money;
 mod rig;
 mod slow;
 mod stream;
