@@ -53,6 +53,12 @@ pub(super) fn refused(past: &Past, outbox: &mut Outbox) {
     }));
 }
 
+/// A terminal took back what it never asked.
+pub(super) fn never_asked(past: &Past, outbox: &mut Outbox) {
+    refused(past, outbox);
+    outbox.records.push(&Record::TakenBack(past.id));
+}
+
 impl Switch {
     pub(super) fn note_owed(
         &self,

@@ -16,7 +16,7 @@ use super::outbox::Outbox;
 use super::recent::{Fate, Found, Past, TerminalKey};
 use super::sound::Sound;
 use super::stats::Counter;
-use super::{Batch, Switch, noted, reply};
+use super::{Batch, Storage, Switch, noted, reply};
 
 impl Switch {
     /// By what the request would be known again.
@@ -133,7 +133,10 @@ impl Switch {
         let id = self.next_id();
         let past = Past::new(id, key, batch.link_id, padded(code), batch.now.instant);
         self.recent.end(None, None, past);
-        noted::refused(&past, outbox);
+        // When the disk is full each record is one reversal fewer that the reserve has room for.
+        if self.storage == Storage::Ready {
+            noted::refused(&past, outbox);
+        }
     }
 }
 

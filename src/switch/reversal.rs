@@ -19,7 +19,7 @@ use super::repeat;
 use super::sound::Sound;
 use super::stats::Counter;
 use super::transaction::Transaction;
-use super::{Batch, Switch, reply};
+use super::{Batch, Storage, Switch, noted, reply};
 
 impl Switch {
     /// A terminal takes back what it asked.
@@ -38,7 +38,7 @@ impl Switch {
         let found = self.original_of(batch, sound, &named);
         match found {
             None => {
-                self.remember_taken_back(batch, message, sound, &named);
+                self.remember_taken_back(batch, message, sound, &named, outbox);
                 return Err(Fault::UnknownOriginal);
             }
             Some(Found::InFlight(place)) => {
@@ -96,6 +96,8 @@ impl Switch {
         past.fate = Fate::Unknown;
         let past = *past;
         self.owe_past(now, &past, outbox);
+        // It was recorded as approved: after a crash a repeat must not hear so.
+        self.note_taken_back(past.id, outbox);
     }
 
     pub(super) fn owe_past(&mut self, now: Now, past: &Past, outbox: &mut Outbox) {
@@ -151,6 +153,7 @@ impl Switch {
         message: &Message<'_>,
         sound: &Sound,
         named: &Named,
+        outbox: &mut Outbox,
     ) {
         let facts = &sound.facts;
         let (terminal, merchant) = (&facts.terminal, &facts.merchant);
@@ -163,6 +166,9 @@ impl Switch {
             let mut past = Past::new(id, key, batch.link_id, code, batch.now.instant);
             past.fate = Fate::Reversed;
             self.recent.end(None, None, past);
+            if self.storage == Storage::Ready {
+                noted::never_asked(&past, outbox);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod money;
 mod network;
+mod restart;
 mod rig;
 mod taken_back;
 mod way;

@@ -1,0 +1,157 @@
+//! A crash: the next life knows from its records what it may say and what it owes.
+
+use authswitch::switch::event::Storage;
+use authswitch::switch::recover::Recovery;
+use authswitch::switch::{Event, Outbox};
+
+use crate::money::one_reversal;
+use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
+
+/// A switch that keeps records; what needs them leaves at once.
+fn recorded() -> Rig {
+    let mut rig = Rig::closed("pos-bcd", "pos-bcd", |_| ());
+    rig.outbox = Outbox::recorded(1);
+    open(&mut rig);
+    rig
+}
+
+fn open(rig: &mut Rig) {
+    rig.open(POS, ACQUIRER);
+    rig.open(HOST, PARTNER);
+    rig.open(POS_2, ACQUIRER);
+}
+
+/// Makes everything on record durable.
+fn store(rig: &mut Rig, recovery: &mut Recovery) {
+    while let Some(batch) = rig.outbox.seal() {
+        recovery.read(&batch.clear, &batch.secret);
+    }
+    rig.outbox.durable(u64::MAX);
+}
+
+/// The next life, from what is durable.
+fn restarted(recovery: &Recovery) -> Rig {
+    let mut rig = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1);
+    let now = rig.now;
+    rig.switch.resume(now, recovery, &mut rig.outbox);
+    open(&mut rig);
+    rig
+}
+
+/// What becomes of a sale, told by its terminal's repeat after the crash.
+#[track_caller]
+fn repeat_hears(rig: &mut Rig, code: &str) {
+    rig.ask(POS, &sale(1).typed("0201"));
+    let told = rig.at_pos();
+    assert_eq!((told.len(), told[0].code()), (1, code));
+    assert!(rig.at_host().iter().all(|seen| seen.mti != "0200" && seen.mti != "0201"));
+}
+
+fn asked(rig: &mut Rig, recovery: &mut Recovery) -> Plain {
+    rig.ask(POS, &sale(1));
+    store(rig, recovery);
+    rig.at_host().pop().expect("forwarded once it is on record")
+}
+
+#[test]
+fn what_was_in_flight_is_reversed_and_its_repeat_declined() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    let seen = asked(&mut rig, &mut recovery);
+    let mut next = restarted(&recovery);
+    let reversal = one_reversal(&mut next);
+    assert_eq!(reversal.of(90).map(|named| &named[4..10]), seen.of(11));
+    repeat_hears(&mut next, "91");
+}
+
+#[test]
+fn what_was_approved_is_approved_again_and_not_reversed() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    let seen = asked(&mut rig, &mut recovery);
+    rig.say(&answer_to(&seen, "00").with(38, "A1B2C3"));
+    store(&mut rig, &mut recovery);
+    assert_eq!(rig.at_pos()[0].code(), "00");
+    let mut next = restarted(&recovery);
+    assert!(next.at_host().is_empty());
+    repeat_hears(&mut next, "00");
+}
+
+/// The terminal hung up before the approval was handed over: reversed, and known to be.
+#[test]
+fn what_was_approved_and_reversed_is_not_approved_again() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    let seen = asked(&mut rig, &mut recovery);
+    rig.answer(&seen, "00");
+    store(&mut rig, &mut recovery);
+    rig.feed(Event::Closed { session: POS });
+    store(&mut rig, &mut recovery);
+    let first = one_reversal(&mut rig);
+    let mut next = restarted(&recovery);
+    assert_eq!(next.at_host(), [first.typed("0421")], "it may have been sent");
+    repeat_hears(&mut next, "91");
+}
+
+/// Reversed and taken by the partner: nothing is owed any more.
+#[test]
+fn what_was_taken_is_not_sent_again() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    asked(&mut rig, &mut recovery);
+    rig.wait(BUDGET);
+    store(&mut rig, &mut recovery);
+    let reversal = one_reversal(&mut rig);
+    rig.answer(&reversal, "00");
+    store(&mut rig, &mut recovery);
+    let mut next = restarted(&recovery);
+    assert!(next.at_host().is_empty());
+    repeat_hears(&mut next, "91");
+}
+
+/// A terminal took back what was never asked; the request comes in the next life.
+#[test]
+fn what_was_taken_back_before_it_was_asked_is_refused_after_a_crash() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    rig.ask(POS, &sale(1).typed("0400").with(7, "1122021300"));
+    store(&mut rig, &mut recovery);
+    assert_eq!(rig.at_pos()[0].code(), "25");
+    let mut next = restarted(&recovery);
+    repeat_hears(&mut next, "91");
+    assert!(next.at_host().is_empty(), "nor is it reversed");
+}
+
+/// What room there is on a full disk is for what is owed.
+#[test]
+fn what_is_refused_on_a_full_disk_uses_none_of_the_reserve() {
+    let mut rig = recorded();
+    rig.ask(POS, &sale(1));
+    while rig.outbox.seal().is_some() {}
+    rig.outbox.durable(u64::MAX);
+    rig.feed(Event::Storage(Storage::ObligationsOnly));
+    rig.ask(POS, &sale(2));
+    rig.ask(POS, &sale(3).typed("0400"));
+    let told = rig.at_pos();
+    assert_eq!((told[0].code(), told[1].code()), ("96", "25"));
+    assert!(rig.outbox.seal().is_none(), "nothing is put on record");
+    rig.wait(BUDGET);
+    let batch = rig.outbox.seal().expect("the first is reversed");
+    let mut recovery = Recovery::default();
+    recovery.read(&batch.clear, &batch.secret);
+    assert_eq!(recovery.counts().1, 1);
+}
+
+/// The record is not durable yet, so nobody has seen anything of it.
+#[test]
+fn nothing_leaves_before_its_record_is_durable() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    rig.ask(POS, &sale(1));
+    assert!(rig.at_host().is_empty(), "the request waits");
+    store(&mut rig, &mut recovery);
+    let seen = rig.at_host().pop().expect("forwarded");
+    rig.answer(&seen, "00");
+    assert!(rig.at_pos().is_empty(), "so does the approval");
+    store(&mut rig, &mut recovery);
+    assert_eq!(rig.at_pos()[0].code(), "00");
+    rig.ask(POS, &sale(1).typed("0400").with(7, "1122021300"));
+    assert!(rig.at_pos().is_empty(), "and that a reversal is taken over");
+    store(&mut rig, &mut recovery);
+    assert_eq!(rig.at_pos()[0].mti, "0410");
+    one_reversal(&mut rig);
+}
