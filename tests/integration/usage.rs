@@ -44,7 +44,10 @@ fn options_that_cannot_be_served() {
     refuses_in_one_line(&pair(&["--durability", "power"]), 2, &["durability", "journal"]);
     refuses_in_one_line(&pair(&["--durability", "process"]), 2, &["durability", "journal"]);
     refuses_in_one_line(&pair(&["--durability", "sometimes"]), 2, &["sometimes"]);
-    refuses_in_one_line(&pair(&["--journal", "/nowhere"]), 2, &["journal"]);
+    let both = pair(&["--durability", "none", "--journal", "/dev/null/journal"]);
+    refuses_in_one_line(&both, 2, &["none", "journal"]);
+    refuses(&pair(&["--journal-key", "/dev/null/key"]), 2, &["required"]);
+    refuses_in_one_line(&pair(&["--journal", "/dev/null/journal"]), 1, &["/dev/null/journal"]);
     refuses_in_one_line(&pair(&["--deadline", "soon"]), 2, &["--deadline", "soon"]);
     refuses_in_one_line(&pair(&["--deadline", "0ms"]), 2, &["--deadline"]);
     refuses_in_one_line(&pair(&["--partner-sessions", "0"]), 2, &["--partner-sessions"]);
