@@ -181,12 +181,12 @@ const SLOTS: usize = 65_536;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Requests;
+    use crate::message::{Fleet, Requests};
 
     #[test]
     fn the_stan_is_found_in_both_directions() {
         let mut frame = Vec::new();
-        Requests::new(Form::Tpdu).append(&mut frame, 4_711);
+        Requests::new(Form::Tpdu).append(&mut frame, 4_711, Fleet::of(1));
         for to_the_end in [true, false] {
             let at = stan_at(&frame, Form::Tpdu, to_the_end).unwrap();
             assert_eq!(frame[at..at + 3], [0x00, 0x47, 0x11]);

@@ -61,10 +61,11 @@ impl Requests {
         }
     }
 
-    /// Appends one request and returns its DE 37. The terminal follows from the STAN; so does the
-    /// amount, which makes an answer with another request's amount visible.
+    /// Appends one request of the session `fleet` and returns its DE 37. The terminal follows from
+    /// session and STAN, so that no two requests of a second have one key; the amount follows from
+    /// the STAN, which makes an answer with another request's amount visible.
     #[inline]
-    pub(crate) fn append(&mut self, out: &mut Vec<u8>, stan: u32) -> [u8; RRN_BYTES] {
+    pub(crate) fn append(&mut self, out: &mut Vec<u8>, stan: u32, fleet: Fleet) -> [u8; RRN_BYTES] {
         count_up(&mut self.rrn);
         let template = &self.templates[stan as usize % TEMPLATES];
         let places = &template.places;
@@ -76,14 +77,39 @@ impl Requests {
         frame[places.amount + 3..][..3].copy_from_slice(&digits);
         frame[places.chip_amount + 3..][..3].copy_from_slice(&digits);
         frame[places.rrn..][..RRN_BYTES].copy_from_slice(&self.rrn);
+        frame[places.terminal + 1..][..FLEET_BYTES].copy_from_slice(&fleet.0);
         self.rrn
     }
 
-    /// DE 41 of the request with this STAN.
+    /// True if `terminal` is DE 41 of the request of this session with this STAN.
     #[inline]
-    pub(crate) fn terminal(&self, stan: u32) -> &[u8] {
+    pub(crate) fn is_terminal(&self, terminal: &[u8], stan: u32, fleet: Fleet) -> bool {
         let template = &self.templates[stan as usize % TEMPLATES];
-        &template.frame[template.places.terminal..][..TERMINAL_BYTES]
+        let own = &template.frame[template.places.terminal..][..TERMINAL_BYTES];
+        terminal.len() == TERMINAL_BYTES
+            && terminal[..1] == own[..1]
+            && terminal[1..=FLEET_BYTES] == fleet.0
+            && terminal[1 + FLEET_BYTES..] == own[1 + FLEET_BYTES..]
+    }
+}
+
+/// Whose terminals a session carries: the middle of DE 41.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fleet([u8; FLEET_BYTES]);
+
+impl Fleet {
+    /// That of the session of this number.
+    pub(crate) fn of(session: usize) -> Fleet {
+        let mut digits = [b'0'; FLEET_BYTES];
+        let mut rest = session;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (rest % 36) as u8;
+            if *digit > b'9' {
+                *digit += b'A' - b'9' - 1;
+            }
+            rest /= 36;
+        }
+        Fleet(digits)
     }
 }
 
@@ -150,7 +176,7 @@ fn build(form: Form, index: usize) -> Vec<u8> {
     frame.push(0x00); // DE 25
     frame.extend([0x06, 0x10, 0x01, 0x23]); // DE 32: 6 digits
     frame.extend([b'0'; RRN_BYTES]); // DE 37
-    frame.extend(format!("T{:07}", index + 1).as_bytes()); // DE 41
+    frame.extend(format!("T0000{:03}", index + 1).as_bytes()); // DE 41
     frame.extend(format!("MERCHANT{:07}", index / 4 + 1).as_bytes()); // DE 42
     frame.extend(b"156"); // DE 49
     frame.extend([0x01, 0x00]); // DE 55: 100 bytes
@@ -204,7 +230,10 @@ pub(crate) const RRN_BYTES: usize = 12;
 /// Size of DE 41 in bytes.
 const TERMINAL_BYTES: usize = 8;
 
-/// Different terminals and cards in the load.
+/// Characters of DE 41 that say whose terminal it is: 36^4 sessions.
+const FLEET_BYTES: usize = 4;
+
+/// Different terminals and cards of a session.
 const TEMPLATES: usize = 64;
 const BINS: [&str; 3] = ["622424", "411111", "520474"];
 const TPDU: [u8; 5] = [0x60, 0x00, 0x03, 0x00, 0x00];
@@ -246,7 +275,7 @@ mod tests {
         requests.rrn = *b"632602000009";
         requests.date(WALL_NS);
         let mut out = Vec::new();
-        let rrn = requests.append(&mut out, 123_457);
+        let rrn = requests.append(&mut out, 123_457, Fleet::of(37));
         let expected = [
             "00E3",
             "6000030000",
@@ -266,7 +295,7 @@ mod tests {
             "00",
             "06100123",
             "363332363032303030303130",
-            "5430303030303032",
+            "5430303131303032",
             "4D45524348414E5430303030303031",
             "313536",
             "0100",
@@ -291,7 +320,9 @@ mod tests {
         assert_eq!(hex(&out), expected.concat().replace(' ', ""));
         assert_eq!(out.len(), 229);
         assert_eq!(&rrn, b"632602000010");
-        assert_eq!(requests.terminal(123_457), b"T0000002");
+        assert!(requests.is_terminal(b"T0011002", 123_457, Fleet::of(37)));
+        assert!(!requests.is_terminal(b"T0011002", 123_458, Fleet::of(37)));
+        assert!(!requests.is_terminal(b"T0011002", 123_457, Fleet::of(36)));
     }
 
     #[test]

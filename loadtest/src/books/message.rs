@@ -206,7 +206,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Requests;
+    use crate::message::{Fleet, Requests};
 
     #[test]
     fn what_is_encoded_is_decoded() {
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn the_frames_of_the_load_generator_come_back_byte_for_byte() {
         let mut bytes = Vec::new();
-        Requests::new(Form::Tpdu).append(&mut bytes, 123_456);
+        Requests::new(Form::Tpdu).append(&mut bytes, 123_456, Fleet::of(1));
         let message = Message::decode(&bytes).unwrap();
         assert_eq!((message.of(11), message.number(4)), ("123456", 123_456));
         assert_eq!(message.encode(), bytes);

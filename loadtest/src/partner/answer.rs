@@ -234,7 +234,7 @@ const ECHO: u128 = bit(3)
 mod tests {
     use super::*;
     use crate::frame::whole;
-    use crate::message::Requests;
+    use crate::message::{Fleet, Requests};
 
     fn rules(form: Form) -> Rules {
         Rules { form, fate: Fate::default(), fault: None }
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn an_approval_echoes_what_identifies_the_request() {
         let mut request = Vec::new();
-        Requests::new(Form::Tpdu).append(&mut request, 77);
+        Requests::new(Form::Tpdu).append(&mut request, 77, Fleet::of(1));
         let mut out = Vec::new();
         append(&request, &rules(Form::Tpdu), &mut out);
         assert_eq!(whole(&out, 0), Some(out.len()));
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn an_answer_and_a_torn_message_get_no_answer() {
         let mut request = Vec::new();
-        Requests::new(Form::Bare).append(&mut request, 1);
+        Requests::new(Form::Bare).append(&mut request, 1, Fleet::of(1));
         let mut out = b"before".to_vec();
         append(&request[..100], &rules(Form::Bare), &mut out);
         request[3] = 0x10;
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_planted_fault_changes_one_digit() {
         let mut request = Vec::new();
-        Requests::new(Form::Bare).append(&mut request, 1);
+        Requests::new(Form::Bare).append(&mut request, 1, Fleet::of(1));
         let mut good = Vec::new();
         append(&request, &rules(Form::Bare), &mut good);
         for kind in ["wrong-stan", "wrong-rrn", "wrong-amount", "wrong-code"] {

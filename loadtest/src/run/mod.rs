@@ -203,7 +203,7 @@ impl Desk {
 
     fn connect(&mut self, stream: TcpStream) -> std::io::Result<(usize, Source)> {
         let (number, source) = self.sinks.add(stream)?;
-        self.sessions.push(Session::new(self.room));
+        self.sessions.push(Session::new(self.sessions.len(), self.room));
         debug_assert_eq!(number + 1, self.sessions.len(), "a session for every connection");
         Ok((number, source))
     }

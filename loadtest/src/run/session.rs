@@ -6,7 +6,7 @@
 
 use crate::fate::Fate;
 use crate::frame::{Form, number_of_bcd, walk};
-use crate::message::{RRN_BYTES, Requests};
+use crate::message::{Fleet, RRN_BYTES, Requests};
 use crate::run::tally::Tally;
 
 /// The requests of one connection.
@@ -16,6 +16,7 @@ pub(crate) struct Session {
     /// Every STAN from here to `next` may be in flight; none before is.
     oldest: u32,
     outstanding: usize,
+    fleet: Fleet,
 }
 
 #[derive(Clone, Copy)]
@@ -45,11 +46,12 @@ pub(crate) struct Terms {
 }
 
 impl Session {
-    /// A connection with room for about `in_flight` requests.
-    pub(crate) fn new(in_flight: usize) -> Session {
+    /// Connection number `number`, with room for about `in_flight` requests.
+    pub(crate) fn new(number: usize, in_flight: usize) -> Session {
         let size = (in_flight * 2).clamp(RING_MIN, RING_MAX).next_power_of_two();
         let free = Pending { intended_ns: 0, stan: 0, rrn: [0; RRN_BYTES], state: State::Free };
-        Session { ring: vec![free; size], next: 1, oldest: 1, outstanding: 0 }
+        let fleet = Fleet::of(number);
+        Session { fleet, ring: vec![free; size], next: 1, oldest: 1, outstanding: 0 }
     }
 
     /// Requests neither answered nor given up.
@@ -70,7 +72,7 @@ impl Session {
             self.next = following(stan);
             let index = self.index(stan);
             if self.ring[index].state != State::InFlight {
-                let rrn = requests.append(out, stan);
+                let rrn = requests.append(out, stan, self.fleet);
                 self.ring[index] = Pending { intended_ns, stan, rrn, state: State::InFlight };
                 self.outstanding += 1;
                 return true;
@@ -101,7 +103,8 @@ impl Session {
             counts.unmatched += 1;
             return;
         }
-        let same = *answer.rrn == pending.rrn && answer.terminal == requests.terminal(stan);
+        let same =
+            *answer.rrn == pending.rrn && requests.is_terminal(answer.terminal, stan, self.fleet);
         if pending.state == State::Settled {
             *(if same { &mut counts.duplicated } else { &mut counts.unmatched }) += 1;
             return;
@@ -222,7 +225,7 @@ mod tests {
     impl Bench {
         fn new() -> Bench {
             let requests = Requests::new(Form::Bare);
-            Bench { session: Session::new(4), requests, tally: Tally::new() }
+            Bench { session: Session::new(7, 4), requests, tally: Tally::new() }
         }
 
         /// Issues one request and returns its approval.

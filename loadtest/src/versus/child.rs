@@ -18,7 +18,7 @@ use crate::clock::{NS_PER_S, now_ns, pause};
 use crate::failure::Failure;
 use crate::fate::APPROVED;
 use crate::frame::{Form, walk, whole};
-use crate::message::Requests;
+use crate::message::{Fleet, Requests};
 
 /// A running program, killed when this is dropped.
 pub(crate) struct Running {
@@ -142,7 +142,7 @@ fn authorize(address: SocketAddr, form: Form) -> io::Result<()> {
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.set_nodelay(true)?;
     let mut request = Vec::new();
-    Requests::new(form).append(&mut request, 1);
+    Requests::new(form).append(&mut request, 1, Fleet::of(0));
     stream.write_all(&request)?;
     let mut answer = Vec::new();
     let mut chunk = [0; 1_024];
