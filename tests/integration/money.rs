@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::message::{Plain, answer_to, sale};
-use crate::rig::{Host, Line, connected, ms, now, pause, reaching};
+use crate::rig::{Host, Line, Serve, connected, ms, now, pause, reaching};
 
 /// The reversals of these sales, as they come; each names one of them.
 fn reversals(partner: &mut Line, seen: &[Plain]) -> Vec<Plain> {
@@ -187,4 +187,43 @@ fn a_terminal_takes_back_what_is_in_flight() {
     partner.send(&answer_to(&reversal, "00"));
     pos.hears_nothing(ms(100));
     nothing_is_owed(&host, partner);
+}
+
+/// Sixteen connections, on both of two workers, all of which reach the partner.
+fn on_both_workers() -> (Serve, Host, Line, Vec<Line>) {
+    let (serve, host, mut partner) = connected(&["--workers", "2"]);
+    let lines = (0..16).map(|_| reaching(&serve, &mut partner)).collect();
+    (serve, host, partner, lines)
+}
+
+#[test]
+#[ignore = "a worker knows only what came to itself"]
+fn a_repeat_that_comes_to_another_worker_is_not_asked_twice() {
+    let (_serve, _host, mut partner, mut lines) = on_both_workers();
+    lines[0].send(&sale(1));
+    let seen = partner.receive();
+    partner.send(&answer_to(&seen, "00"));
+    lines[0].receive().answers(&sale(1), "00");
+    for line in &mut lines[1..] {
+        line.send(&Plain { mti: "0201".into(), ..sale(1) });
+        partner.hears_nothing(ms(30));
+        assert_eq!(line.receive().code(), "00");
+    }
+}
+
+#[test]
+#[ignore = "a worker knows only what came to itself"]
+fn a_reversal_that_comes_to_another_worker_finds_its_original() {
+    let (_serve, _host, mut partner, mut lines) = on_both_workers();
+    partner.takes_reversals = false;
+    lines[0].send(&sale(1));
+    let seen = partner.receive();
+    partner.send(&answer_to(&seen, "00"));
+    lines[0].receive().answers(&sale(1), "00");
+    let asked = Plain { mti: "0400".into(), ..sale(1) };
+    for line in &mut lines[1..] {
+        line.ask(&asked).answers(&asked, "00");
+    }
+    reversals(&mut partner, &[seen]);
+    partner.hears_nothing(ms(50));
 }
