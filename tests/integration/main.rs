@@ -7,6 +7,7 @@
 mod answers;
 mod audit;
 mod content;
+mod crash;
 mod crosstalk;
 mod dialects;
 mod drain;
