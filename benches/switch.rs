@@ -134,6 +134,14 @@ fn answers(requests: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Makes the requests new ones: what was asked before is not forwarded.
+fn renew(stream: &mut [u8], size: usize, asked: &mut u32) {
+    for frame in stream.chunks_exact_mut(size) {
+        *asked += 1;
+        frame[DE_41_AT..DE_41_AT + 8].copy_from_slice(format!("{asked:08}").as_bytes());
+    }
+}
+
 /// Where DE 41 stands in the request, frame length included.
 const DE_41_AT: usize = 2 + 5 + 2 + 8 + 9 + 3 + 6 + 5 + 3 + 3 + 2 + 2 + 2 + 2 + 2 + 1 + 5 + 12;
 
@@ -143,7 +151,8 @@ fn transaction(c: &mut Criterion) {
     assert_eq!(request.len(), 229);
     let mut group = c.benchmark_group("switch");
     for batch in [1usize, 16] {
-        let stream: Vec<u8> = request.repeat(batch);
+        let mut stream: Vec<u8> = request.repeat(batch);
+        let mut asked = 0;
         let mut rig = rig(Duration::from_millis(1500));
         let (mut sent, mut answered, mut handed) = (Vec::new(), Vec::new(), Vec::new());
         group.throughput(Throughput::Elements(batch as u64));
@@ -151,6 +160,7 @@ fn transaction(c: &mut Criterion) {
             b.iter_custom(|rounds| {
                 let mut spent = Duration::ZERO;
                 for _ in 0..rounds {
+                    renew(&mut stream, request.len(), &mut asked);
                     let start = clock();
                     rig.receive(POS, black_box(&stream));
                     rig.take(HOST, &mut sent);

@@ -178,6 +178,10 @@ impl Blueprint {
             Some(journal) => (journal.secret, journal.epoch),
             None => (foldhash::quality::RandomState::default().hash_one(0), 0),
         };
+        let recent_bytes = match &journal {
+            Some(_) => limits::RECENT_BYTES,
+            None => limits::RECENT_BYTES_UNKEPT,
+        };
         let journal = Arc::new(Mutex::new(journal));
         let equipped = Arc::clone(&journal);
         let make = move |worker: WorkerId| {
@@ -189,6 +193,7 @@ impl Blueprint {
                 tap,
                 key,
                 epoch,
+                recent_bytes,
                 ..Setup::new(Arc::clone(&routes))
             });
             // A worker that panicked while it held the lock has ended the process.

@@ -61,6 +61,10 @@ pub const IDLE_DEADLINE: Duration = Duration::from_secs(900);
 /// 160,000 transactions, 80 seconds at 2,000/s.
 pub const RECENT_BYTES: usize = 64 << 20;
 
+/// The same where nothing is kept anyway (durability none): 20,000 transactions, in a table that
+/// fits the nearest cache.
+pub const RECENT_BYTES_UNKEPT: usize = 8 << 20;
+
 /// From sending a copy of a reversal or advice to giving its answer up.
 pub const SAF_ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 

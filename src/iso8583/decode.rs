@@ -13,7 +13,7 @@ use super::field::{Content, Field, Shape};
 use super::mti::Mti;
 pub use super::span::Span;
 use super::spec::Wire;
-use super::twin::{Key, Twins};
+use super::twin::{KeptForm, Key, Twins};
 
 /// Where each element of a message stands. Reused from message to message, and remembers their
 /// forms; 250 KiB.
@@ -42,6 +42,12 @@ impl Index {
         self.named = Bitmap::default();
         (self.body, self.end) = (0, 0);
         self.emv_accounts = false;
+    }
+
+    /// What of the message is kept, if its form was met before.
+    #[inline]
+    pub(super) fn kept(&self) -> Option<&KeptForm> {
+        self.twins.kept()
     }
 
     /// Where `element` stands, if it is present.

@@ -92,11 +92,7 @@ pub fn template_header(dialect: &Dialect, out: &mut Vec<u8>) {
 /// Writes MTI and bitmaps. The marker of a third bitmap counts as an element: the third
 /// bitmap itself stands in its place, and whoever writes the elements writes it.
 pub fn begin_body(dialect: &Dialect, out: &mut Vec<u8>, mti: Mti, elements: &Bitmap) {
-    match dialect.spec.mti {
-        Wire::Bcd => out.extend_from_slice(&mti.packed().to_be_bytes()),
-        Wire::Ebcdic => out.extend(mti.ascii().map(|c| dialect.spec.code_page.from_latin1(c))),
-        _ => out.extend_from_slice(&mti.ascii()),
-    }
+    write_mti(dialect, out, mti);
     let mut words = elements.words();
     if words[2] != 0 {
         words[1] |= 1 << 63;
@@ -108,6 +104,16 @@ pub fn begin_body(dialect: &Dialect, out: &mut Vec<u8>, mti: Mti, elements: &Bit
     write_bitmap(dialect, out, words[0]);
     if words[1] != 0 || always {
         write_bitmap(dialect, out, words[1]);
+    }
+}
+
+/// Writes an MTI.
+#[inline]
+pub(super) fn write_mti(dialect: &Dialect, out: &mut Vec<u8>, mti: Mti) {
+    match dialect.spec.mti {
+        Wire::Bcd => out.extend_from_slice(&mti.packed().to_be_bytes()),
+        Wire::Ebcdic => out.extend(mti.ascii().map(|c| dialect.spec.code_page.from_latin1(c))),
+        _ => out.extend_from_slice(&mti.ascii()),
     }
 }
 

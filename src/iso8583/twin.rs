@@ -12,10 +12,14 @@
 //! which says what is wrong. So a twin may refuse what the walk accepts, never the other way
 //! round; the tests hold both against each other.
 
+use std::ops::Range;
+
 use super::bitmap::Bitmap;
 use super::composite::Composite;
 use super::dialect::Dialect;
+use super::encode;
 use super::field::{Content, Field, Run};
+use super::mti::Mti;
 use super::span::Span;
 use super::spec::Side;
 use super::tlv;
@@ -63,6 +67,18 @@ struct Twin {
     runs: Vec<(Run, u16, u16)>,
     /// Elements that are looked at by themselves.
     alone: Vec<u8>,
+    kept: KeptForm,
+}
+
+/// What of messages of one form is kept, worked out once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeptForm {
+    /// The bitmaps of what is kept, as they are written behind the MTI.
+    pub(super) bitmaps: Vec<u8>,
+    /// Where DE 2 stands, length and all.
+    pub(super) pan: Range<usize>,
+    /// Where the rest of it stands.
+    pub(super) runs: Vec<Range<usize>>,
 }
 
 impl Default for Twins {
@@ -77,6 +93,14 @@ impl Twins {
     #[inline]
     pub(super) fn spans(&self) -> &Spans {
         self.spans.get(self.current).unwrap_or(&NOWHERE)
+    }
+
+    /// What is kept of messages of the present one's form, if it has one and DE 2 needs not be
+    /// made from the track.
+    #[inline]
+    pub(super) fn kept(&self) -> Option<&KeptForm> {
+        let twin = self.slots.get(self.current)?;
+        (!twin.kept.bitmaps.is_empty()).then_some(&twin.kept)
     }
 
     /// The table to be filled in for a message that fits no form.
@@ -199,6 +223,7 @@ impl Twin {
         (self.form, self.digits) = (words(&nibbles.form), words(&nibbles.digits));
         let body = words(message.get(at..).unwrap_or(&[]));
         self.value = body.iter().zip(&self.form).map(|(word, form)| word & form).collect();
+        self.kept = KeptForm::of(dialect, &elements, spans);
         true
     }
 
@@ -233,6 +258,33 @@ impl Twin {
     }
 }
 
+impl KeptForm {
+    fn of(dialect: &Dialect, elements: &Bitmap, spans: &Spans) -> Self {
+        let mut form = Self::default();
+        if elements.has(35) && !elements.has(2) {
+            return form;
+        }
+        let mut kept = elements.and(&dialect.kept);
+        encode::begin_body(dialect, &mut form.bitmaps, Mti::default(), &kept);
+        form.bitmaps.drain(..dialect.mti_bytes);
+        let place = |element: u8| {
+            let span = spans[usize::from(element)];
+            usize::from(span.start)..usize::from(span.end)
+        };
+        if kept.has(2) {
+            form.pan = place(2);
+            kept.remove(2);
+        }
+        for next in kept.iter().map(place) {
+            match form.runs.last_mut() {
+                Some(run) if run.end == next.start => run.end = next.end,
+                _ => form.runs.push(next),
+            }
+        }
+        form
+    }
+}
+
 /// The body of a message, nibble by nibble: what belongs to the form, what must be a digit.
 struct Nibbles {
     form: Vec<u8>,
@@ -240,7 +292,7 @@ struct Nibbles {
 }
 
 impl Nibbles {
-    fn fix(&mut self, bytes: std::ops::Range<usize>) {
+    fn fix(&mut self, bytes: Range<usize>) {
         self.form.get_mut(bytes).unwrap_or(&mut []).fill(0xFF);
     }
 

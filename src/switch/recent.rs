@@ -1,7 +1,7 @@
 //! What was asked lately: so that nothing is asked twice, and what was answered can be reversed.
 //!
 //! A request is known by its terminal key: link, terminal, merchant, STAN, class of MTI. A bucket
-//! of eight references is one cache line; a reference leads to a transaction in flight, or to a
+//! of references is one cache line; a reference leads to a transaction in flight, or to a
 //! past one in a ring that forgets the oldest when its bytes are used up. References to what is
 //! forgotten are not taken out, they are seen to be stale.
 //!
@@ -75,6 +75,13 @@ pub enum Fate {
     Reversed,
 }
 
+/// References that may be of one hash.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    hash: u64,
+    bucket: [u32; BUCKET],
+}
+
 /// What a terminal key leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -87,7 +94,7 @@ pub enum Found {
 /// The window of one worker.
 #[derive(Debug)]
 pub struct Recent {
-    buckets: Vec<[u64; BUCKET]>,
+    buckets: Vec<[u32; BUCKET]>,
     past: VecDeque<Past>,
     /// Number of the first of `past`.
     first: u64,
@@ -98,44 +105,48 @@ pub struct Recent {
     past_max: usize,
 }
 
-/// A reference: whether it is one (1 bit), a part of the hash (31), whether it is to a transaction
-/// in flight (1), and its place or the low bits of its number (31). Zero is none, so that a table
-/// costs memory only where it is used.
+/// A reference: whether it is to a transaction in flight (1 bit), whether it is one at all (1), a
+/// part of the hash (8), and its place or the low bits of its number (22). Zero is none, so that a
+/// table costs memory only where it is used. It is as small as that because looking into the table
+/// is a cache miss where the table does not fit the cache.
 #[derive(Debug, Clone, Copy)]
-struct Slot(u64);
+struct Slot(u32);
 
 impl Slot {
-    const USED: u64 = 1 << 63;
-    const IN_FLIGHT: u64 = 1 << 31;
-    const LOW: u64 = Self::IN_FLIGHT - 1;
+    const IN_FLIGHT: u32 = 1 << 31;
+    const USED: u32 = 1 << 30;
+    const LOW: u32 = (1 << 22) - 1;
+    const TAG: u32 = !(Self::IN_FLIGHT | Self::LOW);
 
-    const fn in_flight(hash: u64, place: u32) -> u64 {
-        Self::past(hash, place as u64) | Self::IN_FLIGHT
+    const fn in_flight(hash: u64, place: u32) -> u32 {
+        Self::IN_FLIGHT | Self::tag(hash) | place & Self::LOW
     }
 
-    const fn past(hash: u64, number: u64) -> u64 {
-        Self::USED | hash >> 1 & !(u32::MAX as u64) | number & Self::LOW
+    const fn past(hash: u64, number: u64) -> u32 {
+        Self::tag(hash) | number as u32 & Self::LOW
     }
 
-    const fn is_of(self, hash: u64) -> bool {
-        (self.0 ^ Self::past(hash, 0)) >> 32 == 0
+    const fn tag(hash: u64) -> u32 {
+        (hash >> 32) as u32 & Self::TAG | Self::USED
     }
 
     const fn is_in_flight(self) -> bool {
         self.0 & Self::IN_FLIGHT != 0
     }
 
+    /// The place, or the low bits of the number.
     const fn low(self) -> u32 {
-        (self.0 & Self::LOW) as u32
+        self.0 & Self::LOW
     }
 }
 
 impl Recent {
     /// A window of at most `bytes` bytes.
     pub fn new(bytes: usize) -> Self {
-        let past_max = (bytes / PAST_BYTES).clamp(64, 1 << 24);
-        let buckets = (past_max * 4 / BUCKET).next_power_of_two();
-        let ring_bytes = (past_max * KEPT_BYTES).max(1 << 14);
+        let past_max = (bytes / PAST_BYTES).clamp(64, Slot::LOW as usize / 2);
+        let buckets = (past_max * 2 / BUCKET).next_power_of_two();
+        // A power of two, so that places in it are found by a mask.
+        let ring_bytes = (past_max * KEPT_BYTES).max(1 << 14).next_power_of_two();
         Self {
             buckets: vec![[0; BUCKET]; buckets],
             past: VecDeque::with_capacity(past_max + 1),
@@ -147,17 +158,31 @@ impl Recent {
         }
     }
 
-    /// What is known under `hash`, the newest first; `is_it` says of one whether it is meant.
+    /// Asks for what is known under `hash`. The answer takes its time, since the table rarely is in
+    /// the nearest cache: whoever asks early has it when it is needed.
     #[inline]
-    pub fn find(&self, hash: u64, is_it: impl Fn(Found) -> bool) -> Option<Found> {
+    pub fn ask(&self, hash: u64) -> Asked {
+        Asked { hash, bucket: self.buckets[self.bucket(hash)] }
+    }
+
+    /// What is known under the hash that was asked for, the newest first; `is_it` says of one
+    /// whether it is meant.
+    #[inline]
+    pub fn find(&self, asked: &Asked, is_it: impl Fn(Found) -> bool) -> Option<Found> {
         let mut best: Option<(u64, Found)> = None;
-        for slot in self.buckets[self.bucket(hash)].map(Slot) {
-            if !slot.is_of(hash) {
-                continue;
-            }
+        let tag = Slot::tag(asked.hash);
+        let hits =
+            asked.bucket.iter().enumerate().fold(0u32, |hits, (place, slot)| {
+                hits | u32::from(slot & Slot::TAG == tag) << place
+            });
+        let mut rest = hits;
+        while rest != 0 {
+            let place = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let slot = Slot(asked.bucket[place]);
             let (age, found) = match slot.is_in_flight() {
                 true => (u64::MAX, Found::InFlight(slot.low())),
-                false => match self.number_of(slot.low()) {
+                false => match self.number_of_low(slot) {
                     Some(number) => (number, Found::Past(number)),
                     None => continue,
                 },
@@ -181,16 +206,22 @@ impl Recent {
         self.past.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
-    /// The whole number whose low 31 bits are those of `low`, if it is still in the window.
-    #[inline]
+    /// The whole number whose low 32 bits are `low`, if it is still in the window.
     pub fn number_of(&self, low: u32) -> Option<u64> {
-        let behind = u64::from(low).wrapping_sub(self.first) & Slot::LOW;
-        ((behind as usize) < self.past.len()).then(|| self.first + behind)
+        let behind = low.wrapping_sub(self.first as u32);
+        ((behind as usize) < self.past.len()).then(|| self.first + u64::from(behind))
+    }
+
+    /// The number that a reference stands for, if it is still in the window.
+    #[inline]
+    fn number_of_low(&self, slot: Slot) -> Option<u64> {
+        let behind = slot.low().wrapping_sub(self.first as u32) & Slot::LOW;
+        ((behind as usize) < self.past.len()).then(|| self.first + u64::from(behind))
     }
 
     /// What was kept of it: what stands before the account number, the account number, the rest.
     pub fn kept(&self, past: &Past) -> [&[u8]; 3] {
-        let from = (past.from % self.ring_bytes) as usize;
+        let from = (past.from & (self.ring_bytes - 1)) as usize;
         let whole = self.ring.get(from..from + usize::from(past.bytes)).unwrap_or(&[]);
         let (head, rest) = whole.split_at_checked(usize::from(past.pan_from)).unwrap_or((&[], &[]));
         let (pan, tail) = rest.split_at_checked(usize::from(past.pan_bytes)).unwrap_or((&[], &[]));
@@ -207,19 +238,14 @@ impl Recent {
     /// number.
     #[inline]
     pub fn end(&mut self, place: Option<u32>, kept: Option<&Kept>, mut past: Past) -> u64 {
-        let parts = kept.map_or([&[][..]; 3], Kept::parts);
-        let bytes = parts.iter().map(|part| part.len()).sum::<usize>();
-        past.bytes = bytes.min(usize::from(u16::MAX)) as u16;
-        past.pan_from = parts[0].len() as u16;
-        past.pan_bytes = parts[1].len() as u16;
+        let bytes = kept.map_or(&[][..], Kept::bytes);
+        let pan = kept.map_or(0..0, Kept::pan);
+        past.bytes = bytes.len().min(usize::from(u16::MAX)) as u16;
+        (past.pan_from, past.pan_bytes) = (pan.start as u16, pan.len() as u16);
         past.from = self.room(u64::from(past.bytes));
-        let from = (past.from % self.ring_bytes) as usize;
-        let mut at = from;
-        for part in parts {
-            if let Some(room) = self.ring.get_mut(at..at + part.len()) {
-                room.copy_from_slice(part);
-            }
-            at += part.len();
+        let from = (past.from & (self.ring_bytes - 1)) as usize;
+        if let Some(room) = self.ring.get_mut(from..from + bytes.len()) {
+            room.copy_from_slice(bytes);
         }
         let number = self.first + self.past.len() as u64;
         let hash = past.key.hash;
@@ -253,7 +279,7 @@ impl Recent {
     /// Room for `bytes` in one piece; the oldest make way.
     #[inline]
     fn room(&mut self, bytes: u64) -> u64 {
-        let left = self.ring_bytes - self.end % self.ring_bytes;
+        let left = self.ring_bytes - (self.end & (self.ring_bytes - 1));
         let from = if left < bytes { self.end + left } else { self.end };
         self.end = from + bytes;
         while self.past.len() >= self.past_max
@@ -274,20 +300,21 @@ impl Recent {
     /// the whole bucket is in flight the first gives way, which [`BUCKET`] and the keyed hash make
     /// as good as impossible.
     #[inline]
-    fn vacancy(&mut self, hash: u64) -> &mut u64 {
+    fn vacancy(&mut self, hash: u64) -> &mut u32 {
         let at = self.bucket(hash);
-        let (mut best, mut best_age) = (0, u64::MAX);
-        for (place, slot) in self.buckets[at].map(Slot).into_iter().enumerate() {
-            let age = match (slot.0, slot.is_in_flight()) {
-                (0, _) => 0,
-                (_, true) => u64::MAX,
-                (_, false) => self.number_of(slot.low()).map_or(0, |number| number + 1),
-            };
-            if age < best_age {
+        let (first, len) = (self.first as u32, self.past.len() as u32);
+        // How old each is: those in flight are the youngest, what is stale or none is the oldest.
+        let age = |slot: u32| {
+            let behind = slot.wrapping_sub(first) & Slot::LOW;
+            let is_past = slot & Slot::USED != 0 && behind < len;
+            let age = if is_past { len - behind } else { u32::MAX };
+            if slot & Slot::IN_FLIGHT != 0 { 0 } else { age }
+        };
+        let (mut best, mut best_age) = (0, 0);
+        for (place, slot) in self.buckets[at].iter().enumerate() {
+            let age = age(*slot);
+            if age > best_age {
                 (best, best_age) = (place, age);
-            }
-            if age == 0 {
-                break;
             }
         }
         &mut self.buckets[at][best]
@@ -317,12 +344,14 @@ impl Past {
     }
 }
 
-/// References in a bucket. With four times as many references as past transactions a bucket holds
-/// two on average, and one bucket in ten thousand is full.
-const BUCKET: usize = 8;
+/// References in a bucket: a cache line. With twice as many references as past transactions a
+/// bucket holds eight on average, and one bucket in two hundred is full.
+const BUCKET: usize = 16;
 
 /// Memory of one past transaction: itself, what is kept of it, and its share of the buckets.
-const PAST_BYTES: usize = size_of::<Past>() + KEPT_BYTES + 4 * size_of::<u64>();
+const PAST_BYTES: usize = size_of::<Past>() + KEPT_BYTES + 2 * size_of::<u32>();
 
 /// What is kept of a request, on average: 16 elements.
 const KEPT_BYTES: usize = 176;
+
+const _: () = assert!(crate::base::limits::IN_FLIGHT_MAX < Slot::LOW as usize);

@@ -13,29 +13,34 @@ use crate::iso8583::mti::Mti;
 
 use super::fault::Fault;
 use super::outbox::Outbox;
-use super::recent::{Fate, Found, Past, TerminalKey};
+use super::recent::{Asked, Fate, Found, Past, TerminalKey};
 use super::sound::Sound;
 use super::stats::Counter;
 use super::{Batch, Storage, Switch, noted, reply};
 
 impl Switch {
-    /// By what the request would be known again.
+    /// By what the request would be known again; its hash was made before.
     #[inline]
     pub(super) fn terminal_key(
         &self,
-        link: LinkId,
         message: &Message<'_>,
         sound: &Sound,
+        hash: u64,
     ) -> TerminalKey {
         let facts = &sound.facts;
-        let kind = kind_of(message.mti());
-        let hash =
-            self.terminal_hash(link, &facts.terminal, &facts.merchant, sound.stan_number, kind);
-        let moment = message.number(7).or_else(|| message.number(12)).unwrap_or(0);
+        let moment = moment_of(message);
         let payer = facts.instrument.map_or(0, |who| who.head() ^ u64::from(who.length()) << 58);
         let asked = u64::from(facts.amount.currency.number()) << 48 | facts.kind as u64;
         let fingerprint = mix(mix(self.setup.key ^ payer, facts.amount.minor), asked);
         TerminalKey { hash, moment, fingerprint }
+    }
+
+    /// The hash of a request of which STAN, terminal and merchant were read.
+    #[inline]
+    pub(super) fn hash_of(&self, link: LinkId, message: &Message<'_>, sound: &Sound) -> u64 {
+        let facts = &sound.facts;
+        let kind = kind_of(message.mti());
+        self.terminal_hash(link, &facts.terminal, &facts.merchant, sound.stan_number, kind)
     }
 
     #[inline]
@@ -55,8 +60,8 @@ impl Switch {
 
     /// What is known of `key`.
     #[inline]
-    pub(super) fn known(&self, key: &TerminalKey) -> Option<Found> {
-        self.recent.find(key.hash, |found| {
+    pub(super) fn known(&self, asked: &Asked, key: &TerminalKey) -> Option<Found> {
+        self.recent.find(asked, |found| {
             let (other, undated) = match found {
                 Found::InFlight(place) => {
                     (self.transactions.at(place).map(|asked| &asked.key), false)
@@ -165,6 +170,22 @@ fn answer_again(
     if approved {
         outbox.mark(batch.session, number);
     }
+}
+
+/// DE 7, else DE 12, as the digits they are made of, four bits each; 0 if there is neither.
+#[inline]
+pub(super) fn moment_of(message: &Message<'_>) -> u64 {
+    if let Some(packed) = message.packed_digits(7) {
+        return packed.iter().fold(0, |moment, byte| moment << 8 | u64::from(*byte));
+    }
+    let mut buffer = [0; 12];
+    let count = message.characters(7, &mut buffer).or_else(|| message.characters(12, &mut buffer));
+    nibbles(buffer.get(..count.unwrap_or(0)).unwrap_or(&[]))
+}
+
+/// Digits as four bits each.
+pub(super) fn nibbles(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |number, digit| number << 4 | u64::from(digit & 15))
 }
 
 /// Class and function: a repeat is looked up like its original, an advice is another message.

@@ -65,6 +65,9 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let mut sound = Sound::default();
+        sound::name(message, &mut sound)?;
+        let hash = self.hash_of(batch.link_id, message, &sound);
+        let asked = self.recent.ask(hash);
         sound::check(message, batch.today, &mut sound)?;
         let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
         if session.state == State::SignedOff {
@@ -77,9 +80,9 @@ impl Switch {
         if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX {
             return Err(Fault::Overload);
         }
-        let key = self.terminal_key(batch.link_id, message, &sound);
+        let key = self.terminal_key(message, &sound, hash);
         sound.key = key;
-        if let Some(found) = self.known(&key) {
+        if let Some(found) = self.known(&asked, &key) {
             return self.asked_again(batch, message, &key, found, outbox);
         }
         let admitted = self.admit(batch, message, &sound, outbox);

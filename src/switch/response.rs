@@ -105,7 +105,10 @@ impl Switch {
         let approved = ResponseCode::approves(repeat::trimmed(&past.code));
         if approved {
             past.approval = message.text(38);
-            past.part = message.number(4).filter(|amount| Some(*amount) != asked.amount);
+            // Any other approval has the amount that was asked for, or none.
+            if is_partial(message) {
+                past.part = message.number(4).filter(|amount| Some(*amount) != asked.amount);
+            }
         }
         let session = asked.session;
         let delivered = self.deliver(batch, message, place, approved, outbox);
@@ -361,6 +364,12 @@ fn hand_over(
     path.back.carry(message, to, header, &changes, scratch, lane).is_ok()
 }
 
+/// True if a part of the amount was approved.
+#[inline]
+fn is_partial(message: &Message<'_>) -> bool {
+    matches!(message.value(39), Some(b"10" | b"002")) || message.text(39) == Some(*b"10")
+}
+
 fn approves(message: &Message<'_>) -> bool {
     message.text::<3>(39).is_some_and(|code| ResponseCode::approves(repeat::trimmed(&code)))
 }
@@ -372,8 +381,7 @@ fn belongs(transaction: &Transaction, message: &Message<'_>) -> Result<(), Count
     if message.mti() != transaction.answer_mti {
         return Err(Counter::UnmatchedAnswers);
     }
-    let code = message.value(39);
-    let partial = matches!(code, Some(b"10" | b"002")) || message.text(39) == Some(*b"10");
+    let partial = is_partial(message);
     let watched = transaction.watched.get(..usize::from(transaction.watched_count));
     let matched = usize::from(transaction.matched_count);
     let mut agreed = matched == 0;
@@ -389,7 +397,7 @@ fn belongs(transaction: &Transaction, message: &Message<'_>) -> Result<(), Count
     if !agreed {
         return Err(Counter::UnmatchedAnswers);
     }
-    if code.is_none() {
+    if !message.has(39) {
         return Err(Counter::WrongAnswers);
     }
     match (message.has(4), transaction.amount) {

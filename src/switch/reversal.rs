@@ -132,7 +132,7 @@ impl Switch {
         named.kinds.iter().find_map(|kind| {
             let (terminal, merchant) = (&facts.terminal, &facts.merchant);
             let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
-            self.recent.find(hash, |found| {
+            self.recent.find(&self.recent.ask(hash), |found| {
                 let other = match found {
                     Found::InFlight(place) => self.transactions.at(place).map(|asked| &asked.key),
                     Found::Past(number) => self.recent.past(number).map(|past| &past.key),
@@ -157,7 +157,7 @@ impl Switch {
     ) {
         let facts = &sound.facts;
         let (terminal, merchant) = (&facts.terminal, &facts.merchant);
-        let fingerprint = self.terminal_key(batch.link_id, message, sound).fingerprint;
+        let fingerprint = self.terminal_key(message, sound, 0).fingerprint;
         let code = repeat::padded(ResponseCode::INOPERATIVE);
         for kind in &named.kinds {
             let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
@@ -237,7 +237,7 @@ fn named(message: &Message<'_>, sound: &Sound) -> Named {
         let mti = number(buffer.get(1..2)) << 4 | number(buffer.get(2..3));
         return Named {
             stan: number(buffer.get(4..10)) as u32,
-            moment: number(buffer.get(10..20)),
+            moment: repeat::nibbles(buffer.get(10..20).unwrap_or(&[])),
             kinds: vec![mti as u16],
         };
     }

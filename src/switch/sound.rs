@@ -36,7 +36,20 @@ pub struct Sound {
     pub clock_is_off: bool,
 }
 
-/// Checks a decoded request that is not network management, and writes what it says to `sound`,
+/// Reads by what a request is named: STAN, terminal, merchant.
+///
+/// # Errors
+///
+/// If there is no STAN to answer by.
+#[inline(always)]
+pub fn name(message: &Message<'_>, sound: &mut Sound) -> Result<(), Fault> {
+    (sound.stan, sound.stan_number) = stan(message)?;
+    message.text_into(42, &mut sound.facts.merchant);
+    message.text_into(41, &mut sound.facts.terminal);
+    Ok(())
+}
+
+/// Checks a decoded request that was named and is not network management, and writes what it says to `sound`,
 /// in place: returned by value it was copied three times, in pieces that do not line up.
 ///
 /// # Errors
@@ -44,7 +57,6 @@ pub struct Sound {
 /// The first thing that makes no sense; `sound` is then of no use.
 #[inline(always)]
 pub fn check(message: &Message<'_>, today: Today, sound: &mut Sound) -> Result<(), Fault> {
-    (sound.stan, sound.stan_number) = stan(message)?;
     presence(message)?;
     let (kind, code) = kind(message)?;
     sound.amount = optional_number(message, 4)?;
@@ -61,8 +73,6 @@ pub fn check(message: &Message<'_>, today: Today, sound: &mut Sound) -> Result<(
     facts.entry_mode = entry_mode.min(9999) as u16;
     facts.mcc = message.number(18).unwrap_or(0).min(9999) as u16;
     facts.instrument = instrument(message, entry_mode);
-    message.text_into(42, &mut facts.merchant);
-    message.text_into(41, &mut facts.terminal);
     if message.index.span(2).is_some_and(|span| span.units == 0) {
         return Err(Fault::Value(2));
     }

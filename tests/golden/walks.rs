@@ -2,6 +2,8 @@
 
 use authswitch::iso8583::decode::Index;
 use authswitch::iso8583::dialect::Dialect;
+use authswitch::iso8583::kept::Kept;
+use authswitch::iso8583::message::Message;
 use authswitch::iso8583::spec::Wire;
 
 use crate::sound_vectors;
@@ -62,6 +64,14 @@ fn agree(dialect: &Dialect, Pair { fast, careful }: &mut Pair, message: &[u8], n
     assert_eq!((fast.mti, fast.present), (careful.mti, careful.present), "{name}");
     assert_eq!((fast.named, fast.end), (careful.named, careful.end), "{name}");
     assert_eq!(fast.emv_accounts, careful.emv_accounts, "{name}");
+    let kept = [&*fast, &*careful].map(|index| {
+        let (mut kept, mut with_care) = (Kept::default(), Kept::default());
+        kept.fill(&Message { bytes: message, index, dialect });
+        with_care.fill_with_care(&Message { bytes: message, index, dialect });
+        assert_eq!(kept.parts(), with_care.parts(), "{name}");
+        kept
+    });
+    assert_eq!(kept[0].bytes(), kept[1].bytes(), "{name}");
     for element in fast.present.iter() {
         assert_eq!(fast.span(element), careful.span(element), "{name} DE {element}");
     }
