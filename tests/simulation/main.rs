@@ -1,0 +1,84 @@
+//! Whole switches in virtual time: terminals, hosts, network, disk and clock from one seed.
+//!
+//! A seed is a world with its own subset of faults. The world first suffers them, then heals, and
+//! at the end all books must agree; in between every byte at the doors of the switch is judged by
+//! rules that know nothing of its code. The same seed gives the same bytes.
+//!
+//! `SIM_SEEDS` says how many seeds are run, `SIM_FIRST` from which on, `SIM_STEPS` how many
+//! transactions a world begins. `SIM_TRACE=1` tells what happens.
+
+mod dice;
+mod disk;
+mod faults;
+mod host;
+mod network;
+mod oracle;
+mod records;
+mod terminal;
+mod wire;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use authswitch::switch::Setup;
+use oracle::Breach;
+use world::World;
+
+#[test]
+fn no_rule_is_broken() {
+    let (first, seeds, steps) = (knob("SIM_FIRST", 0), knob("SIM_SEEDS", 256), steps());
+    let setup = world::setup();
+    let threads = 2;
+    let run_share = |share: u64| -> Vec<String> {
+        let mine = (first..first + seeds).filter(|seed| seed % threads == share);
+        mine.filter_map(|seed| run(seed, steps, &setup).err().map(|breach| tell(seed, &breach)))
+            .collect()
+    };
+    let findings: Vec<String> = std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..threads).map(|share| scope.spawn(move || run_share(share))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect()
+    });
+    assert!(findings.is_empty(), "{} seeds:\n{}", findings.len(), findings.join("\n"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let setup = world::setup();
+    for seed in 0..8 {
+        let digests = [(); 2].map(|()| {
+            let mut world = World::new(seed, steps(), &setup, false);
+            world.run();
+            world.digest
+        });
+        assert_eq!(digests[0], digests[1], "seed {seed}");
+    }
+}
+
+/// Runs one world; says how many steps it took.
+fn run(seed: u64, steps: u32, setup: &Setup) -> Result<u64, (Breach, u64)> {
+    let mut world = World::new(seed, steps, setup, knob("SIM_TRACE", 0) > 0);
+    let panicked = catch_unwind(AssertUnwindSafe(|| world.run())).is_err();
+    let breach = match world.oracle.breach.take() {
+        Some(breach) => Some(breach),
+        None => panicked.then(|| Breach { rule: "panic", sale: 0, what: "see above".into() }),
+    };
+    breach.map_or(Ok(world.steps), |breach| Err((breach, world.steps)))
+}
+
+fn tell(seed: u64, (breach, step): &(Breach, u64)) -> String {
+    let Breach { rule, sale, what } = breach;
+    let replay = format!("SIM_FIRST={seed} SIM_SEEDS=1 SIM_STEPS={} SIM_TRACE=1", steps());
+    format!(
+        "seed {seed}, step {step}: {rule}, transaction {sale}: {what}\n    \
+         {replay} cargo test --test simulation no_rule -- --nocapture"
+    )
+}
+
+fn steps() -> u32 {
+    knob("SIM_STEPS", 120) as u32
+}
+
+fn knob(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}

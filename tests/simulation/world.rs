@@ -1,0 +1,512 @@
+//! A world: one switch with its shell, terminals, hosts, a disk and a clock, all of them moved by
+//! one queue of events in virtual time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use authswitch::app::dialect_file;
+use authswitch::base::ids::{LinkId, SessionId};
+use authswitch::base::time::{Instant, Now, Wall};
+use authswitch::iso8583::dialect::Dialect;
+use authswitch::routing::RouteTable;
+use authswitch::switch::{CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Switch};
+
+use crate::dice::{Dice, mixed};
+use crate::disk::Disk;
+use crate::faults::{Fault, Faults};
+use crate::host::Host;
+use crate::network::{Connection, End};
+use crate::oracle::Oracle;
+use crate::terminal::{Act, Client, Terminal};
+
+pub(crate) const US: u64 = 1000;
+pub(crate) const MS: u64 = 1000 * US;
+pub(crate) const SECOND: u64 = 1000 * MS;
+
+/// The switch answers within this.
+pub(crate) const BUDGET: u64 = 1500 * MS;
+
+/// After the faults everything must be quiet within this: the late window of a reversal that was
+/// not found, and what comes before it.
+const QUIET_BY: u64 = 3000 * SECOND;
+
+/// More steps than any world needs.
+const STEPS_MAX: u64 = 200_000;
+
+/// Something that will happen.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    ArrivesUp(usize),
+    ArrivesDown(usize),
+    /// The switch hears that the connection is gone.
+    Gone(usize),
+    HasRoom(usize),
+    Stalled(usize, u64),
+    ReadsOn(usize),
+    /// The switch's worker runs; in this life of the process.
+    Turn(u32),
+    Alarm(u32),
+    Synced(u32),
+    Dial(usize, usize),
+    Acts(usize, u32, Act),
+    HostActs(usize, u64),
+    /// Chance looks around.
+    Tick,
+    Restarts,
+}
+
+/// What waits for the worker's next turn.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Opened(usize),
+    Bytes(usize, Vec<u8>),
+    Ended(usize),
+    Lost(usize),
+    Writable(usize),
+    Durable(u64),
+}
+
+/// A running switch.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) switch: Switch,
+    pub(crate) outbox: Outbox,
+    inbox: VecDeque<Input>,
+    turn_is_due: bool,
+    alarm_at: u64,
+    durable: u64,
+    generations: Vec<u32>,
+    free: Vec<u32>,
+    by_slot: BTreeMap<u32, usize>,
+}
+
+pub(crate) struct World {
+    pub(crate) now: u64,
+    queue: BTreeMap<(u64, u64), What>,
+    scheduled: u64,
+    pub(crate) dice: Dice,
+    pub(crate) faults: Faults,
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) process: Option<Process>,
+    setup: Setup,
+    life: u32,
+    pub(crate) disk: Disk,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) terminals: Vec<Terminal>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) oracle: Oracle,
+    pub(crate) next_sale: u64,
+    wall_step: i64,
+    undisturbed: bool,
+    healed: bool,
+    /// Of all that happened.
+    pub(crate) digest: u64,
+    pub(crate) steps: u64,
+    tells: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, sales: u32, setup: &Setup, tells: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let faults = Faults::swarm(&mut dice);
+        let mut setup = setup.clone();
+        setup.key = dice.next();
+        for link in setup.links.iter_mut().skip(1) {
+            link.sign_on = faults.sign_on;
+        }
+        let undisturbed = faults.none();
+        let slow = [Fault::SlowDisk, Fault::StopsReading, Fault::ShortWrite, Fault::SlowTurn];
+        let slow = slow.iter().any(|fault| faults.is_on(*fault));
+        let mut oracle = Oracle::default();
+        (oracle.slow, oracle.budget) = (slow, BUDGET);
+        let mut world = Self {
+            now: SECOND,
+            queue: BTreeMap::new(),
+            scheduled: 0,
+            dice,
+            faults,
+            connections: Vec::new(),
+            process: None,
+            setup,
+            life: 0,
+            disk: Disk::default(),
+            clients: Vec::new(),
+            terminals: Vec::new(),
+            hosts: Vec::new(),
+            oracle,
+            next_sale: 700_000_000_001,
+            wall_step: 0,
+            undisturbed,
+            healed: false,
+            digest: seed,
+            steps: 0,
+            tells,
+        };
+        world.populate(sales);
+        world.starts();
+        world.at(2 * SECOND, What::Tick);
+        world
+    }
+
+    fn populate(&mut self, sales: u32) {
+        for number in 0..2 {
+            self.hosts.push(Host::new(number));
+        }
+        let clients = self.dice.between(1, 3) as usize;
+        for client in 0..clients {
+            self.clients.push(Client::default());
+            for _ in 0..self.dice.between(1, 4) {
+                let place = self.terminals.len();
+                self.terminals.push(Terminal::new(place, client, self.faults.plain_reversals));
+            }
+        }
+        let each = (sales / self.terminals.len() as u32).max(2);
+        for place in 0..self.terminals.len() {
+            self.terminals[place].left = each;
+            let at = self.now + self.dice.between(100, 400) * MS;
+            self.at(at, What::Acts(place, 0, Act::Begin));
+        }
+    }
+
+    /// Runs to the end, or to the first breach.
+    pub(crate) fn run(&mut self) {
+        let mut quiet_by = u64::MAX;
+        while let Some(((at, _), what)) = self.queue.pop_first() {
+            if at > quiet_by {
+                break;
+            }
+            if self.steps > STEPS_MAX {
+                return self.oracle.stuck(0, "it goes on for ever");
+            }
+            self.now = self.now.max(at);
+            self.oracle.now = self.now;
+            self.steps += 1;
+            self.happens(what);
+            if self.oracle.breach.is_some() {
+                return;
+            }
+            if quiet_by == u64::MAX && self.terminals.iter().all(Terminal::is_done) {
+                if self.healed {
+                    quiet_by = self.now + QUIET_BY;
+                } else {
+                    self.heal();
+                }
+            }
+        }
+        if let Some(busy) = self.terminals.iter().find(|terminal| !terminal.is_done()) {
+            self.oracle.stuck(busy.sale_number(), &busy.describe());
+        }
+        self.oracle.settle(self.undisturbed);
+    }
+
+    fn happens(&mut self, what: What) {
+        match what {
+            What::ArrivesUp(id) => self.arrives_up(id),
+            What::ArrivesDown(id) => self.arrives_down(id),
+            What::Gone(id) => self.input(Input::Lost(id)),
+            What::HasRoom(id) => self.input(Input::Writable(id)),
+            What::Stalled(id, since) => self.stalled(id, since),
+            What::ReadsOn(id) => self.reads_on(id),
+            What::Turn(life) if life == self.life => self.turn(),
+            What::Alarm(life) if life == self.life => self.poke(),
+            What::Synced(life) if life == self.life => self.synced(),
+            What::Turn(_) | What::Alarm(_) | What::Synced(_) => {}
+            What::Dial(host, place) => self.dial(host, place),
+            What::Acts(terminal, serial, act) => self.acts(terminal, serial, act),
+            What::HostActs(host, job) => self.host_acts(host, job),
+            What::Tick => self.tick(),
+            What::Restarts => self.starts(),
+        }
+    }
+
+    pub(crate) fn at(&mut self, at: u64, what: What) {
+        self.scheduled += 1;
+        self.queue.insert((at, self.scheduled), what);
+    }
+
+    /// The same, unless the process is another by then.
+    pub(crate) fn at_in_life(&mut self, delay: u64, what: fn(u32) -> What) {
+        self.at(self.now + delay, what(self.life));
+    }
+
+    /// Something happened, for the digest and whoever watches.
+    pub(crate) fn trace(&mut self, what: &str, id: usize, bytes: &[u8]) {
+        let mut digest = mixed(self.digest ^ self.now ^ (id as u64) << 48 ^ what.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            digest = mixed(digest ^ word);
+        }
+        self.digest = digest;
+        if self.tells {
+            let end = self.connections.get(id).map(|connection| connection.end);
+            let at = self.now as f64 / SECOND as f64;
+            let mut rest = bytes;
+            println!("{at:12.6} {what} {id} {end:?} {} bytes", bytes.len());
+            while let Ok(Some((message, count))) = crate::wire::Message::decode(rest) {
+                println!("{:20} {:04x} {:?}", "", message.mti, message.elements);
+                rest = &rest[count..];
+            }
+        }
+    }
+
+    /// Chance looks around.
+    fn tick(&mut self) {
+        if self.healed {
+            return;
+        }
+        let pause = self.dice.between(10, 60) * MS;
+        self.at(self.now + pause, What::Tick);
+        let alive = |world: &Self, host: bool| -> Vec<usize> {
+            let is_one = |connection: &&Connection| {
+                connection.alive && matches!(connection.end, End::Host(..)) == host
+            };
+            let all = world.connections.iter().enumerate();
+            all.filter(|(_, connection)| is_one(connection)).map(|(id, _)| id).collect()
+        };
+        let (clients, hosts) = (alive(self, false), alive(self, true));
+        let any = [clients.clone(), hosts.clone()].concat();
+        if let Some(id) = self.strikes(Fault::Reset, &any) {
+            self.reset(id);
+        }
+        if let Some(id) = self.strikes(Fault::StopsReading, &any) {
+            self.stops_reading(id);
+        }
+        if let Some(id) = self.strikes(Fault::PosFin, &clients) {
+            self.send_fin(id);
+        }
+        if let Some(id) = self.strikes(Fault::HostFin, &hosts) {
+            self.send_fin(id);
+        }
+        if self.faults.strike(Fault::ClockStep, &mut self.dice) {
+            self.wall_step = self.dice.between(0, 172_800) as i64 - 86_400;
+        }
+        if self.faults.strike(Fault::Crash, &mut self.dice) {
+            self.crash();
+        }
+    }
+
+    fn strikes(&mut self, fault: Fault, among: &[usize]) -> Option<usize> {
+        let strikes = !among.is_empty() && self.faults.strike(fault, &mut self.dice);
+        strikes.then(|| among[self.dice.below(among.len() as u64) as usize])
+    }
+
+    fn heal(&mut self) {
+        self.healed = true;
+        self.trace("heal", 0, b"");
+        self.faults.heal();
+        for place in 0..self.terminals.len() {
+            self.terminals[place].left = 2;
+            let at = self.now + self.dice.between(100, 3000) * MS;
+            let serial = self.terminals[place].serial;
+            self.at(at, What::Acts(place, serial, Act::Begin));
+        }
+        for id in 0..self.connections.len() {
+            self.reads_on(id);
+        }
+    }
+
+    // The process.
+
+    fn starts(&mut self) {
+        self.life += 1;
+        self.trace("starts", 0, b"");
+        let setup = Setup { epoch: self.life, ..self.setup.clone() };
+        self.process = Some(Process {
+            switch: Switch::new(setup),
+            outbox: Outbox::recorded(self.disk.last_number() + 1),
+            inbox: VecDeque::new(),
+            turn_is_due: false,
+            alarm_at: u64::MAX,
+            durable: self.disk.last_number(),
+            generations: Vec::new(),
+            free: Vec::new(),
+            by_slot: BTreeMap::new(),
+        });
+        self.recovers();
+        for host in 0..self.hosts.len() {
+            for place in 0..2 {
+                let at = self.now + self.dice.between(1, 20) * MS;
+                self.at(at, What::Dial(host, place));
+            }
+        }
+    }
+
+    fn recovers(&mut self) {}
+
+    fn crash(&mut self) {}
+
+    fn dial(&mut self, host: usize, place: usize) {
+        let end = End::Host(host, place);
+        let taken = self.connections.iter().any(|other| other.end == end && other.open);
+        if !taken && self.process.is_some() {
+            let id = self.connect(end);
+            self.hosts[host].connections[place] = Some(id);
+        }
+    }
+
+    /// A new connection; the switch has accepted or dialled it.
+    pub(crate) fn connect(&mut self, end: End) -> usize {
+        let id = self.connections.len();
+        let now = self.now;
+        let process = self.process.as_mut().expect("who is down accepts nobody");
+        let session = process.seat(id);
+        self.connections.push(Connection::new(end, session, now));
+        self.trace("connects", id, b"");
+        self.input(Input::Opened(id));
+        id
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        if let Some(process) = &mut self.process {
+            process.inbox.push_back(input);
+            self.poke();
+        }
+    }
+
+    fn poke(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        if std::mem::replace(&mut process.turn_is_due, true) {
+            return;
+        }
+        let mut pause = self.dice.between(1, 60) * US;
+        if self.faults.strike(Fault::SlowTurn, &mut self.dice) {
+            pause = self.dice.between(1, 400) * MS;
+        }
+        self.at(self.now + pause, What::Turn(self.life));
+    }
+
+    pub(crate) fn feed(&mut self, event: Event<'_>) -> usize {
+        let wall = 1_795_313_565 + (self.now / SECOND) as i64 + self.wall_step;
+        let now = Now { instant: Instant::from_ns(self.now), wall: Wall::from_unix_s(wall as u64) };
+        let Some(process) = &mut self.process else { return 0 };
+        process.switch.handle(now, event, &mut process.outbox)
+    }
+
+    /// One turn of the worker, as the shell does it: what came, deadlines, records to the disk,
+    /// one write per lane, commands, the timer.
+    fn turn(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        process.turn_is_due = false;
+        for input in std::mem::take(&mut process.inbox) {
+            self.takes(input);
+        }
+        if self.next_deadline().is_some_and(|at| at <= self.now) {
+            self.feed(Event::Deadline);
+        }
+        for _ in 0..8 {
+            if !self.flush() {
+                break;
+            }
+        }
+        let (now, life) = (self.now, self.life);
+        let next = self.next_deadline().unwrap_or(u64::MAX).max(now + 1);
+        let Some(process) = &mut self.process else { return };
+        if process.alarm_at <= now || next < process.alarm_at {
+            process.alarm_at = next;
+            if next < u64::MAX {
+                self.at(next, What::Alarm(life));
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<u64> {
+        self.process.as_ref().and_then(|process| process.switch.next_deadline()).map(Instant::ns)
+    }
+
+    fn takes(&mut self, input: Input) {
+        match input {
+            Input::Opened(id) => {
+                let (session, link) = (self.connections[id].session, self.connections[id].link());
+                self.feed(Event::Opened { session, link, shared: false });
+            }
+            Input::Bytes(id, bytes) => self.receive(id, &bytes),
+            Input::Ended(id) => self.end(id),
+            Input::Lost(id) => self.lose(id),
+            Input::Writable(id) => self.write(id),
+            Input::Durable(number) => {
+                if let Some(process) = &mut self.process {
+                    process.durable = number;
+                }
+            }
+        }
+    }
+
+    /// True if something was done that may have made more to do.
+    fn flush(&mut self) -> bool {
+        let Some(process) = &mut self.process else { return false };
+        if let Some(batch) = process.outbox.seal() {
+            self.stores(batch);
+        }
+        let Some(process) = &mut self.process else { return false };
+        process.outbox.durable(process.durable);
+        let mut did = false;
+        while let Some(session) = self.process.as_mut().and_then(|p| p.outbox.next_dirty()) {
+            if let Some(id) = self.process.as_ref().and_then(|p| p.at(session)) {
+                self.write(id);
+                did = true;
+            }
+        }
+        let commands = self.process.as_mut().map(|p| std::mem::take(&mut p.outbox.commands));
+        for command in commands.unwrap_or_default() {
+            if let Command::Close { session, cause } = command
+                && let Some(id) = self.process.as_ref().and_then(|p| p.at(session))
+            {
+                let harmless = matches!(cause, CloseCause::Idle | CloseCause::Finished);
+                if self.undisturbed && !harmless {
+                    self.oracle.closes(cause.text());
+                }
+                self.close(id);
+                did = true;
+            }
+        }
+        did
+    }
+}
+
+impl Process {
+    /// A session for the connection.
+    fn seat(&mut self, id: usize) -> SessionId {
+        let slot = self.free.pop().unwrap_or(self.generations.len() as u32);
+        if slot as usize == self.generations.len() {
+            self.generations.push(0);
+        }
+        self.generations[slot as usize] += 1;
+        self.by_slot.insert(slot, id);
+        SessionId { slot, generation: self.generations[slot as usize] }
+    }
+
+    pub(crate) fn free(&mut self, session: SessionId) {
+        self.by_slot.remove(&session.slot);
+        self.free.push(session.slot);
+    }
+
+    fn at(&self, session: SessionId) -> Option<usize> {
+        let is_current = self.generations[session.slot as usize] == session.generation;
+        self.by_slot.get(&session.slot).filter(|_| is_current).copied()
+    }
+}
+
+/// One acquirer link and two partner links, all in pos-bcd; compiled once for all seeds.
+pub(crate) fn setup() -> Setup {
+    let spec = dialect_file::load("pos-bcd", None).expect("shipped dialects load");
+    let dialect = Arc::new(Dialect::compile(spec));
+    let link = |name: &str, role| LinkSetup {
+        name: name.into(),
+        role,
+        dialect: Arc::clone(&dialect),
+        in_flight_max: 256,
+        ..LinkSetup::default()
+    };
+    let budget = Duration::from_nanos(BUDGET);
+    let routes = RouteTable::single(vec![LinkId(1), LinkId(2)], budget);
+    Setup {
+        links: vec![
+            link("terminals", Role::Acquirer),
+            link("first", Role::Partner),
+            link("second", Role::Partner),
+        ],
+        recent_bytes: 1 << 20,
+        ..Setup::new(Arc::new(routes))
+    }
+}
