@@ -174,6 +174,7 @@ impl World {
             let mut declined = answer.clone();
             declined.unset(38);
             declined.set(39, "05");
+            self.oracle.contradicts(answer.sale());
             self.say(host, id, &declined);
             return self.say_later(host, id, &answer);
         }

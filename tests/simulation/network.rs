@@ -369,7 +369,8 @@ impl World {
             match end {
                 End::Client(..) if !begun => self.oracle.begins_answer(&message),
                 End::Host(host, _) if !begun => {
-                    self.oracle.begins_request(host, &message, &bytes[at..at + length]);
+                    let frame = &bytes[at..at + length];
+                    self.oracle.begins_request(host, &message, frame, empty_at);
                 }
                 _ => {}
             }

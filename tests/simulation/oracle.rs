@@ -30,6 +30,8 @@ pub(crate) struct Oracle {
     /// Requests may leave late, because something between the switch and the host is slow.
     pub(crate) slow: bool,
     pub(crate) now: u64,
+    /// Which life of the process this is.
+    pub(crate) life: u32,
     /// How long a request may take before it may not be sent any more.
     pub(crate) budget: u64,
 }
@@ -50,14 +52,18 @@ struct Sale {
     taken: bool,
     // At the hosts' door.
     forwarded: Option<(usize, Message)>,
-    reversal: Option<(usize, Vec<u8>)>,
+    /// When its first copy began to leave, and that copy.
+    reversal: Option<(u64, Vec<u8>)>,
     // In the books of the hosts.
     booked: Option<[String; 3]>,
     declined: bool,
     net: u64,
-    /// The host said "not found", and approved later.
-    overtaken: bool,
-    late_approval_read: bool,
+    /// The host said otherwise before: "not found", or no.
+    contradicted: bool,
+    /// The switch has read the approval, in the life in which it forwarded the request.
+    approval_read: bool,
+    answer: Message,
+    life: u32,
 }
 
 impl Sale {
@@ -138,11 +144,13 @@ impl Oracle {
 
     /// A whole answer has reached the switch.
     pub(crate) fn read_answer(&mut self, message: &Message) {
+        let life = self.life;
         if let Some(sale) = self.sales.get_mut(&message.sale())
             && message.approves()
             && message.class() != 4
         {
-            sale.late_approval_read |= sale.is_approval_of_host(&said(message));
+            let is_true = sale.answer.elements == message.elements;
+            sale.approval_read |= is_true && sale.life == life;
         }
     }
 
@@ -243,16 +251,22 @@ impl Oracle {
     }
 
     /// The kernel has taken the first byte of a frame to a host.
-    pub(crate) fn begins_request(&mut self, host: usize, message: &Message, bytes: &[u8]) {
+    pub(crate) fn begins_request(
+        &mut self,
+        host: usize,
+        message: &Message,
+        bytes: &[u8],
+        empty_at: u64,
+    ) {
         if message.class() == 8 || message.is_response() {
             return;
         }
         if message.class() == 4 {
-            return self.begins_reversal(host, message, bytes);
+            return self.begins_reversal(message, (host, bytes), empty_at);
         }
         let number = message.sale();
         let intended = self.records.intents.contains(&number);
-        let (now, slow, budget) = (self.now, self.slow, self.budget);
+        let (now, slow, budget, life) = (self.now, self.slow, self.budget, self.life);
         let Some(sale) = self.sales.get_mut(&number) else {
             return self.fail("I5", number, "a request nobody made");
         };
@@ -260,13 +274,15 @@ impl Oracle {
         let taken_back = sale.reversal_at.is_some_and(|at| at < sale.original_at);
         let late = now > sale.original_at + budget && !slow;
         sale.forwarded = Some((host, message.clone()));
+        sale.life = life;
         self.check(!again, "I14", number, "a request is forwarded twice");
         self.check(!taken_back, "I27", number, "forwarded after it was taken back");
         self.check(!late, "I18", number, "forwarded after its deadline");
         self.check(intended, "I42", number, "a request leaves before its intent is durable");
     }
 
-    fn begins_reversal(&mut self, host: usize, message: &Message, bytes: &[u8]) {
+    fn begins_reversal(&mut self, message: &Message, (host, bytes): (usize, &[u8]), empty_at: u64) {
+        let now = self.now;
         let number = message.sale();
         let owed = self.records.owed.contains(&number);
         let part = self.records.approved.get(&number).copied().flatten();
@@ -276,14 +292,22 @@ impl Oracle {
         let own_will = sale.approval.is_some() && sale.reversal_at.is_none();
         let mut first_copy = bytes.to_vec();
         first_copy[8] &= 0xFE;
-        let earlier = sale.reversal.replace((host, first_copy.clone()));
+        let earlier = sale.reversal.clone();
+        sale.reversal.get_or_insert((now, first_copy.clone()));
         let amount = part.unwrap_or(sale.amount);
         let forwarded = sale.forwarded.clone();
         self.check(owed, "I20", number, "a reversal leaves before it is durable");
         self.check(!own_will, "I12", number, "a handed approval is reversed unasked");
         self.check(message.number(4) == amount, "I23", number, "a reversal of another amount");
-        if let Some((_, earlier)) = earlier {
-            self.check(message.mti == 0x0421, "I22", number, "a second copy that is no repeat");
+        if let Some((at, earlier)) = earlier {
+            // A first copy that waits on one connection can be overtaken by a second on another.
+            let is_second = empty_at > at;
+            self.check(
+                message.mti == 0x0421 || !is_second,
+                "I22",
+                number,
+                "a second copy that is no repeat",
+            );
             self.check(earlier == first_copy, "I21", number, "a copy that differs from the first");
         }
         if let Some((other, original)) = forwarded {
@@ -310,11 +334,19 @@ impl Oracle {
     }
 
     /// A host approves and books.
-    pub(crate) fn books(&mut self, answer: &Message, overtaken: bool) {
+    pub(crate) fn books(&mut self, answer: &Message, contradicted: bool) {
         if let Some(sale) = self.sales.get_mut(&answer.sale()) {
             sale.net = answer.number(4);
             sale.booked = Some(said(answer));
-            sale.overtaken = overtaken;
+            sale.contradicted = contradicted;
+            sale.answer = answer.clone();
+        }
+    }
+
+    /// A host says no to what it has booked.
+    pub(crate) fn contradicts(&mut self, number: u64) {
+        if let Some(sale) = self.sales.get_mut(&number) {
+            sale.contradicted = true;
         }
     }
 
@@ -365,8 +397,8 @@ impl Oracle {
         for (&number, sale) in &self.sales {
             let seen = if sale.asked_back { 0 } else { sale.saw.unwrap_or(0) };
             let listed = self.records.exceptions.contains(&number);
-            // The host said "not found", approved after that, and never told: nobody can know.
-            let unknowable = sale.overtaken && !sale.late_approval_read;
+            // The host said "not found" or no, approves all the same, and never told.
+            let unknowable = sale.contradicted && !sale.approval_read;
             if sale.net != seen && !listed && !unknowable {
                 let what = format!("the terminal saw {seen}, the host holds {}", sale.net);
                 findings.push(("I1", number, what));

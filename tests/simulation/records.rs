@@ -36,7 +36,7 @@ impl Records {
                     }
                 }
                 6 => {
-                    let bytes = usize::from(u16::from_le_bytes([body[11], body[12]]));
+                    let bytes = usize::from(u16::from_le_bytes([body[15], body[16]]));
                     let (message, others) = secret.split_at(bytes);
                     secret = others;
                     if let Ok(Some((message, _))) = Message::decode(message) {

@@ -10,6 +10,7 @@ use authswitch::base::ids::{LinkId, SessionId};
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;
 use authswitch::routing::RouteTable;
+use authswitch::switch::recover::Recovery;
 use authswitch::switch::{CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Switch};
 
 use crate::dice::{Dice, mixed};
@@ -310,6 +311,7 @@ impl World {
 
     fn starts(&mut self) {
         self.life += 1;
+        self.oracle.life = self.life;
         self.trace("starts", 0, b"");
         let setup = Setup { epoch: self.life, ..self.setup.clone() };
         self.process = Some(Process {
@@ -332,9 +334,34 @@ impl World {
         }
     }
 
-    fn recovers(&mut self) {}
+    /// What is on the disk is read back, and the new switch takes over what the old one owed.
+    fn recovers(&mut self) {
+        let mut recovery = Recovery::default();
+        for batch in &self.disk.log {
+            recovery.read(&batch.clear, &batch.secret);
+        }
+        let now = self.clock();
+        if let Some(process) = &mut self.process {
+            process.switch.resume(now, &recovery, &mut process.outbox);
+        }
+        self.poke();
+    }
 
-    fn crash(&mut self) {}
+    /// Killed, or the power is cut: memory is gone, and what was not durable perhaps.
+    fn crash(&mut self) {
+        if self.process.take().is_none() {
+            return;
+        }
+        self.trace("crash", 0, b"");
+        self.life += 1;
+        self.power_is_cut();
+        let delivers = self.dice.chance(500);
+        for id in 0..self.connections.len() {
+            self.orphan(id, delivers);
+        }
+        let pause = self.dice.between(10, 2000) * MS;
+        self.at(self.now + pause, What::Restarts);
+    }
 
     fn dial(&mut self, host: usize, place: usize) {
         let end = End::Host(host, place);
@@ -377,10 +404,14 @@ impl World {
     }
 
     pub(crate) fn feed(&mut self, event: Event<'_>) -> usize {
-        let wall = 1_795_313_565 + (self.now / SECOND) as i64 + self.wall_step;
-        let now = Now { instant: Instant::from_ns(self.now), wall: Wall::from_unix_s(wall as u64) };
+        let now = self.clock();
         let Some(process) = &mut self.process else { return 0 };
         process.switch.handle(now, event, &mut process.outbox)
+    }
+
+    fn clock(&self) -> Now {
+        let wall = 1_795_313_565 + (self.now / SECOND) as i64 + self.wall_step;
+        Now { instant: Instant::from_ns(self.now), wall: Wall::from_unix_s(wall as u64) }
     }
 
     /// One turn of the worker, as the shell does it: what came, deadlines, records to the disk,
@@ -434,8 +465,7 @@ impl World {
 
     /// True if something was done that may have made more to do.
     fn flush(&mut self) -> bool {
-        let Some(process) = &mut self.process else { return false };
-        if let Some(batch) = process.outbox.seal() {
+        while let Some(batch) = self.process.as_mut().and_then(|p| p.outbox.seal()) {
             self.stores(batch);
         }
         let Some(process) = &mut self.process else { return false };
