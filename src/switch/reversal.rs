@@ -76,6 +76,10 @@ impl Switch {
         if !agrees {
             return Err(Fault::OriginalAmount);
         }
+        // It stays declined: should its partner approve it yet, that is taken back then.
+        if past.fate == Fate::Declined {
+            return Ok(());
+        }
         let was = std::mem::replace(&mut past.fate, Fate::Reversed);
         let past = *past;
         if matches!(was, Fate::Approved { .. }) {
