@@ -52,7 +52,8 @@ impl Host {
 }
 
 fn key(message: &Message) -> Key {
-    format!("{:04x}{}{}", message.mti & 0xFFFE, message.of(11), message.of(7))
+    // A repeat is named by the MTI of its original or by its own: both mean it.
+    format!("{:03x}{}{}", message.mti >> 4, message.of(11), message.of(7))
 }
 
 impl World {
@@ -188,6 +189,7 @@ impl World {
             let mut declined = answer_again;
             declined.unset(38);
             declined.set(39, "05");
+            self.oracle.contradicts(declined.sale());
             self.say_later(host, id, &declined);
         }
     }
@@ -229,7 +231,8 @@ impl World {
     }
 
     fn reverses_entry(&mut self, host: usize, id: usize, message: &Message) {
-        let named = message.of(90).get(..20).unwrap_or_default().to_owned();
+        let named = message.of(90);
+        let named = [named.get(..3), named.get(4..20)].map(Option::unwrap_or_default).concat();
         let mut code = "00";
         if self.struck(Fault::ReversalTryAgain) {
             code = "96";

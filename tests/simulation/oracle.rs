@@ -46,6 +46,7 @@ struct Sale {
     // At the acquirers' door of the switch.
     original: Option<Message>,
     original_at: u64,
+    original_life: u32,
     reversal_at: Option<u64>,
     refused_at: Option<u64>,
     approval: Option<[String; 3]>,
@@ -128,7 +129,7 @@ impl Oracle {
             return;
         }
         self.asked.entry(connection).or_default().push(message.clone());
-        let now = self.now;
+        let (now, life) = (self.now, self.life);
         let Some(sale) = self.sales.get_mut(&message.sale()) else { return };
         if message.class() == 4 {
             let part = sale.booked.as_ref().and_then(|[.., amount]| amount.parse().ok());
@@ -138,7 +139,7 @@ impl Oracle {
             }
         } else if sale.original.is_none() {
             sale.original = Some(message.clone());
-            sale.original_at = now;
+            (sale.original_at, sale.original_life) = (now, life);
         }
     }
 
@@ -162,12 +163,12 @@ impl Oracle {
         }
         if message.class() == 4 {
             let intended = self.records.intents.contains(&number);
-            let safe =
-                self.records.owed.contains(&number) || self.records.taken_back.contains(&number);
+            let recorded = [&self.records.owed, &self.records.taken_back, &self.records.declined];
+            let safe = recorded.iter().any(|kind| kind.contains(&number));
             let holds = message.of(39) != "00" || !intended || safe;
             self.check(holds, "I20", number, "0410 before the obligation is durable");
         } else if message.approves() {
-            let durable = self.records.approved.contains_key(&number);
+            let durable = self.records.approved.contains(&number);
             self.check(durable, "I42", number, "an approval leaves before it is durable");
         }
     }
@@ -240,7 +241,7 @@ impl Oracle {
         let Some(sale) = self.sales.get_mut(&number) else { return };
         let part = sale.booked.as_ref().and_then(|[.., amount]| amount.parse().ok());
         let right = request.number(4) == sale.amount || Some(request.number(4)) == part;
-        if says_yes && !right {
+        if says_yes && !right && sale.forwarded.is_some() {
             self.fail("I29", number, "a reversal of another amount is accepted");
         }
         let Some(sale) = self.sales.get_mut(&number) else { return };
@@ -285,7 +286,7 @@ impl Oracle {
         let now = self.now;
         let number = message.sale();
         let owed = self.records.owed.contains(&number);
-        let part = self.records.approved.get(&number).copied().flatten();
+        let part = self.records.parts.get(&number).copied();
         let Some(sale) = self.sales.get_mut(&number) else {
             return self.fail("I5", number, "a reversal of nothing");
         };
@@ -384,6 +385,12 @@ impl Oracle {
     /// A terminal reverses what is not its own.
     pub(crate) fn forges(&mut self, sale: u64) {
         self.forged.insert(sale);
+    }
+
+    /// True if the switch of this life has read the request.
+    pub(crate) fn has_read(&self, number: u64) -> bool {
+        let sale = self.sales.get(&number);
+        sale.is_some_and(|sale| sale.original.is_some() && sale.original_life == self.life)
     }
 
     /// A connection is gone, and with it whatever was asked on it.

@@ -10,8 +10,11 @@ pub(crate) struct Records {
     sales: BTreeMap<u64, u64>,
     /// It was about to be sent to a partner.
     pub(crate) intents: BTreeSet<u64>,
-    /// It was approved; the approved part, if not all of it was.
-    pub(crate) approved: BTreeMap<u64, Option<u64>>,
+    /// It was approved in the end.
+    pub(crate) approved: BTreeSet<u64>,
+    /// What was approved of it, if not all.
+    pub(crate) parts: BTreeMap<u64, u64>,
+    pub(crate) declined: BTreeSet<u64>,
     pub(crate) taken_back: BTreeSet<u64>,
     pub(crate) owed: BTreeSet<u64>,
     pub(crate) done: BTreeSet<u64>,
@@ -53,9 +56,12 @@ impl Records {
     fn of_known(&mut self, kind: u8, id: u64, body: &[u8]) {
         let Some(&sale) = self.sales.get(&id) else { return };
         match kind {
-            2 if body[8] & 1 == 1 => {
+            2 => {
+                let is_approved = body[8] & 1 == 1;
+                let of = if is_approved { &mut self.approved } else { &mut self.declined };
+                of.insert(sale);
                 let part = Some(u64_at(body, 18)).filter(|part| *part != u64::MAX);
-                self.approved.insert(sale, part);
+                self.parts.extend(part.map(|part| (sale, part)));
             }
             4 => drop(self.taken_back.insert(sale)),
             8 => drop(self.done.insert(sale)),

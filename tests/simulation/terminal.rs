@@ -131,7 +131,7 @@ impl World {
                 message.mti |= u16::from(flagged);
                 self.sends(place, elsewhere, &message);
             }
-            Act::Conflict if is_current => {
+            Act::Conflict if is_current && self.oracle.has_read(terminal.request.sale()) => {
                 let mut message = self.terminals[place].request.clone();
                 let other = message.number(4) + 1;
                 message.set(4, format!("{other:012}"));
