@@ -340,10 +340,15 @@ impl Switch {
     pub(super) fn owed_session_lost(&mut self, link: LinkId, session: SessionId, now: Instant) {
         let Some(mut owed) = self.take_owed(link) else { return };
         let Owed { sent, lane, .. } = &mut *owed;
-        for copy in sent.values_mut().filter(|copy| copy.session == session) {
-            if copy.due.take().is_some() {
-                lane.lost(copy.place, copy.id, now);
-            }
+        let mut lost: Vec<(u64, u32)> = sent
+            .values_mut()
+            .filter(|copy| copy.session == session)
+            .filter_map(|copy| copy.due.take().map(|_| (copy.id, copy.place)))
+            .collect();
+        // Each goes in front of the queue, so the newest first: and a map has no order of its own.
+        lost.sort_unstable_by(|one, other| other.cmp(one));
+        for (id, place) in lost {
+            lane.lost(place, id, now);
         }
         self.put_owed(link, owed);
     }
