@@ -24,6 +24,8 @@ pub(crate) struct Connection {
     pub(crate) session: SessionId,
     /// The far end has not given it up.
     pub(crate) alive: bool,
+    /// It writes no more.
+    finished: bool,
     /// The switch has not.
     pub(crate) open: bool,
     /// To the switch, and from it.
@@ -64,6 +66,7 @@ impl Connection {
             end,
             session,
             alive: true,
+            finished: false,
             open: true,
             up: Pipe { last_at: now, ..Pipe::default() },
             down: Pipe { last_at: now, ..Pipe::default() },
@@ -92,6 +95,9 @@ const WRITE_DEADLINE: u64 = 5000 * MS;
 impl World {
     /// The far end writes.
     pub(crate) fn send(&mut self, id: usize, mut bytes: &[u8]) {
+        if self.connections[id].finished {
+            return;
+        }
         self.trace("sends", id, bytes);
         while !bytes.is_empty() {
             let mut count = bytes.len();
@@ -108,6 +114,10 @@ impl World {
     pub(crate) fn send_fin(&mut self, id: usize) {
         self.trace("fin", id, b"");
         self.push_up(id, Piece::Fin);
+        self.connections[id].finished = true;
+        if let End::Client(client, place) = self.connections[id].end {
+            self.client_finishes(client, place, id);
+        }
     }
 
     fn push_up(&mut self, id: usize, piece: Piece) {

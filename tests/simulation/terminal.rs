@@ -1,6 +1,8 @@
 //! Terminals, and the clients whose connections they share. They keep their protocol: who has no
 //! answer in time, or no connection, takes back what it asked (0400, then 0401 until 0410).
 
+use std::collections::BTreeSet;
+
 use crate::faults::Fault;
 use crate::network::End;
 use crate::wire::Message;
@@ -58,6 +60,8 @@ pub(crate) struct Terminal {
     /// STANs start anew after this many.
     stans: u32,
     plain_reversals: bool,
+    /// What DE 90 would say of each of its transactions.
+    named: BTreeSet<String>,
     stage: Stage,
     /// Grows with each transaction; what was planned for a former one is not done.
     pub(crate) serial: u32,
@@ -79,6 +83,7 @@ impl Terminal {
             stan: 0,
             stans: if plain_reversals { 999_999 } else { 40 },
             plain_reversals,
+            named: BTreeSet::new(),
             stage: Stage::Idle,
             serial: 0,
             request: Message::default(),
@@ -177,6 +182,7 @@ impl World {
         terminal.stage = Stage::Waiting;
         terminal.request = request.clone();
         terminal.approved = amount;
+        terminal.named.insert(format!("{mti:04x}{stan:06}{}", request.of(7)));
         self.oracle.begins(sale, amount);
         if self.strike(Fault::LateOriginal) {
             self.plans(place, (1, 3000), Act::LateOriginal);
@@ -314,7 +320,7 @@ impl World {
             let theirs = &self.terminals[other].request;
             format!("{:04x}{:0>6}{:0>10}", theirs.mti, theirs.of(11), theirs.of(7))
         };
-        if named.starts_with("0000") {
+        if named.starts_with("0000") || self.terminals[place].named.contains(&named) {
             return;
         }
         let mut message = self.terminals[other].request.clone();
@@ -381,11 +387,16 @@ impl World {
         }
     }
 
-    /// A connection of a client is gone: who waited on it knows that no answer will come.
-    pub(crate) fn client_lost(&mut self, client: usize, which: usize, id: usize) {
+    /// What a client asks from now on it asks on another connection.
+    pub(crate) fn client_finishes(&mut self, client: usize, which: usize, id: usize) {
         if self.clients[client].connections[which] == Some(id) {
             self.clients[client].connections[which] = None;
         }
+    }
+
+    /// A connection of a client is gone: who waited on it knows that no answer will come.
+    pub(crate) fn client_lost(&mut self, client: usize, which: usize, id: usize) {
+        self.client_finishes(client, which, id);
         for place in 0..self.terminals.len() {
             let terminal = &self.terminals[place];
             if terminal.stage == Stage::Waiting && terminal.sent_on == Some(id) {
