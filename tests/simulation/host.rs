@@ -253,6 +253,7 @@ impl World {
         let mut answer = message.answer(code);
         if self.struck(Fault::ReversalMixedUp)
             && let Some(other) = self.hosts[host].last_reversal.replace(message.clone())
+            && other.sale() != message.sale()
         {
             // The answer to another one, under this one's STAN.
             answer = other.answer("00");

@@ -366,6 +366,10 @@ impl World {
     fn dial(&mut self, host: usize, place: usize) {
         let end = End::Host(host, place);
         let taken = self.connections.iter().any(|other| other.end == end && other.open);
+        if taken && self.hosts[host].connections[place].is_none() {
+            // The switch has not heard yet that the old one is gone.
+            return self.at(self.now + 100 * MS, What::Dial(host, place));
+        }
         if !taken && self.process.is_some() {
             let id = self.connect(end);
             self.hosts[host].connections[place] = Some(id);
