@@ -6,6 +6,7 @@
 //! whether a request was answered or timed out is taken once, by [`pending::Pending::settle`].
 
 pub mod batch;
+pub mod bug;
 pub mod cause;
 pub mod decision;
 pub mod event;

@@ -3,6 +3,7 @@
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
 
+use super::bug::Bug;
 use super::outbox::Outbox;
 use super::recent::Past;
 use super::record::{Intent, Outcome, Owed, Record, Refused};
@@ -67,6 +68,9 @@ impl Switch {
         stan: u32,
         outbox: &mut Outbox,
     ) {
+        if self.setup.has(Bug::DebtNotRecorded) {
+            return;
+        }
         let Obligation { id, kind, message, .. } = owed;
         let owed = Owed { id: *id, partner, stan, kind: *kind, message };
         outbox.records.push(&Record::Owed(owed));
@@ -78,6 +82,9 @@ impl Switch {
     }
 
     pub(super) fn note_done(&self, id: u64, outbox: &mut Outbox) {
+        if self.setup.has(Bug::DoneNotRecorded) {
+            return;
+        }
         outbox.records.push(&Record::Done(id));
         outbox.records.urgent = true;
     }
@@ -88,6 +95,9 @@ impl Switch {
     }
 
     pub(super) fn note_taken_back(&self, id: u64, outbox: &mut Outbox) {
+        if self.setup.has(Bug::TakenBackNotRecorded) {
+            return;
+        }
         outbox.records.push(&Record::TakenBack(id));
         outbox.records.urgent = true;
     }

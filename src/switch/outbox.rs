@@ -158,6 +158,12 @@ impl Outbox {
         Some(&mut lane.bytes)
     }
 
+    /// The one or the other.
+    #[inline]
+    pub(super) fn lane_gated(&mut self, session: SessionId, gated: bool) -> Option<&mut Vec<u8>> {
+        if gated { self.lane_when_durable(session) } else { self.lane(session) }
+    }
+
     /// The same, for bytes that may leave only when what was recorded with them is durable.
     #[inline]
     pub fn lane_when_durable(&mut self, session: SessionId) -> Option<&mut Vec<u8>> {

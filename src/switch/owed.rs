@@ -20,6 +20,7 @@ use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
 use crate::iso8583::transcode::Changes;
 
+use super::bug::Bug;
 use super::outbox::Outbox;
 use super::pending::Share;
 use super::saf::{Kind, Lane, Obligation, Settings, Settled, Verdict};
@@ -127,7 +128,11 @@ impl Switch {
         outbox: &mut Outbox,
     ) {
         self.stats.count(Counter::ReversalsOwed);
-        let Some(mut owed) = self.take_owed(original.partner) else { return };
+        let mut partner = original.partner;
+        if self.setup.has(Bug::OtherPartner) {
+            partner.0 ^= 3;
+        }
+        let Some(mut owed) = self.take_owed(partner) else { return };
         let stan = owed.number();
         let mut message = owed.lane.buffer();
         if self.write_reversal(now, original, kept, stan, &mut owed.scratch, &mut message) {
@@ -146,7 +151,7 @@ impl Switch {
             self.stats.count(Counter::Exceptions);
             self.note_exception(original.id, ResponseCode::FORMAT_ERROR.number(), outbox);
         }
-        self.put_owed(original.partner, owed);
+        self.put_owed(partner, owed);
     }
 
     /// Writes the 0420 as it will be sent, framed.
@@ -175,7 +180,11 @@ impl Switch {
         let written = sound && {
             let message = Message { bytes: scratch, index: &index, dialect: from };
             let mut texts = Texts::new();
-            let (values, count) = texts.fill(now, original, &message, to, stan);
+            let mut named = *original;
+            if setup.has(Bug::AcquirersStan) {
+                named.stan = message.number(11).unwrap_or(0) as u32;
+            }
+            let (values, count) = texts.fill(now, &named, &message, to, stan);
             let edition = to.spec.edition.map_or(0, Edition::digit);
             let changes = Changes {
                 mti: Mti::from_packed(0x0420 | u16::from(edition) << 12),
@@ -236,10 +245,19 @@ impl Switch {
             let ring = self.pending.get(usize::from(link.0)).and_then(Option::as_ref);
             let live = ring.map_or(0, super::pending::Pending::waiting);
             let Some(send) = owed.lane.next(now.instant, live) else { return };
-            let Some(lane) = outbox.lane_when_durable(session) else { return };
+            if send.attempt > 2 && setup.has(Bug::ThirdCopyDropped) {
+                let (place, id) = (send.place, send.id);
+                owed.lane.answered(place, id, now.instant, Verdict::Final);
+                continue;
+            }
+            let gated = !setup.has(Bug::CopyUngated);
+            let Some(lane) = outbox.lane_gated(session, gated) else { return };
             let from = lane.len();
             lane.extend_from_slice(send.message);
-            if send.repeat {
+            if send.repeat && setup.has(Bug::CopiesDiffer) {
+                lane.last_mut().into_iter().for_each(|byte| *byte ^= 0x10);
+            }
+            if send.repeat && !setup.has(Bug::AlwaysFirstCopy) {
                 mark_repeat(dialect, lane.get_mut(from..).unwrap_or(&mut []));
             }
             let (place, id) = (send.place, send.id);
@@ -282,7 +300,7 @@ impl Switch {
         let found = copy.filter(|copy| {
             self.answers_copy(batch, message, owed.lane.message(copy.place, copy.id))
         });
-        let verdict = verdict(message);
+        let verdict = verdict(message).map(|verdict| self.settled_by(verdict));
         match (found, verdict) {
             (Some(copy), Some(verdict)) => {
                 owed.sent.insert(stan, Copy { due: None, ..copy });
@@ -297,6 +315,17 @@ impl Switch {
             _ => self.stats.count(Counter::UnmatchedAnswers),
         }
         self.put_owed(batch.link_id, owed);
+    }
+
+    /// What a verdict comes to.
+    fn settled_by(&self, verdict: Verdict) -> Verdict {
+        let is_done = match verdict {
+            Verdict::NotFound => self.setup.has(Bug::NotFoundIsDone),
+            Verdict::Rejected(_) => self.setup.has(Bug::RejectedIsDone),
+            Verdict::TryAgain => self.setup.has(Bug::TryAgainIsDone),
+            Verdict::Final => true,
+        };
+        if is_done { Verdict::Final } else { verdict }
     }
 
     /// Everything that both the copy and its answer have must agree.
@@ -317,7 +346,8 @@ impl Switch {
         };
         let answers = sound
             && sent.mti().original().response() == Some(answer.mti())
-            && [7, 37, 41, 42, 90].into_iter().all(agrees);
+            && (self.setup.has(Bug::AnyAnswerSettles)
+                || [7, 37, 41, 42, 90].into_iter().all(agrees));
         self.refusal_index = Some(index);
         answers
     }
@@ -347,6 +377,9 @@ impl Switch {
             .collect();
         // Each goes in front of the queue, so the newest first: and a map has no order of its own.
         lost.sort_unstable_by(|one, other| other.cmp(one));
+        if self.setup.has(Bug::LostNotResent) {
+            lost.clear();
+        }
         for (id, place) in lost {
             lane.lost(place, id, now);
         }

@@ -14,6 +14,7 @@ use crate::base::map::Map;
 use crate::base::time::Now;
 use crate::iso8583::kept::Kept;
 
+use super::bug::Bug;
 use super::outbox::Outbox;
 use super::owed::Original;
 use super::pending::Share;
@@ -234,13 +235,16 @@ impl Switch {
     }
 
     fn resume_debt(&mut self, now: Now, id: u64, debt: &Debt, outbox: &mut Outbox) {
+        if self.setup.has(Bug::DebtForgotten) {
+            return;
+        }
         let obligation = Obligation {
             id,
             kind: debt.kind,
             transaction: id,
             card: 0,
             message: debt.message.clone(),
-            sent_before: debt.sent,
+            sent_before: debt.sent && !self.setup.has(Bug::ResentAsFirst),
             not_before: now.instant,
         };
         self.note_owed(&obligation, debt.partner, debt.stan, outbox);
@@ -261,6 +265,9 @@ impl Switch {
         is_owed: bool,
         outbox: &mut Outbox,
     ) {
+        if self.setup.has(Bug::PastForgotten) && known.fate != FormerFate::InDoubt {
+            return;
+        }
         let mut past = Past::new(id, known.key, known.acquirer, known.code, now.instant);
         past.partner = known.partner;
         past.stan = known.stan;
@@ -276,10 +283,11 @@ impl Switch {
         };
         self.recent.end(None, Some(&known.kept), past);
         let needs_reversal = match known.fate {
-            FormerFate::InDoubt => true,
+            FormerFate::InDoubt => !self.setup.has(Bug::DoubtStands),
             // Taken back on record, the debt not yet: the two are of one batch or this is it.
             FormerFate::TakenBack => known.partner.is_some(),
-            FormerFate::Approved | FormerFate::Declined => false,
+            FormerFate::Approved => self.setup.has(Bug::ApprovedReversed),
+            FormerFate::Declined => false,
         };
         if let (true, false, Some(partner)) = (needs_reversal, is_owed, known.partner) {
             let original = Original {

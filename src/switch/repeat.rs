@@ -11,6 +11,7 @@ use crate::base::ids::LinkId;
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
 
+use super::bug::Bug;
 use super::fault::Fault;
 use super::outbox::Outbox;
 use super::recent::{Asked, Fate, Found, Past, TerminalKey};
@@ -53,8 +54,12 @@ impl Switch {
         kind: u16,
     ) -> u64 {
         let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let terminal = match self.setup.has(Bug::TerminalNotInKey) {
+            false => u64::from_le_bytes(*terminal),
+            true => 0,
+        };
         let number = u64::from(stan) | u64::from(kind) << 32 | u64::from(link.0) << 48;
-        let hash = mix(self.setup.key ^ u64::from_le_bytes(*terminal), number);
+        let hash = mix(self.setup.key ^ terminal, number);
         mix(mix(hash, word(merchant.first_chunk())), word(merchant.last_chunk()))
     }
 
@@ -96,14 +101,15 @@ impl Switch {
         found: Found,
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
-        let same = |other: &TerminalKey| other.fingerprint == key.fingerprint;
+        let anything = batch.setup.has(Bug::ConflictAnswered);
+        let same = |other: &TerminalKey| anything || other.fingerprint == key.fingerprint;
         match found {
             Found::InFlight(place) => {
                 let Some(asked) = self.transactions.at_mut(place) else { return Ok(()) };
                 if !same(&asked.key) {
                     return Err(Fault::Conflict);
                 }
-                if asked.repeats.len() < REPEATS_MAX {
+                if asked.repeats.len() < REPEATS_MAX && !batch.setup.has(Bug::RepeatForgotten) {
                     asked.repeats.push((batch.session, message.header().to_vec()));
                     if let Some(session) = self.sessions.of_mut(batch.session) {
                         session.in_flight += 1;
@@ -135,6 +141,9 @@ impl Switch {
         code: ResponseCode,
         outbox: &mut Outbox,
     ) {
+        if self.setup.has(Bug::RefusalForgotten) {
+            return;
+        }
         let id = self.next_id();
         let past = Past::new(id, key, batch.link_id, padded(code), batch.now.instant);
         self.recent.end(None, None, past);
@@ -161,11 +170,11 @@ fn answer_again(
         Fate::Approved { .. } | Fate::Declined => past.code,
     };
     let extras = reply::Extras {
-        approval: past.approval.filter(|_| approved),
+        approval: past.approval.filter(|_| approved && !batch.setup.has(Bug::MemoryWithoutCode)),
         amount: past.part.filter(|_| approved),
     };
-    let lane =
-        if approved { outbox.lane_when_durable(batch.session) } else { outbox.lane(batch.session) };
+    let gated = approved && !batch.setup.has(Bug::MemoryUngated);
+    let lane = outbox.lane_gated(batch.session, gated);
     reply::write_as(message, mti, trimmed(&code), &extras, lane);
     if approved {
         outbox.mark(batch.session, number);

@@ -14,6 +14,7 @@ use crate::iso8583::mti::Mti;
 use crate::iso8583::transcode::{self, Changes};
 use crate::routing::{Chosen, Route};
 
+use super::bug::Bug;
 use super::decision::{self, Outcome};
 use super::fault::{self, Effect, Fault};
 use super::outbox::{CloseCause, Outbox};
@@ -82,7 +83,9 @@ impl Switch {
         }
         let key = self.terminal_key(message, &sound, hash);
         sound.key = key;
-        if let Some(found) = self.known(&asked, &key) {
+        if let Some(found) = self.known(&asked, &key)
+            && !self.setup.has(Bug::RepeatForwarded)
+        {
             return self.asked_again(batch, message, &key, found, outbox);
         }
         let admitted = self.admit(batch, message, &sound, outbox);
@@ -214,7 +217,8 @@ impl Switch {
         let path =
             setup::path(&self.paths, links, batch.link_id, partner).ok_or(Fault::NoPartner)?;
         let to = &batch.setup.link(partner).ok_or(Fault::NoPartner)?.dialect;
-        let lane = outbox.lane_when_durable(session).ok_or(Fault::NoPartner)?;
+        let gated = !batch.setup.has(Bug::IntentUngated);
+        let lane = outbox.lane_gated(session, gated).ok_or(Fault::NoPartner)?;
         let header = |out: &mut Vec<u8>| {
             if to.spec.header.kind == message.dialect.spec.header.kind
                 && to.header_bytes == message.dialect.header_bytes
@@ -306,7 +310,9 @@ impl Switch {
         asked.id = id;
         asked.key = key;
         asked.kept.fill(message);
-        noted::intent(batch.now, asked, outbox);
+        if !batch.setup.has(Bug::IntentNotRecorded) {
+            noted::intent(batch.now, asked, outbox);
+        }
     }
 
     /// Nothing was sent under this STAN after all.

@@ -5,18 +5,20 @@
 //! POS. The same holds for one that comes late or twice.
 
 use crate::base::codes::ResponseCode;
-use crate::base::ids::WorkerId;
+use crate::base::ids::{SessionId, WorkerId};
 use crate::iso8583::decode::Index;
 use crate::iso8583::encode;
 use crate::iso8583::message::{Message, answer_header};
 use crate::iso8583::transcode::{self, Changes};
 
+use super::bug::Bug;
 use super::decision::{self, Outcome};
 use super::fault::Fault;
 use super::outbox::Outbox;
 use super::owed::Original;
 use super::pending::{Fate, Share};
 use super::recent::{self, Past};
+use super::session::Session;
 use super::setup::{self, LinkSetup, Path};
 use super::stats::Counter;
 use super::transaction::Transaction;
@@ -98,7 +100,10 @@ impl Switch {
             Some(Fate::Free) | None => return self.stats.count(Counter::UnmatchedAnswers),
         };
         let Some(asked) = self.transactions.at(place) else { return };
-        if let Err(counter) = belongs(asked, message) {
+        if let Err(counter) = belongs(asked, message)
+            && !batch.setup.has(Bug::StanAlone)
+            && !(batch.setup.has(Bug::AmountUnchecked) && counter == Counter::WrongAnswers)
+        {
             return self.stats.count(counter);
         }
         let mut past = asked.past(message.text(39).unwrap_or(*b"   "), batch.now.instant);
@@ -125,7 +130,9 @@ impl Switch {
         }
         let Some(asked) = self.transactions.at(place) else { return };
         let number = self.recent.end(Some(place), Some(&asked.kept), past);
-        noted::outcome(&past, outbox);
+        if !batch.setup.has(Bug::OutcomeNotRecorded) {
+            noted::outcome(&past, outbox);
+        }
         if approved && delivered > 0 {
             outbox.mark(session, number);
             for (session, _) in &asked.repeats {
@@ -157,17 +164,22 @@ impl Switch {
         let repeats = asked.repeats.iter().map(|(session, header)| (*session, header.as_slice()));
         let (mut delivered, mut untranslatable) = (0, false);
         for (session, header) in std::iter::once((asked.session, own)).chain(repeats) {
+            let session = self.crossed(session, asked.id);
             let lane = match approved {
-                true => outbox.lane_when_durable(session),
+                true => outbox.lane_gated(session, !batch.setup.has(Bug::ApprovalUngated)),
                 false => outbox.lane(session),
             };
             let Some(lane) = lane else {
                 self.stats.count(Counter::Undelivered);
                 continue;
             };
+            let from = lane.len();
             if hand_over(path, acquirer, asked, header, message, &mut self.scratch, lane) {
                 self.stats.count(Counter::Answered);
                 delivered += 1;
+                if approved && batch.setup.has(Bug::AnsweredTwice) {
+                    lane.extend_from_within(from..);
+                }
             } else {
                 untranslatable = true;
             }
@@ -176,6 +188,17 @@ impl Switch {
             self.refuse_waiting(batch.now, place, Fault::Untranslatable(0), outbox);
         }
         delivered
+    }
+
+    /// The connection an answer goes to: that of its request.
+    #[inline]
+    fn crossed(&self, session: SessionId, id: u64) -> SessionId {
+        if !self.setup.has(Bug::AnswersCrossed) || !id.is_multiple_of(16) {
+            return session;
+        }
+        let is_other =
+            |(other, state): &(SessionId, &Session)| *other != session && state.link.0 == 0;
+        self.sessions.iter().find(is_other).map_or(session, |(other, _)| other)
     }
 
     /// An approval that nobody can be told of is taken back.
@@ -196,6 +219,9 @@ impl Switch {
     fn answered_late(&mut self, batch: &Batch<'_>, message: &Message<'_>, low: u32) {
         let past = self.recent.number_of(low).and_then(|number| self.recent.past(number));
         let Some(past) = past.filter(|_| approves(message)) else { return };
+        if batch.setup.has(Bug::LateApprovalIgnored) {
+            return;
+        }
         let (id, partner) = (past.id, past.partner);
         if let Some(mut owed) = partner.and_then(|partner| self.take_owed(partner)) {
             owed.lane.reopen(id, batch.now.instant);
@@ -215,6 +241,9 @@ impl Switch {
     ) {
         let Some(number) = self.recent.number_of(low) else { return };
         let Some(past) = self.recent.past(number).copied() else { return };
+        if batch.setup.has(Bug::SecondAnswerIgnored) {
+            return;
+        }
         match (past.fate, approves(message)) {
             (recent::Fate::Declined, true) => {
                 let mut reversed = past;
@@ -226,6 +255,9 @@ impl Switch {
                 self.note_taken_back(past.id, outbox);
             }
             (recent::Fate::Approved { .. }, false) => {
+                if batch.setup.has(Bug::DeclineReverses) {
+                    self.owe_past(batch.now, &past, outbox);
+                }
                 self.stats.count(Counter::Exceptions);
                 let code = message.number(39).unwrap_or(0).min(99) as u8;
                 self.note_exception(past.id, code, outbox);

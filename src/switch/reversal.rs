@@ -11,6 +11,7 @@ use crate::base::time::Now;
 use crate::iso8583::digits;
 use crate::iso8583::message::Message;
 
+use super::bug::Bug;
 use super::fault::Fault;
 use super::outbox::Outbox;
 use super::owed::Original;
@@ -52,7 +53,7 @@ impl Switch {
         }
         self.stats.count(Counter::AcquirerReversals);
         let mti = message.mti().response().unwrap_or_default();
-        let lane = outbox.lane_when_durable(batch.session);
+        let lane = outbox.lane_gated(batch.session, !batch.setup.has(Bug::TakenBackUngated));
         reply::write(message, mti, ResponseCode::APPROVED, lane);
         Ok(())
     }
@@ -73,16 +74,19 @@ impl Switch {
             _ => {}
         }
         let agrees = amount.is_none() || amount == past.amount || amount == past.part;
-        if !agrees {
+        if !agrees && !self.setup.has(Bug::AnyReversalAmount) {
             return Err(Fault::OriginalAmount);
         }
         // It stays declined: should its partner approve it yet, that is taken back then.
-        if past.fate == Fate::Declined {
+        if past.fate == Fate::Declined && !self.setup.has(Bug::DeclineNotKept) {
             return Ok(());
         }
         let was = std::mem::replace(&mut past.fate, Fate::Reversed);
+        if self.setup.has(Bug::TakenBackApproved) {
+            past.fate = was;
+        }
         let past = *past;
-        if matches!(was, Fate::Approved { .. }) {
+        if matches!(was, Fate::Approved { .. }) && !self.setup.has(Bug::TakenBackNotOwed) {
             self.owe_past(now, &past, outbox);
         }
         self.note_taken_back(past.id, outbox);
@@ -94,7 +98,9 @@ impl Switch {
         let Some(past) = self.recent.past_mut(number) else { return };
         let Fate::Approved { waiting, handed } = &mut past.fate else { return };
         *waiting = waiting.saturating_sub(1);
-        if *waiting > 0 || *handed {
+        if self.setup.has(Bug::UnhandedStands)
+            || !self.setup.has(Bug::HandedReversed) && (*waiting > 0 || *handed)
+        {
             return;
         }
         past.fate = Fate::Unknown;
@@ -113,7 +119,7 @@ impl Switch {
             partner,
             stan: past.stan,
             approval: past.approval,
-            part: past.part,
+            part: past.part.filter(|_| !self.setup.has(Bug::PartReversedWhole)),
         };
         self.owe_reversal(now, &original, &kept, outbox);
     }
@@ -122,6 +128,9 @@ impl Switch {
     #[cold]
     pub(super) fn owe_in_flight(&mut self, now: Now, place: u32, outbox: &mut Outbox) {
         let Some(asked) = self.transactions.at_mut(place) else { return };
+        if self.setup.has(Bug::TimeOutStands) {
+            return;
+        }
         let kept = std::mem::take(&mut asked.kept);
         let original = original(asked);
         self.owe_reversal(now, &original, kept.bytes(), outbox);
@@ -159,6 +168,9 @@ impl Switch {
         named: &Named,
         outbox: &mut Outbox,
     ) {
+        if batch.setup.has(Bug::TakenBackForgotten) {
+            return;
+        }
         let facts = &sound.facts;
         let (terminal, merchant) = (&facts.terminal, &facts.merchant);
         let fingerprint = self.terminal_key(message, sound, 0).fingerprint;

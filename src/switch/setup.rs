@@ -31,6 +31,9 @@ pub struct Setup {
     pub key: u64,
     /// Which life of this installation this is: numbers of transactions are never used twice.
     pub epoch: u32,
+    /// The mistake that is planted, if one is.
+    #[cfg(feature = "planted-bugs")]
+    pub bug: Option<super::bug::Bug>,
     /// Bytes in which a worker remembers what was asked lately.
     pub recent_bytes: usize,
 }
@@ -73,8 +76,23 @@ impl Setup {
             tap: false,
             key: 0,
             epoch: 0,
+            #[cfg(feature = "planted-bugs")]
+            bug: None,
             recent_bytes: limits::RECENT_BYTES,
         }
+    }
+
+    /// True if this mistake is planted.
+    #[cfg(feature = "planted-bugs")]
+    pub(super) fn has(&self, bug: super::bug::Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// True if this mistake is planted: none is.
+    #[cfg(not(feature = "planted-bugs"))]
+    #[inline(always)]
+    pub(super) const fn has(&self, _: super::bug::Bug) -> bool {
+        false
     }
 
     /// The link, if there is one of that number.

@@ -7,6 +7,8 @@
 //! `SIM_SEEDS` says how many seeds are run, `SIM_FIRST` from which on, `SIM_STEPS` how many
 //! transactions a world begins. `SIM_TRACE=1` tells what happens.
 
+#[cfg(feature = "planted-bugs")]
+mod bugs;
 mod dice;
 mod disk;
 mod faults;

@@ -31,7 +31,7 @@ pub(crate) struct Oracle {
     pub(crate) slow: bool,
     pub(crate) now: u64,
     /// Which life of the process this is.
-    pub(crate) life: u32,
+    life: u32,
     /// How long a request may take before it may not be sent any more.
     pub(crate) budget: u64,
 }
@@ -95,6 +95,15 @@ impl Oracle {
     fn check(&mut self, holds: bool, rule: &'static str, sale: u64, what: &str) {
         if !holds {
             self.fail(rule, sale, what);
+        }
+    }
+
+    /// The process of the next life begins: what the last one read and did not put on record in
+    /// time is nobody's to know.
+    pub(crate) fn lives(&mut self, life: u32) {
+        self.life = life;
+        for (number, sale) in &mut self.sales {
+            sale.approval_read &= self.records.owed.contains(number);
         }
     }
 

@@ -311,7 +311,7 @@ impl World {
 
     fn starts(&mut self) {
         self.life += 1;
-        self.oracle.life = self.life;
+        self.oracle.lives(self.life);
         self.trace("starts", 0, b"");
         let setup = Setup { epoch: self.life, ..self.setup.clone() };
         self.process = Some(Process {

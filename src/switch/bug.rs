@@ -1,0 +1,160 @@
+//! Mistakes that can be planted, to prove that the simulation finds them.
+//!
+//! Each breaks one rule at the place where it is kept. Without the feature `planted-bugs` there is
+//! no way to plant one, and the question whether it is there is answered while compiling.
+
+/// A mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// A request leaves before its intent is durable.
+    IntentUngated,
+    /// A repeat is forwarded as if it were new.
+    RepeatForwarded,
+    /// What was refused is not remembered.
+    RefusalForgotten,
+    /// An answer is matched by its STAN alone.
+    StanAlone,
+    /// An answer with another amount is taken.
+    AmountUnchecked,
+    /// An approval leaves before it is durable.
+    ApprovalUngated,
+    /// An approval is handed over twice.
+    AnsweredTwice,
+    /// One approval in sixteen goes to another connection.
+    AnswersCrossed,
+    /// An approval behind a "not found" does not count.
+    LateApprovalIgnored,
+    /// An approval behind a decline does not count.
+    SecondAnswerIgnored,
+    /// A decline behind an approval reverses it.
+    DeclineReverses,
+    /// An approval that was handed over is reversed.
+    HandedReversed,
+    /// An approval that was not handed over is not reversed.
+    UnhandedStands,
+    /// 0410 leaves before the obligation is durable.
+    TakenBackUngated,
+    /// Transactions are known by STAN and merchant, whatever the terminal.
+    TerminalNotInKey,
+    /// A reversal that came first does not stop its original.
+    TakenBackForgotten,
+    /// A reversal of another amount is taken.
+    AnyReversalAmount,
+    /// A partial approval is reversed as a whole.
+    PartReversedWhole,
+    /// After a reversal a repeat is approved.
+    TakenBackApproved,
+    /// A reversal is answered and not passed on.
+    TakenBackNotOwed,
+    /// What was not answered in time is not reversed.
+    TimeOutStands,
+    /// A decline that is taken back is no decline any more.
+    DeclineNotKept,
+    /// DE 90 names the STAN of the acquirer.
+    AcquirersStan,
+    /// Every copy is a 0420.
+    AlwaysFirstCopy,
+    /// A second copy differs from the first.
+    CopiesDiffer,
+    /// 0430 is matched by its STAN alone.
+    AnyAnswerSettles,
+    /// 25 is final.
+    NotFoundIsDone,
+    /// 30 is as good as 00.
+    RejectedIsDone,
+    /// 96 is as good as 00.
+    TryAgainIsDone,
+    /// An obligation is dropped after two copies.
+    ThirdCopyDropped,
+    /// A copy whose connection was lost is not sent again.
+    LostNotResent,
+    /// A reversal goes to the other partner.
+    OtherPartner,
+    /// A reversal leaves before it is durable.
+    CopyUngated,
+    /// An obligation is not put on record.
+    DebtNotRecorded,
+    /// A repeat of what is in flight is never answered.
+    RepeatForgotten,
+    /// Other content under a known key is answered as a repeat.
+    ConflictAnswered,
+    /// A stored approval leaves before it is durable.
+    MemoryUngated,
+    /// A stored approval lacks DE 38.
+    MemoryWithoutCode,
+    /// Nothing is known again after a restart.
+    PastForgotten,
+    /// What was in doubt at a crash is not reversed.
+    DoubtStands,
+    /// Obligations end with the process.
+    DebtForgotten,
+    /// After a restart the first copy is a 0420 again.
+    ResentAsFirst,
+    /// Approvals are reversed at a restart.
+    ApprovedReversed,
+    /// Outcomes are not put on record.
+    OutcomeNotRecorded,
+    /// Intents are not put on record.
+    IntentNotRecorded,
+    /// What a terminal took back is not put on record.
+    TakenBackNotRecorded,
+    /// A settled obligation is not put on record.
+    DoneNotRecorded,
+}
+
+impl Bug {
+    /// All of them, and what each does.
+    #[cfg(feature = "planted-bugs")]
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::IntentUngated, "a request leaves before its intent is durable"),
+        (Self::RepeatForwarded, "a repeat is forwarded as if it were new"),
+        (Self::RefusalForgotten, "what was refused is not remembered"),
+        (Self::StanAlone, "an answer is matched by its STAN alone"),
+        (Self::AmountUnchecked, "an answer with another amount is taken"),
+        (Self::ApprovalUngated, "an approval leaves before it is durable"),
+        (Self::AnsweredTwice, "an approval is handed over twice"),
+        (Self::AnswersCrossed, "one approval in sixteen goes to another connection"),
+        (Self::LateApprovalIgnored, "an approval behind a \"not found\" does not count"),
+        (Self::SecondAnswerIgnored, "an approval behind a decline does not count"),
+        (Self::DeclineReverses, "a decline behind an approval reverses it"),
+        (Self::HandedReversed, "an approval that was handed over is reversed"),
+        (Self::UnhandedStands, "an approval that was not handed over is not reversed"),
+        (Self::TakenBackUngated, "0410 leaves before the obligation is durable"),
+        (
+            Self::TerminalNotInKey,
+            "transactions are known by STAN and merchant, whatever the terminal",
+        ),
+        (Self::TakenBackForgotten, "a reversal that came first does not stop its original"),
+        (Self::AnyReversalAmount, "a reversal of another amount is taken"),
+        (Self::PartReversedWhole, "a partial approval is reversed as a whole"),
+        (Self::TakenBackApproved, "after a reversal a repeat is approved"),
+        (Self::TakenBackNotOwed, "a reversal is answered and not passed on"),
+        (Self::TimeOutStands, "what was not answered in time is not reversed"),
+        (Self::DeclineNotKept, "a decline that is taken back is no decline any more"),
+        (Self::AcquirersStan, "DE 90 names the STAN of the acquirer"),
+        (Self::AlwaysFirstCopy, "every copy is a 0420"),
+        (Self::CopiesDiffer, "a second copy differs from the first"),
+        (Self::AnyAnswerSettles, "0430 is matched by its STAN alone"),
+        (Self::NotFoundIsDone, "25 is final"),
+        (Self::RejectedIsDone, "30 is as good as 00"),
+        (Self::TryAgainIsDone, "96 is as good as 00"),
+        (Self::ThirdCopyDropped, "an obligation is dropped after two copies"),
+        (Self::LostNotResent, "a copy whose connection was lost is not sent again"),
+        (Self::OtherPartner, "a reversal goes to the other partner"),
+        (Self::CopyUngated, "a reversal leaves before it is durable"),
+        (Self::DebtNotRecorded, "an obligation is not put on record"),
+        (Self::RepeatForgotten, "a repeat of what is in flight is never answered"),
+        (Self::ConflictAnswered, "other content under a known key is answered as a repeat"),
+        (Self::MemoryUngated, "a stored approval leaves before it is durable"),
+        (Self::MemoryWithoutCode, "a stored approval lacks DE 38"),
+        (Self::PastForgotten, "nothing is known again after a restart"),
+        (Self::DoubtStands, "what was in doubt at a crash is not reversed"),
+        (Self::DebtForgotten, "obligations end with the process"),
+        (Self::ResentAsFirst, "after a restart the first copy is a 0420 again"),
+        (Self::ApprovedReversed, "approvals are reversed at a restart"),
+        (Self::OutcomeNotRecorded, "outcomes are not put on record"),
+        (Self::IntentNotRecorded, "intents are not put on record"),
+        (Self::TakenBackNotRecorded, "what a terminal took back is not put on record"),
+        (Self::DoneNotRecorded, "a settled obligation is not put on record"),
+    ];
+}

@@ -1,0 +1,49 @@
+//! The judge is judged: each mistake that can be planted must be found, and soon.
+
+use authswitch::switch::Setup;
+use authswitch::switch::bug::Bug;
+
+use crate::oracle::Breach;
+use crate::{run, steps, world};
+
+/// Seeds within which each mistake must be found.
+const SEEDS_MAX: u64 = 400;
+
+#[test]
+fn bugs_are_found() {
+    // What the planted mistakes trip over is expected here, and there would be pages of it.
+    std::panic::set_hook(Box::new(|_| ()));
+    let half = |which: usize| -> Vec<(usize, String, bool)> {
+        let places = (0..Bug::ALL.len()).filter(|place| place % 2 == which);
+        places
+            .map(|place| (place, Bug::ALL[place]))
+            .map(|(place, (bug, what))| {
+                let found = find(bug);
+                let told = match &found {
+                    Some((seeds, Breach { rule, .. })) => format!("| {what} | {rule} | {seeds} |"),
+                    None => format!("| {what} | not found | - |"),
+                };
+                (place, told, found.is_some())
+            })
+            .collect()
+    };
+    let mut rows: Vec<(usize, String, bool)> = std::thread::scope(|scope| {
+        let workers = [0, 1].map(|which| scope.spawn(move || half(which)));
+        workers.into_iter().flat_map(|worker| worker.join().expect("it ends")).collect()
+    });
+    rows.sort_unstable();
+    println!("| mistake | rule | seeds |\n| --- | --- | --- |");
+    rows.iter().for_each(|(_, row, _)| println!("{row}"));
+    let missed: Vec<&str> =
+        rows.iter().filter(|(.., found)| !found).map(|(_, row, _)| row.as_str()).collect();
+    assert!(missed.is_empty(), "\n{}\n", missed.join("\n"));
+}
+
+/// How many seeds it takes, and the rule that is broken.
+fn find(bug: Bug) -> Option<(u64, Breach)> {
+    let setup = Setup { bug: Some(bug), ..world::setup() };
+    (0..SEEDS_MAX).find_map(|seed| {
+        let (breach, _) = run(seed, steps(), &setup).err()?;
+        Some((seed + 1, breach))
+    })
+}
