@@ -96,8 +96,6 @@ pub enum Bug {
     OutcomeNotRecorded,
     /// Intents are not put on record.
     IntentNotRecorded,
-    /// What a terminal took back is not put on record.
-    TakenBackNotRecorded,
     /// A settled obligation is not put on record.
     DoneNotRecorded,
 }
@@ -154,7 +152,6 @@ impl Bug {
         (Self::ApprovedReversed, "approvals are reversed at a restart"),
         (Self::OutcomeNotRecorded, "outcomes are not put on record"),
         (Self::IntentNotRecorded, "intents are not put on record"),
-        (Self::TakenBackNotRecorded, "what a terminal took back is not put on record"),
         (Self::DoneNotRecorded, "a settled obligation is not put on record"),
     ];
 }

@@ -95,9 +95,6 @@ impl Switch {
     }
 
     pub(super) fn note_taken_back(&self, id: u64, outbox: &mut Outbox) {
-        if self.setup.has(Bug::TakenBackNotRecorded) {
-            return;
-        }
         outbox.records.push(&Record::TakenBack(id));
         outbox.records.urgent = true;
     }

@@ -19,6 +19,7 @@ pub(crate) enum Fault {
     Repeat,
     RepeatElsewhere,
     HangUp,
+    Abandon,
     EarlyReversal,
     Void,
     ForeignReversal,

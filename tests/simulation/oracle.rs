@@ -407,6 +407,15 @@ impl Oracle {
         self.asked.remove(&connection);
     }
 
+    /// Nothing goes wrong any more: whoever still waits for an answer waits in vain.
+    pub(crate) fn inspect(&mut self) {
+        let waits = self.asked.iter().find_map(|(id, asked)| Some((id, asked.first()?)));
+        if let Some((connection, request)) = waits {
+            let what = format!("connection {connection} still waits: {request:?}");
+            self.fail("I3", request.sale(), what);
+        }
+    }
+
     /// All is quiet: the books must agree. `undisturbed`: nothing went wrong in this run.
     pub(crate) fn settle(&mut self, undisturbed: bool) {
         let mut findings = Vec::new();
@@ -415,7 +424,11 @@ impl Oracle {
             let listed = self.records.exceptions.contains(&number);
             // The host said "not found" or no, approves all the same, and never told.
             let unknowable = sale.contradicted && !sale.approval_read;
-            if sale.net != seen && !listed && !unknowable {
+            // Handed over, or perhaps before a crash, and its terminal never asks: it may be seen.
+            let crashed = sale.life != self.life && self.records.approved.contains(&number);
+            let unasked = !sale.asked_back && (sale.approval.is_some() || crashed);
+            let in_doubt = unknowable || sale.saw.is_none() && unasked;
+            if sale.net != seen && !listed && !in_doubt {
                 let what = format!("the terminal saw {seen}, the host holds {}", sale.net);
                 findings.push(("I1", number, what));
             }
@@ -425,12 +438,6 @@ impl Oracle {
             }
             if undisturbed && sale.saw.is_none() && !sale.declined {
                 findings.push(("I4", number, "not approved, though nothing went wrong".into()));
-            }
-        }
-        for (connection, asked) in &self.asked {
-            if let Some(request) = asked.first() {
-                let what = format!("connection {connection} still waits: {request:?}");
-                findings.push(("I3", request.sale(), what));
             }
         }
         for (rule, number, what) in findings {

@@ -399,7 +399,13 @@ impl World {
         self.client_finishes(client, which, id);
         for place in 0..self.terminals.len() {
             let terminal = &self.terminals[place];
-            if terminal.stage == Stage::Waiting && terminal.sent_on == Some(id) {
+            if terminal.stage != Stage::Waiting || terminal.sent_on != Some(id) {
+                continue;
+            }
+            if self.strike(Fault::Abandon) {
+                // The till is switched off, or the shopper has left: nobody asks any more.
+                self.is_finished(place);
+            } else {
                 self.plans(place, (1, 2000), Act::TakeBack);
             }
         }

@@ -55,6 +55,8 @@ pub(crate) enum What {
     /// Chance looks around.
     Tick,
     Restarts,
+    /// The judge looks for those who wait in vain.
+    Inspection,
 }
 
 /// What waits for the worker's next turn.
@@ -190,6 +192,7 @@ impl World {
             if quiet_by == u64::MAX && self.terminals.iter().all(Terminal::is_done) {
                 if self.healed {
                     quiet_by = self.now + QUIET_BY;
+                    self.at(self.now + 60 * SECOND, What::Inspection);
                 } else {
                     self.heal();
                 }
@@ -218,6 +221,7 @@ impl World {
             What::HostActs(host, job) => self.host_acts(host, job),
             What::Tick => self.tick(),
             What::Restarts => self.starts(),
+            What::Inspection => self.oracle.inspect(),
         }
     }
 
