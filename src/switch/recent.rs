@@ -206,6 +206,12 @@ impl Recent {
         self.past.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
+    /// The number that the next one to end will have.
+    #[inline]
+    pub fn next_number(&self) -> u64 {
+        self.first + self.past.len() as u64
+    }
+
     /// The whole number whose low 32 bits are `low`, if it is still in the window.
     pub fn number_of(&self, low: u32) -> Option<u64> {
         let behind = low.wrapping_sub(self.first as u32);
@@ -247,7 +253,7 @@ impl Recent {
         if let Some(room) = self.ring.get_mut(from..from + bytes.len()) {
             room.copy_from_slice(bytes);
         }
-        let number = self.first + self.past.len() as u64;
+        let number = self.next_number();
         let hash = past.key.hash;
         self.past.push_back(past);
         let asked = place.map(|place| Slot::in_flight(hash, place));

@@ -115,7 +115,6 @@ impl Switch {
                 past.part = message.number(4).filter(|amount| Some(*amount) != asked.amount);
             }
         }
-        let session = asked.session;
         let delivered = self.deliver(batch, message, place, approved, outbox);
         past.fate = match (approved, delivered) {
             (false, _) => recent::Fate::Declined,
@@ -132,12 +131,6 @@ impl Switch {
         let number = self.recent.end(Some(place), Some(&asked.kept), past);
         if !batch.setup.has(Bug::OutcomeNotRecorded) {
             noted::outcome(&past, outbox);
-        }
-        if approved && delivered > 0 {
-            outbox.mark(session, number);
-            for (session, _) in &asked.repeats {
-                outbox.mark(*session, number);
-            }
         }
         let ring = self.pending.get_mut(usize::from(batch.link_id.0)).and_then(Option::as_mut);
         let settled = ring.is_some_and(|ring| ring.settle(stan, Fate::Answered(number as u32)));
@@ -160,6 +153,7 @@ impl Switch {
         let path = setup::path(&self.paths, batch.setup.links.len(), asked.acquirer, batch.link_id);
         let acquirer = batch.setup.link(asked.acquirer);
         let (Some(path), Some(acquirer)) = (path, acquirer) else { return 0 };
+        let number = self.recent.next_number();
         let own = asked.frame.get(..acquirer.dialect.header_bytes).unwrap_or(&[]);
         let repeats = asked.repeats.iter().map(|(session, header)| (*session, header.as_slice()));
         let (mut delivered, mut untranslatable) = (0, false);
@@ -179,6 +173,10 @@ impl Switch {
                 delivered += 1;
                 if approved && batch.setup.has(Bug::AnsweredTwice) {
                     lane.extend_from_within(from..);
+                }
+                // Behind each copy at once: two of them can be in one lane.
+                if approved {
+                    outbox.mark(session, number);
                 }
             } else {
                 untranslatable = true;
