@@ -341,7 +341,10 @@ impl Switch {
         match fault.effect() {
             Effect::Reply(code) if is_answerable(message) => {
                 let mti = answer_mti(message, batch.link.dialect.spec.edition);
-                reply::write(message, mti, code, outbox.lane(batch.session));
+                // The terminal asks no more, and what it takes back may be under way yet: whoever
+                // says "not found" must not forget it.
+                let gated = fault == Fault::UnknownOriginal;
+                reply::write(message, mti, code, outbox.lane_gated(batch.session, gated));
                 true
             }
             Effect::Reply(_) | Effect::Drop => self.dropped(batch.session, outbox),
