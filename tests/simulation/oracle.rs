@@ -48,6 +48,9 @@ struct Sale {
     original_at: u64,
     original_life: u32,
     reversal_at: Option<u64>,
+    /// The same; forgotten if the process ends before it says so.
+    accepted_at: Option<u64>,
+    told: bool,
     refused_at: Option<u64>,
     approval: Option<[String; 3]>,
     taken: bool,
@@ -104,6 +107,7 @@ impl Oracle {
         self.life = life;
         for (number, sale) in &mut self.sales {
             sale.approval_read &= self.records.owed.contains(number);
+            sale.accepted_at = sale.accepted_at.filter(|_| sale.told);
         }
     }
 
@@ -145,6 +149,7 @@ impl Oracle {
             let amount = message.number(4);
             if amount == sale.amount || Some(amount) == part {
                 sale.reversal_at.get_or_insert(now);
+                sale.accepted_at.get_or_insert(now);
             }
         } else if sale.original.is_none() {
             sale.original = Some(message.clone());
@@ -217,7 +222,7 @@ impl Oracle {
         let said = said(message);
         let Some(sale) = self.sales.get_mut(&number) else { return };
         let by_host = sale.is_approval_of_host(&said);
-        let reversed = sale.reversal_at.is_some_and(|at| at < empty_at);
+        let reversed = sale.accepted_at.is_some_and(|at| at < empty_at);
         let refused = sale.refused_at.is_some_and(|at| at < empty_at);
         let other = sale.approval.as_ref().is_some_and(|other| *other != said);
         let (net, asked) = (sale.net, sale.reversal_at.is_some());
@@ -255,6 +260,7 @@ impl Oracle {
         }
         let Some(sale) = self.sales.get_mut(&number) else { return };
         let taken = sale.taken;
+        sale.told = true;
         sale.taken |= message.of(39) == "00";
         let holds = message.of(39) == "00" || !taken || !right;
         self.check(holds, "I28", number, "a reversal taken and then not");
@@ -281,7 +287,7 @@ impl Oracle {
             return self.fail("I5", number, "a request nobody made");
         };
         let again = sale.forwarded.is_some();
-        let taken_back = sale.reversal_at.is_some_and(|at| at < sale.original_at);
+        let taken_back = sale.accepted_at.is_some_and(|at| at < sale.original_at);
         let late = now > sale.original_at + budget && !slow;
         sale.forwarded = Some((host, message.clone()));
         sale.life = life;
