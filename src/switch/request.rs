@@ -343,7 +343,8 @@ impl Switch {
                 let mti = answer_mti(message, batch.link.dialect.spec.edition);
                 // The terminal asks no more, and what it takes back may be under way yet: whoever
                 // says "not found" must not forget it.
-                let gated = fault == Fault::UnknownOriginal;
+                let is_recorded = self.storage == Storage::Ready;
+                let gated = is_recorded && fault == Fault::UnknownOriginal;
                 reply::write(message, mti, code, outbox.lane_gated(batch.session, gated));
                 true
             }
