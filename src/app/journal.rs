@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crossbeam::queue::ArrayQueue;
+
 use crate::base::ids::WorkerId;
 use crate::base::time::{Instant, Now};
 use crate::journal::{self, Desk, Durability, Folder, Key, Options, State, Writer};
@@ -24,11 +26,11 @@ pub struct JournalPlan {
     pub key: Option<PathBuf>,
 }
 
-/// A journal that was read back, ready for its workers.
+/// What a journal that was read back has for the workers.
 #[derive(Debug)]
-pub struct Journal {
-    writer: Writer,
-    desks: Vec<Option<Desk>>,
+pub struct Desks {
+    /// By worker: its desk, until it is taken.
+    desks: Vec<ArrayQueue<Desk>>,
     recovery: Recovery,
     /// Secret from which terminal keys are hashed.
     pub secret: u64,
@@ -43,7 +45,7 @@ pub struct Journal {
 /// # Errors
 ///
 /// One sentence on what is wrong and what to do.
-pub fn open(plan: &JournalPlan, workers: u8) -> Result<Journal, String> {
+pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> {
     let mut report = Vec::new();
     let files = Folder::at(&plan.folder)
         .map_err(|error| format!("journal folder {}: {error}", plan.folder.display()))?;
@@ -71,26 +73,26 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<Journal, String> {
     let wall = move || clock.now().wall;
     let (writer, desks) = journal::start(&options, Arc::new(files), found, Arc::new(wall))
         .map_err(|halt| halt.to_string())?;
-    let desks = desks.into_iter().map(Some).collect();
+    let desks = desks.into_iter().map(|desk| {
+        let place = ArrayQueue::new(1);
+        let _ = place.push(desk);
+        place
+    });
+    let desks = desks.collect();
     let secret = key.derived("authswitch terminal keys");
-    Ok(Journal { writer, desks, recovery, secret, epoch, report })
+    Ok((writer, Desks { desks, recovery, secret, epoch, report }))
 }
 
-impl Journal {
+impl Desks {
     /// Has a worker's switch take its part of what was left, and gives it its desk.
-    pub fn equip(&mut self, worker: WorkerId, mut core: Switch) -> Make<Switch> {
-        let desk = self.desks.get_mut(usize::from(worker.0)).and_then(Option::take);
+    pub fn equip(&self, worker: WorkerId, mut core: Switch) -> Make<Switch> {
+        let desk = self.desks.get(usize::from(worker.0)).and_then(ArrayQueue::pop);
         let Some(desk) = desk else { return core.into() };
         let mut outbox = Outbox::recorded(desk.next_number());
         let wall = Clock::start().now().wall;
         let now = Now { instant: Instant::from_ns(0), wall };
         core.resume(now, &self.recovery, &mut outbox);
         Make { core, outbox, store: Some(Box::new(Records(desk))) }
-    }
-
-    /// Ends recovery: what was read back is not needed any more.
-    pub fn into_writer(self) -> Writer {
-        self.writer
     }
 }
 

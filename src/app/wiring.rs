@@ -3,17 +3,17 @@
 //! It decides nothing about a transaction and reads no file. [`Blueprint`] is the one form in
 //! which `serve` (with a folder or with a few options) and `demo` describe what is to run.
 
-use std::hash::BuildHasher;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::config::{self, Config};
 use super::journal::{self, JournalPlan};
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits::{self, Bounds};
+use crate::base::map;
 use crate::iso8583::dialect::Dialect;
 use crate::journal::{Durability, Writer};
 use crate::net::{Dial, Listen, Notice, Plan, Shell};
@@ -172,18 +172,17 @@ impl Blueprint {
         let (links, routes) = (self.links, self.routes);
         let (bounds, tap) = (self.plan.bounds.clone(), self.plan.tap.is_some());
         let journal = self.journal.map(|plan| journal::open(&plan, workers)).transpose();
-        let mut journal = journal.map_err(io::Error::other)?;
-        let report = journal.as_mut().map(|journal| std::mem::take(&mut journal.report));
+        let journal = journal.map_err(io::Error::other)?;
         let (key, epoch) = match &journal {
-            Some(journal) => (journal.secret, journal.epoch),
-            None => (foldhash::quality::RandomState::default().hash_one(0), 0),
+            Some((_, journal)) => (journal.secret, journal.epoch),
+            None => (map::random(), 0),
         };
         let recent_bytes = match &journal {
             Some(_) => limits::RECENT_BYTES,
             None => limits::RECENT_BYTES_UNKEPT,
         };
-        let journal = Arc::new(Mutex::new(journal));
-        let equipped = Arc::clone(&journal);
+        let (writer, desks) = journal.unzip();
+        let report = desks.as_ref().map(|desks| desks.report.clone()).unwrap_or_default();
         let make = move |worker: WorkerId| {
             let core = Switch::new(Setup {
                 worker,
@@ -196,17 +195,13 @@ impl Blueprint {
                 recent_bytes,
                 ..Setup::new(Arc::clone(&routes))
             });
-            // A worker that panicked while it held the lock has ended the process.
-            let mut journal = equipped.lock().unwrap_or_else(PoisonError::into_inner);
-            match journal.as_mut() {
-                Some(journal) => journal.equip(worker, core),
+            match &desks {
+                Some(desks) => desks.equip(worker, core),
                 None => core.into(),
             }
         };
         let shell = Shell::start(&self.plan, make, notices)?;
-        let journal = journal.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let writer = journal.map(journal::Journal::into_writer);
-        Ok(Running { shell, writer, report: report.unwrap_or_default() })
+        Ok(Running { shell, writer, report })
     }
 }
 

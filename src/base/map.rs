@@ -6,3 +6,9 @@
 /// A hash map whose hasher is fast and seeded at random.
 #[expect(clippy::disallowed_types, reason = "the ban exists to lead here")]
 pub type Map<K, V> = std::collections::HashMap<K, V, foldhash::quality::RandomState>;
+
+/// A number that nobody outside can guess, for keyed hashes of one process.
+pub fn random() -> u64 {
+    use std::hash::BuildHasher;
+    foldhash::quality::RandomState::default().hash_one(0)
+}

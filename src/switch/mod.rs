@@ -8,6 +8,8 @@
 pub mod batch;
 pub mod bug;
 pub mod cause;
+mod compose;
+mod connections;
 pub mod decision;
 pub mod event;
 pub mod fault;
@@ -338,102 +340,6 @@ impl Switch {
         self.close(id, cause, outbox);
     }
 
-    fn opened(
-        &mut self,
-        now: Now,
-        id: SessionId,
-        link_id: LinkId,
-        shared: bool,
-        outbox: &mut Outbox,
-    ) -> usize {
-        let setup = Arc::clone(&self.setup);
-        outbox.open(id);
-        self.stats.count(Counter::SessionsOpened);
-        let Some(link) = setup.link(link_id) else { return 0 };
-        let state = match link.role {
-            Role::Acquirer if link.sign_on => State::SignedOff,
-            Role::Partner if link.sign_on && !shared => {
-                self.sign_on(now, id, link_id, link, outbox)
-            }
-            _ => State::Up,
-        };
-        self.sessions.open(id, link_id, state, shared, now.instant);
-        match link.role {
-            Role::Acquirer => self.sessions.watch_idle(id, now.instant),
-            Role::Partner => {
-                self.partner_sessions.push(id);
-                if state.is_up() {
-                    self.came_up(id, link_id, shared, outbox);
-                }
-            }
-        }
-        0
-    }
-
-    /// A partner session may carry requests from now on.
-    fn came_up(&mut self, id: SessionId, link: LinkId, shared: bool, outbox: &mut Outbox) {
-        if let Some(ready) = self.ready.get_mut(usize::from(link.0))
-            && !ready.sessions.contains(&id)
-        {
-            ready.sessions.push(id);
-        }
-        if let Some(owed) = self.owed.get_mut(usize::from(link.0)).and_then(Option::as_mut) {
-            owed.lane.connection_up(self.now.instant);
-        }
-        if !shared {
-            outbox.commands.push(Command::Share { session: id, up: true });
-        }
-    }
-
-    /// A partner session may carry no more requests.
-    fn went_down(&mut self, id: SessionId, link: LinkId, shared: bool, outbox: &mut Outbox) {
-        let Some(ready) = self.ready.get_mut(usize::from(link.0)) else { return };
-        let before = ready.sessions.len();
-        ready.sessions.retain(|session| *session != id);
-        let none_is_left = ready.sessions.is_empty();
-        if ready.sessions.len() < before && none_is_left {
-            self.owed_link_down(link);
-        }
-        let Some(ready) = self.ready.get_mut(usize::from(link.0)) else { return };
-        if ready.sessions.len() < before && !shared {
-            outbox.commands.push(Command::Share { session: id, up: false });
-        }
-    }
-
-    /// FIN is no cancellation: what was asked is answered first.
-    fn ended(&mut self, id: SessionId, outbox: &mut Outbox) -> usize {
-        self.sessions.forget_frame(id);
-        let Some(session) = self.sessions.of_mut(id) else { return 0 };
-        let (link, shared) = (session.link, session.shared);
-        let is_acquirer = self.setup.link(link).is_some_and(|link| link.role == Role::Acquirer);
-        if is_acquirer && session.in_flight > 0 {
-            session.state = State::Ended;
-        } else {
-            self.went_down(id, link, shared, outbox);
-            self.close(id, CloseCause::Finished, outbox);
-        }
-        0
-    }
-
-    fn closed(&mut self, now: Now, id: SessionId, outbox: &mut Outbox) -> usize {
-        let Some(session) = self.sessions.close(id) else { return 0 };
-        self.reverse_undelivered(now, id, outbox);
-        outbox.close(id);
-        self.partner_sessions.retain(|other| *other != id);
-        self.went_down(id, session.link, session.shared, outbox);
-        let is_partner =
-            self.setup.link(session.link).is_some_and(|link| link.role == Role::Partner);
-        let mut from = 0;
-        while let Some(place) = self.transactions.on_session(id, from).filter(|_| is_partner) {
-            self.give_up(now, place, Fault::PartnerLost, outbox);
-            from = place + 1;
-        }
-        if is_partner {
-            self.owed_session_lost(session.link, id, now.instant);
-        }
-        0
-    }
-
     fn deadline(&mut self, now: Now, outbox: &mut Outbox) -> usize {
         while let Some(place) = self.transactions.due(now.instant) {
             self.give_up(now, place, Fault::TimedOut, outbox);
@@ -492,29 +398,6 @@ impl Switch {
         self.counted += 1;
         let life = u64::from(self.setup.epoch) << 6 | u64::from(self.setup.worker.0);
         life << ID_COUNT_BITS | self.counted
-    }
-
-    /// A request of `id` has its answer; a session that only waited for it can be closed.
-    #[inline]
-    fn one_less(&mut self, id: SessionId, outbox: &mut Outbox) {
-        let Some(session) = self.sessions.of_mut(id) else { return };
-        debug_assert!(session.in_flight > 0, "an answer has its request");
-        session.in_flight = session.in_flight.saturating_sub(1);
-        if session.in_flight == 0 && session.state == State::Ended {
-            self.close(id, CloseCause::Finished, outbox);
-        }
-    }
-
-    fn close(&mut self, id: SessionId, cause: CloseCause, outbox: &mut Outbox) {
-        let Some(session) = self.sessions.of_mut(id) else { return };
-        if session.state == State::Closing {
-            return;
-        }
-        session.state = State::Closing;
-        let (link, shared) = (session.link, session.shared);
-        self.went_down(id, link, shared, outbox);
-        self.stats.count(Counter::SessionsClosed);
-        outbox.commands.push(Command::Close { session: id, cause });
     }
 
     /// After every event, in debug builds: what must hold between the structures.

@@ -187,8 +187,9 @@ impl Outbox {
         }
     }
 
-    /// Shell, at the end of a turn, until `None`: what was recorded in it. Bytes that depend on it leave when
-    /// [`Self::durable`] names its number, or that of the last one if nothing was recorded.
+    /// Shell, at the end of a turn, until `None`: what was recorded in it. Bytes that depend on it
+    /// leave when [`Self::durable`] names its number, or that of the last one if nothing was
+    /// recorded.
     pub fn seal(&mut self) -> Option<Batch> {
         if let Some(batch) = self.sealed.pop_front() {
             return Some(batch);

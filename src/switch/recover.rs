@@ -15,8 +15,8 @@ use crate::base::time::Now;
 use crate::iso8583::kept::Kept;
 
 use super::bug::Bug;
+use super::compose::Original;
 use super::outbox::Outbox;
-use super::owed::Original;
 use super::pending::Share;
 use super::recent::{Fate, Past};
 use super::record::{self, Intent, Outcome, Record, Refused};

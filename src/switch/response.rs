@@ -12,10 +12,10 @@ use crate::iso8583::message::{Message, answer_header};
 use crate::iso8583::transcode::{self, Changes};
 
 use super::bug::Bug;
+use super::compose::Original;
 use super::decision::{self, Outcome};
 use super::fault::Fault;
 use super::outbox::Outbox;
-use super::owed::Original;
 use super::pending::{Fate, Share};
 use super::recent::{self, Past};
 use super::session::Session;

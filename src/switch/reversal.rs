@@ -12,9 +12,9 @@ use crate::iso8583::digits;
 use crate::iso8583::message::Message;
 
 use super::bug::Bug;
+use super::compose::Original;
 use super::fault::Fault;
 use super::outbox::Outbox;
-use super::owed::Original;
 use super::recent::{Fate, Found, Past, TerminalKey};
 use super::repeat;
 use super::sound::Sound;

@@ -22,9 +22,8 @@ mod obligation;
 mod pace;
 #[cfg(test)]
 mod tests;
+mod view;
 mod wheel;
-
-use std::time::Duration;
 
 pub use obligation::{Kind, Obligation, Send, Settings, Settled, Stats, Verdict};
 
@@ -147,11 +146,6 @@ impl Lane {
         self.stats.repeats += u64::from(repeat);
         let (id, kind, attempt, message) = (cell.id, cell.kind, cell.attempts, &*cell.message);
         Some(Send { place, id, kind, repeat, message, attempt })
-    }
-
-    /// The message of what lives at `place`, as given to [`Self::add`].
-    pub fn message(&self, place: u32, id: u64) -> Option<&[u8]> {
-        self.cells.at(place, id).map(|cell| &*cell.message)
     }
 
     /// What the partner said to a copy, be it late. `None`: nothing is settled by it; the entry is
@@ -307,48 +301,6 @@ impl Lane {
         let provisional = self.provisional.head();
         let expires = (provisional != NONE).then(|| self.cells.of(provisional).due);
         [waiting, ready, expires].into_iter().flatten().min()
-    }
-
-    /// An empty buffer to write the next message into.
-    pub fn buffer(&mut self) -> Vec<u8> {
-        self.spares.pop().unwrap_or_default()
-    }
-
-    /// Obligations not delivered yet. Provisional ones are not counted.
-    pub fn len(&self) -> usize {
-        self.places.len() - self.provisional_count
-    }
-
-    /// True if everything is delivered.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// True if no new request should be sent that may end as one more obligation.
-    pub fn is_full(&self) -> bool {
-        self.places.len() >= limits::SAF_ENTRIES_MAX
-    }
-
-    /// Copies in flight.
-    pub const fn in_flight(&self) -> usize {
-        self.in_flight_count
-    }
-
-    /// Obligations closed provisionally and still kept.
-    pub const fn provisional(&self) -> usize {
-        self.provisional_count
-    }
-
-    /// For how long the oldest one that is not delivered has been here.
-    pub fn oldest_age(&self, now: Instant) -> Option<Duration> {
-        let heads = [self.open.head(), self.reopened.head()];
-        let places = heads.into_iter().filter(|place| *place != NONE);
-        places.map(|place| now.since(self.cells.of(place).added_at)).max()
-    }
-
-    /// The counts.
-    pub const fn stats(&self) -> &Stats {
-        &self.stats
     }
 
     fn may_send(&self) -> bool {

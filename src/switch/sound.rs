@@ -49,8 +49,9 @@ pub fn name(message: &Message<'_>, sound: &mut Sound) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Checks a decoded request that was named and is not network management, and writes what it says to `sound`,
-/// in place: returned by value it was copied three times, in pieces that do not line up.
+/// Checks a decoded request that was named and is not network management, and writes what it says
+/// to `sound`, in place: returned by value it was copied three times, in pieces that do not line
+/// up.
 ///
 /// # Errors
 ///

@@ -23,7 +23,7 @@ pub(crate) const CRATES: [(&str, &[&str]); 15] = [
     ("blake3", &["journal"]),
     ("clap", &["app"]),
     ("crc32c", &["journal"]),
-    ("crossbeam", &["net", "journal"]),
+    ("crossbeam", &["app", "net", "journal"]),
     ("encoding_rs", &["app"]),
     ("foldhash", &["base"]),
     ("mimalloc", &[]),

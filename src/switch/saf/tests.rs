@@ -2,6 +2,8 @@
 
 mod model;
 
+use std::time::Duration;
+
 use super::*;
 
 const LATE_WINDOW: Duration = Duration::from_secs(60);

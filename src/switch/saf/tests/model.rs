@@ -2,6 +2,8 @@
 //!
 //! The list does not say which entry comes next; it says which may, and when one must.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::super::wheel::TICK_NS;
