@@ -246,3 +246,28 @@ fn what_is_taken_back_is_reversed_in_the_partners_dialect() {
         assert_eq!(owed.of(90), Some(named.as_str()), "{partner}");
     }
 }
+
+/// Two copies of one approval in one lane: the terminal has the first when the kernel took that.
+#[test]
+fn an_approval_that_was_handed_once_is_not_reversed_for_its_second_copy() {
+    let mut rig = Rig::new();
+    let seen = rig.sale(1);
+    rig.ask(POS, &sale(1).typed("0201"));
+    rig.say(&answer_to(&seen, "00"));
+    assert_eq!(rig.outbox.next_dirty(), Some(POS));
+    let both = rig.outbox.unwritten(POS).len();
+    rig.outbox.wrote(POS, both / 2);
+    rig.feed(Event::Closed { session: POS });
+    rig.feed(Event::Deadline);
+    assert!(rig.at_host().is_empty(), "the terminal has seen it approved");
+
+    let mut rig = Rig::new();
+    let seen = rig.sale(1);
+    rig.ask(POS, &sale(1).typed("0201"));
+    rig.say(&answer_to(&seen, "00"));
+    assert_eq!(rig.outbox.next_dirty(), Some(POS));
+    rig.outbox.wrote(POS, both / 2 - 1);
+    rig.feed(Event::Closed { session: POS });
+    rig.feed(Event::Deadline);
+    assert_eq!(rig.at_host().len(), 1, "it has seen neither whole");
+}
