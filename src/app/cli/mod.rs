@@ -10,6 +10,7 @@ mod decode;
 mod demo;
 mod dialect;
 mod encode;
+mod exceptions;
 mod explain;
 mod guess;
 mod infer;
@@ -40,6 +41,7 @@ enum Cli {
     Dialect(dialect::Command),
     #[command(subcommand)]
     Journal(journal::Command),
+    Exceptions(exceptions::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -62,6 +64,7 @@ pub fn run() -> ExitCode {
         Cli::Encode(args) => encode::run(&args),
         Cli::Dialect(command) => dialect::run(&command),
         Cli::Journal(command) => journal::run(&command),
+        Cli::Exceptions(args) => exceptions::run(&args),
     };
     match result {
         Ok(code) => code,
