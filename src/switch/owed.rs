@@ -333,6 +333,13 @@ impl Switch {
         }
     }
 
+    /// True if no request should be sent to the partner that may end as one more debt.
+    #[inline]
+    pub(super) fn owes_too_much(&self, partner: LinkId) -> bool {
+        let owed = || self.owed.get(usize::from(partner.0)).and_then(Option::as_ref);
+        self.owed_links > 0 && owed().is_some_and(|owed| owed.lane.is_full())
+    }
+
     /// Takes the partner's debts out for a moment, so that the switch can be used beside them.
     pub(super) fn take_owed(&mut self, link: LinkId) -> Option<Box<Owed>> {
         self.owed.get_mut(usize::from(link.0))?.take()

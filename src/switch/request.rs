@@ -155,6 +155,10 @@ impl Switch {
     ) -> Result<LinkId, Fault> {
         let mut fault = Fault::NoPartner;
         for &partner in &route.partners {
+            if self.owes_too_much(partner) {
+                fault = Fault::Overload;
+                continue;
+            }
             let session = self.session_for(batch.now, batch.setup, partner, outbox);
             let Some(session) = session else { continue };
             let place = self.transactions.next_place();

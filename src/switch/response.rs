@@ -246,6 +246,7 @@ impl Switch {
             (recent::Fate::Declined, true) => {
                 let mut reversed = past;
                 reversed.approval = message.text(38);
+                reversed.part = message.number(4).filter(|_| is_partial(message));
                 self.owe_past(batch.now, &reversed, outbox);
                 if let Some(past) = self.recent.past_mut(number) {
                     past.fate = recent::Fate::Reversed;

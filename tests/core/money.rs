@@ -442,6 +442,15 @@ fn a_decline_that_becomes_an_approval_is_reversed_once() {
 }
 
 #[test]
+fn a_decline_that_becomes_a_partial_approval_is_reversed_in_part() {
+    let mut rig = Rig::new();
+    let seen = rig.sale(1);
+    rig.answer(&seen, "05");
+    rig.say(&answer_to(&seen, "10").with(4, "000000000500"));
+    assert_eq!(one_reversal(&mut rig).of(4), Some("000000000500"));
+}
+
+#[test]
 fn an_approval_that_becomes_a_decline_is_an_exception_and_not_reversed() {
     let mut rig = Rig::new();
     let seen = rig.sale(1);
