@@ -110,7 +110,11 @@ impl Blueprint {
             key: settings.journal_key,
         });
         let plan = Plan {
-            workers: if settings.workers == 0 { cores() } else { settings.workers },
+            workers: match settings.workers {
+                0 if journal.is_some() => WORKERS_THAT_KEEP_A_JOURNAL,
+                0 => cores(),
+                workers => workers,
+            },
             listeners,
             dials,
             spin: settings.spin,
@@ -217,6 +221,9 @@ fn resolve(host_and_port: &str) -> Result<SocketAddr, String> {
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(limits::WORKERS_MAX)
 }
+
+/// A worker does not know yet what another one was asked: where money counts, one is chosen.
+pub const WORKERS_THAT_KEEP_A_JOURNAL: usize = 1;
 
 /// How often a silent partner that wants sign-on is asked whether it is there.
 const ECHO_INTERVAL: Duration = Duration::from_secs(30);
