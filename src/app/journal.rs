@@ -167,4 +167,4 @@ impl Store for Records {
 const KEY_VARIABLE: &str = "AUTHSWITCH_JOURNAL_KEY";
 
 /// The key file of a journal that was given none.
-const KEY_FILE: &str = "journal.key";
+pub const KEY_FILE: &str = "journal.key";

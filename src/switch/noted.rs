@@ -78,7 +78,6 @@ impl Switch {
 
     pub(super) fn note_sent(&self, id: u64, outbox: &mut Outbox) {
         outbox.records.push(&Record::Sent(id));
-        outbox.records.urgent = true;
     }
 
     pub(super) fn note_done(&self, id: u64, outbox: &mut Outbox) {
@@ -86,12 +85,10 @@ impl Switch {
             return;
         }
         outbox.records.push(&Record::Done(id));
-        outbox.records.urgent = true;
     }
 
     pub(super) fn note_exception(&self, id: u64, code: u8, outbox: &mut Outbox) {
         outbox.records.push(&Record::Exception(id, code));
-        outbox.records.urgent = true;
     }
 
     pub(super) fn note_taken_back(&self, id: u64, outbox: &mut Outbox) {

@@ -147,7 +147,6 @@ impl Records {
                 out.push(u8::from(owed.kind == Kind::Advice));
                 out.extend_from_slice(&(owed.message.len() as u16).to_le_bytes());
                 self.secret.extend_from_slice(owed.message);
-                self.urgent = true;
                 6
             }
             Record::Sent(id) => only_id(out, id, 7),
@@ -158,6 +157,10 @@ impl Records {
                 9
             }
         };
+        self.urgent |= matches!(
+            record,
+            Record::Owed(_) | Record::Sent(_) | Record::Done(_) | Record::Exception(..)
+        );
         let bytes = (out.len() - start - 3) as u16;
         if let Some([slot, low, high]) = out.get_mut(start..start + 3) {
             (*slot, [*low, *high]) = (kind, bytes.to_le_bytes());

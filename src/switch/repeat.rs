@@ -67,24 +67,26 @@ impl Switch {
     #[inline]
     pub(super) fn known(&self, asked: &Asked, key: &TerminalKey) -> Option<Found> {
         self.recent.find(asked, |found| {
-            let (other, undated) = match found {
-                Found::InFlight(place) => {
-                    (self.transactions.at(place).map(|asked| &asked.key), false)
-                }
-                Found::Past(number) => {
-                    let past = self.recent.past(number);
-                    (past.map(|past| &past.key), past.is_some_and(|past| self.expects(past)))
-                }
-            };
-            other.is_some_and(|other| {
-                other.hash == key.hash && (undated || other.moment == key.moment)
+            self.key_of(found).is_some_and(|other| {
+                other.hash == key.hash && (other.moment == key.moment || self.expects(found))
             })
         })
     }
 
+    /// By what a transaction is known again.
+    #[inline]
+    pub(super) fn key_of(&self, found: Found) -> Option<&TerminalKey> {
+        match found {
+            Found::InFlight(place) => self.transactions.at(place).map(|asked| &asked.key),
+            Found::Past(number) => self.recent.past(number).map(|past| &past.key),
+        }
+    }
+
     /// True if all that is known of it is that its terminal took it back, without a date: what it
     /// asked for may be under way.
-    fn expects(&self, past: &Past) -> bool {
+    fn expects(&self, found: Found) -> bool {
+        let Found::Past(number) = found else { return false };
+        let Some(past) = self.recent.past(number) else { return false };
         past.key.moment == 0
             && past.partner.is_none()
             && past.fate == Fate::Reversed

@@ -12,17 +12,16 @@ use crate::iso8583::message::{Message, answer_header};
 use crate::iso8583::transcode::{self, Changes};
 
 use super::bug::Bug;
-use super::compose::Original;
 use super::decision::{self, Outcome};
 use super::fault::Fault;
 use super::outbox::Outbox;
 use super::pending::{Fate, Share};
-use super::recent::{self, Past};
+use super::recent;
 use super::session::Session;
 use super::setup::{self, LinkSetup, Path};
 use super::stats::Counter;
 use super::transaction::Transaction;
-use super::{Batch, Decision, Switch, noted, repeat, reply, reversal, sound};
+use super::{Batch, Decision, Switch, noted, repeat, reply, sound};
 
 impl Switch {
     /// One message of a partner. False if the connection is to be read no further.
@@ -100,7 +99,8 @@ impl Switch {
             Some(Fate::Free) | None => return self.stats.count(Counter::UnmatchedAnswers),
         };
         let Some(asked) = self.transactions.at(place) else { return };
-        if let Err(counter) = belongs(asked, message)
+        let partial = is_partial(message);
+        if let Err(counter) = belongs(asked, message, partial)
             && !batch.setup.has(Bug::StanAlone)
             && !(batch.setup.has(Bug::AmountUnchecked) && counter == Counter::WrongAnswers)
         {
@@ -111,7 +111,7 @@ impl Switch {
         if approved {
             past.approval = message.text(38);
             // Any other approval has the amount that was asked for, or none.
-            if is_partial(message) {
+            if partial {
                 past.part = message.number(4).filter(|amount| Some(*amount) != asked.amount);
             }
         }
@@ -124,8 +124,9 @@ impl Switch {
         if batch.setup.tap {
             self.note_answer(batch, message, place, outbox);
         }
+        // An approval that nobody can be told of is taken back.
         if approved && delivered == 0 {
-            self.owe_answered(batch, &past, place, outbox);
+            self.owe_asked(batch.now, place, past.approval, past.part, outbox);
         }
         let Some(asked) = self.transactions.at(place) else { return };
         let number = self.recent.end(Some(place), Some(&asked.kept), past);
@@ -197,19 +198,6 @@ impl Switch {
         let is_other =
             |(other, state): &(SessionId, &Session)| *other != session && state.link.0 == 0;
         self.sessions.iter().find(is_other).map_or(session, |(other, _)| other)
-    }
-
-    /// An approval that nobody can be told of is taken back.
-    #[cold]
-    fn owe_answered(&mut self, batch: &Batch<'_>, past: &Past, place: u32, outbox: &mut Outbox) {
-        let Some(asked) = self.transactions.at_mut(place) else { return };
-        let kept = std::mem::take(&mut asked.kept);
-        let original = reversal::original(asked);
-        let original = Original { approval: past.approval, part: past.part, ..original };
-        self.owe_reversal(batch.now, &original, kept.bytes(), outbox);
-        if let Some(asked) = self.transactions.at_mut(place) {
-            asked.kept = kept;
-        }
     }
 
     /// The partner approves what was given up: a reversal that it did not find is sent again.
@@ -408,11 +396,10 @@ fn approves(message: &Message<'_>) -> bool {
 /// Is this the answer to that request? Everything that both have must agree, something beside the
 /// STAN must be there to agree on, and an answer has a result.
 #[inline]
-fn belongs(transaction: &Transaction, message: &Message<'_>) -> Result<(), Counter> {
+fn belongs(transaction: &Transaction, message: &Message<'_>, partial: bool) -> Result<(), Counter> {
     if message.mti() != transaction.answer_mti {
         return Err(Counter::UnmatchedAnswers);
     }
-    let partial = is_partial(message);
     let watched = transaction.watched.get(..usize::from(transaction.watched_count));
     let matched = usize::from(transaction.matched_count);
     let mut agreed = matched == 0;

@@ -19,7 +19,6 @@ use super::recent::{Fate, Found, Past, TerminalKey};
 use super::repeat;
 use super::sound::Sound;
 use super::stats::Counter;
-use super::transaction::Transaction;
 use super::{Batch, Storage, Switch, noted, reply};
 
 impl Switch {
@@ -127,12 +126,31 @@ impl Switch {
     /// Owes the reversal of a transaction in flight: nobody knows what its partner did, or will.
     #[cold]
     pub(super) fn owe_in_flight(&mut self, now: Now, place: u32, outbox: &mut Outbox) {
-        let Some(asked) = self.transactions.at_mut(place) else { return };
-        if self.setup.has(Bug::TimeOutStands) {
-            return;
+        if !self.setup.has(Bug::TimeOutStands) {
+            self.owe_asked(now, place, None, None, outbox);
         }
+    }
+
+    /// The same of one that was approved, in whole or in part, if that much is known.
+    #[cold]
+    pub(super) fn owe_asked(
+        &mut self,
+        now: Now,
+        place: u32,
+        approval: Option<[u8; 6]>,
+        part: Option<u64>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(asked) = self.transactions.at_mut(place) else { return };
         let kept = std::mem::take(&mut asked.kept);
-        let original = original(asked);
+        let original = Original {
+            id: asked.id,
+            acquirer: asked.acquirer,
+            partner: asked.partner,
+            stan: asked.stan,
+            approval,
+            part,
+        };
         self.owe_reversal(now, &original, kept.bytes(), outbox);
         if let Some(asked) = self.transactions.at_mut(place) {
             asked.kept = kept;
@@ -146,11 +164,7 @@ impl Switch {
             let (terminal, merchant) = (&facts.terminal, &facts.merchant);
             let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
             self.recent.find(&self.recent.ask(hash), |found| {
-                let other = match found {
-                    Found::InFlight(place) => self.transactions.at(place).map(|asked| &asked.key),
-                    Found::Past(number) => self.recent.past(number).map(|past| &past.key),
-                };
-                other.is_some_and(|other| {
+                self.key_of(found).is_some_and(|other| {
                     other.hash == hash
                         && (named.moment == 0 || other.moment == 0 || other.moment == named.moment)
                 })
@@ -212,18 +226,6 @@ impl Switch {
             self.stats.count(Counter::Undelivered);
             self.reverse_unhanded(now, number, outbox);
         }
-    }
-}
-
-/// What a reversal says of its original.
-pub(super) fn original(asked: &Transaction) -> Original {
-    Original {
-        id: asked.id,
-        acquirer: asked.acquirer,
-        partner: asked.partner,
-        stan: asked.stan,
-        approval: None,
-        part: None,
     }
 }
 

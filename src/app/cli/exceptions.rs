@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Ended, FAILED, USAGE};
+use super::Ended;
+use super::journal::{each_record, key_of};
 use crate::base::time::Wall;
-use crate::journal::{self, Folder, Key};
-use crate::switch::record::{self, Record};
+use crate::switch::record::Record;
 
 /// List what a person must look at: rejected reversals, contradictions, approvals of unknown fate.
 #[derive(Debug, clap::Args)]
@@ -26,23 +26,19 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Ended {
-    let path = args.key.clone().unwrap_or_else(|| args.folder.join("journal.key"));
-    let key = match Key::from_file(&path) {
+    let key = match key_of(&args.folder, args.key.as_deref()) {
         Ok(key) => key,
-        Err(error) => {
-            eprintln!("authswitch: key file {}: {error}", path.display());
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(code) => return Ok(code),
     };
-    let text = match read(&args.folder, &key)? {
-        Ok(lives) => table(&lives),
-        Err(halt) => {
-            eprintln!("authswitch: {halt}");
-            return Ok(ExitCode::from(FAILED));
-        }
-    };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    let mut lives = BTreeMap::new();
+    let ended = each_record(&args.folder, &key, &mut |_, record| {
+        note(&mut lives, record);
+        Ok(())
+    })?;
+    if ended == ExitCode::SUCCESS {
+        std::io::stdout().lock().write_all(table(&lives).as_bytes())?;
+    }
+    Ok(ended)
 }
 
 /// What the records say of one transaction.
@@ -67,25 +63,6 @@ impl Life {
         let unknown = self.approved && !self.handed && !self.taken_back;
         unknown.then(|| "U: approved, seen?".to_owned())
     }
-}
-
-fn read(folder: &Path, key: &Key) -> std::io::Result<Result<BTreeMap<u64, Life>, journal::Halt>> {
-    std::fs::read_dir(folder)?;
-    let files = Folder::at(folder)?;
-    let mut lives = BTreeMap::new();
-    let batches = match journal::read(&files, key) {
-        Ok(batches) => batches,
-        Err(halt) => return Ok(Err(halt)),
-    };
-    for batch in batches {
-        match batch {
-            Ok(batch) => {
-                record::read(&batch.clear, &batch.secret).for_each(|it| note(&mut lives, &it));
-            }
-            Err(halt) => return Ok(Err(halt)),
-        }
-    }
-    Ok(Ok(lives))
 }
 
 fn note(lives: &mut BTreeMap<u64, Life>, record: &Record<'_>) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Ended, FAILED, USAGE};
+use crate::app::journal::KEY_FILE;
 use crate::journal::{self, Folder, Key, Verified};
 use crate::switch::record::{self, Record};
 
@@ -35,22 +36,19 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: &Command) -> Ended {
-    let (folder, key) = match command {
-        Command::Verify { folder, key } => (folder, key.clone()),
-        Command::Show { folder, key, .. } => {
-            (folder, Some(key.clone().unwrap_or_else(|| folder.join("journal.key"))))
+    let (folder, named) = match command {
+        Command::Show { folder, key, only } => {
+            return match key_of(folder, key.as_deref()) {
+                Ok(key) => show(folder, &key, *only),
+                Err(code) => Ok(code),
+            };
         }
+        Command::Verify { folder, key } => (folder, key.as_deref()),
     };
-    let key = match key.as_deref().map(Key::from_file).transpose() {
+    let key = match named.map(|path| key_of(folder, Some(path))).transpose() {
         Ok(key) => key,
-        Err(error) => {
-            eprintln!("authswitch: {error}");
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(code) => return Ok(code),
     };
-    if let (Command::Show { only, .. }, Some(key)) = (command, &key) {
-        return show(folder, key, *only);
-    }
     let (text, is_sound) = verify(folder, key.as_ref())?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
@@ -58,39 +56,55 @@ pub(super) fn run(command: &Command) -> Ended {
 
 /// Writes the records; ends with the first damage.
 fn show(folder: &Path, key: &Key, only: Option<u64>) -> Ended {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let ended = each_record(folder, key, &mut |batch, record| {
+        let (kind, id, rest) = line(record);
+        if only.is_none_or(|only| only == id) {
+            let (segment, offset) = (batch.place.segment, batch.place.offset);
+            writeln!(out, "{segment}:{offset:<9} w{} {kind:<10} {id:<16} {rest}", batch.worker)?;
+        }
+        Ok(())
+    });
+    out.flush()?;
+    ended
+}
+
+/// Hands over each record of a journal. Damage ends it, with a sentence on standard error.
+pub(super) fn each_record(
+    folder: &Path,
+    key: &Key,
+    each: &mut dyn FnMut(&journal::Record, &Record<'_>) -> std::io::Result<()>,
+) -> Ended {
+    // A folder that is not there must not look like an empty journal, nor be made.
     std::fs::read_dir(folder)?;
     let files = Folder::at(folder)?;
-    let failed = |halt: journal::Halt| {
+    let damaged = |halt: journal::Halt| {
         eprintln!("authswitch: {halt}");
         Ok(ExitCode::from(FAILED))
     };
     let batches = match journal::read(&files, key) {
         Ok(batches) => batches,
-        Err(halt) => return failed(halt),
+        Err(halt) => return damaged(halt),
     };
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for batch in batches {
         let batch = match batch {
             Ok(batch) => batch,
-            Err(halt) => {
-                out.flush()?;
-                return failed(halt);
-            }
+            Err(halt) => return damaged(halt),
         };
         for record in record::read(&batch.clear, &batch.secret) {
-            let (kind, id, rest) = line(&record);
-            if only.is_none_or(|only| only == id) {
-                let (segment, offset) = (batch.place.segment, batch.place.offset);
-                writeln!(
-                    out,
-                    "{segment}:{offset:<9} w{} {kind:<10} {id:<16} {rest}",
-                    batch.worker
-                )?;
-            }
+            each(&batch, &record)?;
         }
     }
-    out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The key of a journal: of the file that is named, else of the one in its folder.
+pub(super) fn key_of(folder: &Path, named: Option<&Path>) -> Result<Key, ExitCode> {
+    let path = named.map_or_else(|| folder.join(KEY_FILE), Path::to_owned);
+    Key::from_file(&path).map_err(|error| {
+        eprintln!("authswitch: key file {}: {error}", path.display());
+        ExitCode::from(USAGE)
+    })
 }
 
 /// A record in words: kind, transaction, the rest. No account data.
