@@ -74,21 +74,12 @@ impl Instrument {
         Some(Self { head, length: digits.len() as u8, scanned })
     }
 
-    /// A key from an even number of packed digits; `None` if empty or longer than 24. The nibbles
-    /// must be digits, which decoding has proven.
+    /// A key from its first 18 digits, see [`Self::head`], and how many there are; `None` if there
+    /// are none or more than 24.
     #[inline]
-    pub fn from_packed(packed: &[u8], scanned: bool) -> Option<Self> {
-        if packed.is_empty() || packed.len() > 12 {
-            return None;
-        }
-        let mut head = 0u64;
-        for place in 0..Self::HEAD_DIGITS / 2 {
-            let byte = packed.get(place).copied().unwrap_or(0);
-            let pair = u64::from(byte >> 4).wrapping_mul(10).wrapping_add(u64::from(byte & 15));
-            head = head.wrapping_mul(100).wrapping_add(pair);
-        }
-        debug_assert!(head < 10u64.pow(18), "decoded nibbles are digits");
-        Some(Self { head, length: packed.len() as u8 * 2, scanned })
+    pub fn from_head(head: u64, digits: usize, scanned: bool) -> Option<Self> {
+        debug_assert!(head < 10u64.pow(18), "18 decimal digits");
+        matches!(digits, 1..=24).then_some(Self { head, length: digits as u8, scanned })
     }
 
     /// How many leading digits take part in a range lookup.
@@ -129,9 +120,9 @@ mod tests {
         assert_eq!((code.head(), code.length()), (281_006_012_345_678_901, 24));
         assert_eq!(format!("{code:?}"), "<code, 24 digits>");
         assert_eq!(Instrument::from_digits(b"28x", true), None);
-        let packed = Instrument::from_packed(&[0x41, 0x11, 0x11], false);
-        assert_eq!(packed, Instrument::from_digits(b"411111", false));
-        let long = Instrument::from_packed(&[0x12; 12], false);
-        assert_eq!(long, Instrument::from_digits(&b"12".repeat(12), false));
+        let number = Instrument::from_head(411_111_000_000_000_000, 6, false);
+        assert_eq!(number, Instrument::from_digits(b"411111", false));
+        assert_eq!(Instrument::from_head(0, 0, false), None);
+        assert_eq!(Instrument::from_head(1, 25, false), None);
     }
 }

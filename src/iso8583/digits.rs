@@ -66,6 +66,49 @@ pub fn are_track(bytes: &[u8]) -> bool {
     })
 }
 
+/// The number that up to eight bytes of packed digits are; zero for none, and for more than eight.
+/// Each step joins neighbours: digits to pairs, pairs to fours, fours to eights, eights to sixteen.
+#[inline]
+pub fn packed_number(bytes: &[u8]) -> u64 {
+    let word = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk::<4>()) {
+        // The two overlap in bytes that are the same.
+        let before = bytes.len().wrapping_sub(4) as u32 * 8;
+        u64::from(u32::from_be_bytes(*first)).checked_shl(before).unwrap_or(0)
+            | u64::from(u32::from_be_bytes(*last))
+    } else {
+        match *bytes {
+            [a] => u64::from(a),
+            [a, b] => u64::from(u16::from_be_bytes([a, b])),
+            [a, b, c] => u64::from(u32::from_be_bytes([0, a, b, c])),
+            _ => 0,
+        }
+    };
+    let pairs = word.wrapping_sub((word >> 4 & 0x0F0F_0F0F_0F0F_0F0F).wrapping_mul(16 - 10));
+    let fours = pairs.wrapping_sub((pairs >> 8 & 0x00FF_00FF_00FF_00FF).wrapping_mul(256 - 100));
+    let eights = (fours >> 16 & 0x0000_FFFF_0000_FFFF).wrapping_mul((1 << 16) - 10_000);
+    let eights = fours.wrapping_sub(eights);
+    eights.wrapping_sub((eights >> 32).wrapping_mul((1 << 32) - 100_000_000))
+}
+
+/// The first eighteen of an even number of packed digits, filled with zeros on the right.
+#[inline]
+pub fn packed_head(bytes: &[u8]) -> u64 {
+    const TENS: [u64; 9] = {
+        let mut tens = [1; 9];
+        let mut place = 1;
+        while place < 9 {
+            tens[place] = tens[place - 1] * 100;
+            place += 1;
+        }
+        tens
+    };
+    let (first, rest) = bytes.split_at(bytes.len().min(1));
+    let rest = rest.first_chunk::<8>().map_or(rest, |rest| rest.as_slice());
+    let behind = TENS.get(8 - rest.len()).copied().unwrap_or(1);
+    let head = packed_number(first).wrapping_mul(10u64.pow(16));
+    head.wrapping_add(packed_number(rest).wrapping_mul(behind))
+}
+
 /// True if every byte is an ASCII decimal digit.
 #[inline]
 pub fn are_ascii_digits(bytes: &[u8]) -> bool {
@@ -262,6 +305,28 @@ mod tests {
         each_by_definition(|b| (0x20..0x7F).contains(&b), are_printable, b'~');
         let alphanumeric = |b: u8| b.is_ascii_alphanumeric() || b == b' ';
         each_by_definition(alphanumeric, are_alphanumeric, b'Z');
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn packed_numbers_equal_their_digits(
+            number in 0u64..10_000_000_000_000_000,
+            bytes in 0usize..=8,
+            digits in proptest::collection::vec(0u8..10, 0..25),
+        ) {
+            let number = number % 10u64.pow(bytes as u32 * 2);
+            let text = format!("{number:0width$}", width = bytes * 2);
+            let pack = |digits: &[u8]| -> Vec<u8> {
+                digits.as_chunks::<2>().0.iter().map(|[a, b]| (a & 15) << 4 | b & 15).collect()
+            };
+            let packed = if bytes == 0 { Vec::new() } else { pack(text.as_bytes()) };
+            proptest::prop_assert_eq!(packed_number(&packed), number);
+            let head = (0..18).fold(0, |head, place| {
+                let digit = digits.get(place).filter(|_| place < digits.len() / 2 * 2);
+                head * 10 + u64::from(*digit.unwrap_or(&0))
+            });
+            proptest::prop_assert_eq!(packed_head(&pack(&digits)), head);
+        }
     }
 
     #[test]

@@ -83,8 +83,14 @@ impl Kept {
     /// behind its first `at` bytes.
     pub fn join(&mut self, clear: &[u8], at: usize, pan: &[u8]) {
         let (head, tail) = clear.split_at(at.min(clear.len()));
+        self.gather([head, pan, tail]);
+    }
+
+    /// The same from its parts; see [`Self::parts`].
+    pub fn gather(&mut self, parts: [&[u8]; 3]) {
+        let [head, pan, _] = parts;
         self.bytes.clear();
-        for part in [head, pan, tail] {
+        for part in parts {
             self.bytes.extend_from_slice(part);
         }
         self.pan = head.len()..head.len() + pan.len();

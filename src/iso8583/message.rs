@@ -222,6 +222,14 @@ pub fn answer_header(dialect: &Dialect, header: &[u8], out: &mut Vec<u8>) {
 
 #[inline]
 fn number(field: &Field, body: &[u8], units: u16) -> Option<u64> {
+    // What most numbers are.
+    if field.content == Content::Bcd && units.is_multiple_of(2) && body.len() <= 8 {
+        return Some(digits::packed_number(body));
+    }
+    number_of_any(field, body, units)
+}
+
+fn number_of_any(field: &Field, body: &[u8], units: u16) -> Option<u64> {
     match field.content {
         Content::Bcd if body.len() <= 9 => Some(packed_number(field, body, units)),
         Content::Bcd if units.is_multiple_of(2) => digits::bcd_number(body),
@@ -250,10 +258,13 @@ fn number(field: &Field, body: &[u8], units: u16) -> Option<u64> {
 /// At most nine bytes of packed digits, which decoding has proven to be digits.
 #[inline]
 fn packed_number(field: &Field, body: &[u8], units: u16) -> u64 {
-    let number = body.iter().fold(0u64, |number, byte| {
-        let pair = u64::from(*byte).wrapping_sub(u64::from(byte >> 4).wrapping_mul(6));
-        number.wrapping_mul(100).wrapping_add(pair)
-    });
+    let number = match body.split_last_chunk::<8>() {
+        Some(([first], rest)) => {
+            let ahead = digits::packed_number(&[*first]).wrapping_mul(10u64.pow(16));
+            ahead.wrapping_add(digits::packed_number(rest))
+        }
+        _ => digits::packed_number(body),
+    };
     if units.is_multiple_of(2) {
         return number;
     }

@@ -59,15 +59,22 @@ struct Twin {
     weight: u8,
     /// Some element of the form holds EMV account data.
     accounts: bool,
-    /// By word of eight bytes behind the bitmaps, the last one being the last eight bytes: the bits
-    /// of the form, what they are, and the bits that must be decimal digits.
-    form: Vec<u64>,
-    value: Vec<u64>,
-    digits: Vec<u64>,
+    /// By block of the bytes behind the bitmaps, the last one being the last 32 bytes.
+    blocks: Vec<Block>,
     runs: Vec<(Run, u16, u16)>,
     /// Elements that are looked at by themselves.
     alone: Vec<u8>,
     kept: KeptForm,
+}
+
+/// What is known of 32 bytes: the bits of the form, what they are, and the highest bit of each
+/// nibble that must be a decimal digit. As large as that for the compiler to find that words can
+/// be compared abreast.
+#[derive(Debug, Clone, Copy, Default)]
+struct Block {
+    form: [u64; WORDS],
+    value: [u64; WORDS],
+    digits: [u64; WORDS],
 }
 
 /// What of messages of one form is kept, worked out once.
@@ -93,6 +100,12 @@ impl Twins {
     #[inline]
     pub(super) fn spans(&self) -> &Spans {
         self.spans.get(self.current).unwrap_or(&NOWHERE)
+    }
+
+    /// True if the present message has a form: its spans are those of its elements and no other.
+    #[inline]
+    pub(super) const fn speaks(&self) -> bool {
+        self.current != TWINS_MAX
     }
 
     /// What is kept of messages of the present one's form, if it has one and DE 2 needs not be
@@ -152,7 +165,10 @@ impl Twins {
             (twin.key, twin.ready) = (key, false);
             return;
         }
-        let spans = self.spans[TWINS_MAX];
+        let mut spans = [Span::default(); limits::ELEMENTS_MAX + 1];
+        for element in Bitmap::from_words([key.words[0], key.words[1], 0]).iter() {
+            spans[usize::from(element)] = self.spans[TWINS_MAX][usize::from(element)];
+        }
         twin.ready = twin.build(dialect, message, at, &spans);
         self.spans[place] = spans;
     }
@@ -172,15 +188,12 @@ impl Twin {
     #[inline(always)]
     fn fits(&self, dialect: &Dialect, message: &[u8], at: usize, spans: &Spans) -> Option<bool> {
         let body = message.get(at..)?;
-        let (words, _) = body.as_chunks::<8>();
-        let mut bad = 0u64;
-        let form = self.form.iter().zip(&self.value).zip(&self.digits);
-        for (word, ((form, value), digits)) in words.iter().zip(form) {
-            bad |= differs(u64::from_le_bytes(*word), *form, *value, *digits);
+        let whole = body.as_chunks::<BLOCK>().0.iter();
+        let mut bad = [0u64; WORDS];
+        for (bytes, block) in whole.chain(body.last_chunk()).zip(&self.blocks) {
+            block.compare(bytes, &mut bad);
         }
-        let last = u64::from_le_bytes(*body.last_chunk::<8>()?);
-        let (form, value, digits) = (self.form.last()?, self.value.last()?, self.digits.last()?);
-        if bad | differs(last, *form, *value, *digits) != 0 {
+        if bad.iter().fold(0, |all, bad| all | bad) != 0 {
             return None;
         }
         for &(run, start, end) in &self.runs {
@@ -206,7 +219,7 @@ impl Twin {
         self.accounts = false;
         let elements = Bitmap::from_words([self.key.words[0], self.key.words[1], 0]);
         let bytes = message.len().saturating_sub(at);
-        if bytes < 8 || elements.iter().any(|element| !dialect.has(element)) {
+        if bytes < BLOCK || elements.iter().any(|element| !dialect.has(element)) {
             return false;
         }
         let mut nibbles = Nibbles { form: vec![0; bytes], digits: vec![0; bytes] };
@@ -220,9 +233,15 @@ impl Twin {
                 self.alone.push(element);
             }
         }
-        (self.form, self.digits) = (words(&nibbles.form), words(&nibbles.digits));
-        let body = words(message.get(at..).unwrap_or(&[]));
-        self.value = body.iter().zip(&self.form).map(|(word, form)| word & form).collect();
+        let (form, digits) = (blocks(&nibbles.form), blocks(&nibbles.digits));
+        let body = blocks(message.get(at..).unwrap_or(&[]));
+        let parts = body.zip(form).zip(digits);
+        self.blocks.clear();
+        self.blocks.extend(parts.map(|((body, form), digits)| Block {
+            form,
+            value: std::array::from_fn(|word| body[word] & form[word]),
+            digits: digits.map(|word| word & 0x8888_8888_8888_8888),
+        }));
         self.kept = KeptForm::of(dialect, &elements, spans);
         true
     }
@@ -338,18 +357,33 @@ impl Nibbles {
     }
 }
 
-/// Bits of `word` that contradict the form or are no decimal digits.
-#[inline(always)]
-const fn differs(word: u64, form: u64, value: u64, digits: u64) -> u64 {
-    let packed = word & digits;
-    word & form ^ value | packed & (packed << 1 | packed << 2) & 0x8888_8888_8888_8888
+impl Block {
+    /// Adds the bits of `bytes` that contradict the form or are no decimal digits to `bad`.
+    #[inline(always)]
+    fn compare(&self, bytes: &[u8; BLOCK], bad: &mut [u64; WORDS]) {
+        let words = words(bytes);
+        for (place, bad) in bad.iter_mut().enumerate() {
+            let word = words[place];
+            let above_nine = word & (word << 1 | word << 2) & self.digits[place];
+            *bad |= word & self.form[place] ^ self.value[place] | above_nine;
+        }
+    }
 }
 
-/// The bytes as words of eight: the whole ones, and the last eight bytes as one more.
-fn words(bytes: &[u8]) -> Vec<u64> {
-    let whole = bytes.as_chunks::<8>().0.iter();
-    whole.chain(bytes.last_chunk::<8>()).map(|word| u64::from_le_bytes(*word)).collect()
+#[inline(always)]
+fn words(bytes: &[u8; BLOCK]) -> [u64; WORDS] {
+    let (words, _) = bytes.as_chunks::<8>();
+    std::array::from_fn(|place| u64::from_le_bytes(words[place]))
 }
+
+/// The bytes block by block: the whole ones, and the last 32 bytes as one more.
+fn blocks(bytes: &[u8]) -> impl Iterator<Item = [u64; WORDS]> {
+    bytes.as_chunks::<BLOCK>().0.iter().chain(bytes.last_chunk()).map(words)
+}
+
+/// Bytes of a [`Block`], and words.
+const BLOCK: usize = 32;
+const WORDS: usize = BLOCK / 8;
 
 static NOWHERE: Spans = [Span { start: 0, value: 0, end: 0, units: 0 }; limits::ELEMENTS_MAX + 1];
 

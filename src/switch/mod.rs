@@ -13,6 +13,7 @@ mod connections;
 pub mod decision;
 pub mod event;
 pub mod fault;
+pub mod index;
 pub mod network;
 mod noted;
 pub mod outbox;
@@ -48,6 +49,7 @@ use crate::base::limits;
 use crate::base::time::{Instant, Now, Today};
 use crate::iso8583::decode::Index;
 use crate::iso8583::frame::{self, Broken, Cut};
+use crate::iso8583::kept::Kept;
 use crate::routing::RouteTable;
 use fault::Fault;
 use owed::Owed;
@@ -87,6 +89,8 @@ pub struct Switch {
     /// Lent to a refusal, which may come in the middle of a batch.
     refusal_index: Option<Box<Index>>,
     scratch: Vec<u8>,
+    /// What may be kept of the request under way.
+    kept: Kept,
     stats: Stats,
     drain: Drain,
     today: Today,
@@ -152,6 +156,7 @@ impl Switch {
         });
         let owed = owed.collect();
         let ready = setup.links.iter().map(|_| Ready::default()).collect();
+        let index = setup.index.as_ref().map_or_else(|| setup.own_index(), Arc::clone);
         Self {
             paths: setup::paths(&setup.links),
             routes: Arc::clone(&setup.routes),
@@ -160,7 +165,7 @@ impl Switch {
             partner_sessions: Vec::new(),
             ready,
             transactions: Transactions::default(),
-            recent: Recent::new(setup.recent_bytes),
+            recent: Recent::new(setup.worker, index),
             owed,
             owed_links: 0,
             counted: 0,
@@ -169,6 +174,7 @@ impl Switch {
             index: Some(Box::default()),
             refusal_index: Some(Box::default()),
             scratch: Vec::new(),
+            kept: Kept::default(),
             stats: Stats::default(),
             drain: Drain::No,
             today: Today::default(),
@@ -295,7 +301,10 @@ impl Switch {
                     at += next;
                     let message = rest.get(start..end).unwrap_or(&[]);
                     match batch.link.role {
-                        Role::Acquirer => self.request(batch, message, index, outbox),
+                        Role::Acquirer => {
+                            let framed = rest.get(..next).unwrap_or(&[]);
+                            self.request(batch, message, framed, index, outbox)
+                        }
                         Role::Partner => {
                             let framed = rest.get(..next).unwrap_or(&[]);
                             self.partner_message(batch, message, framed, index, outbox)
@@ -362,16 +371,20 @@ impl Switch {
         self.owe_in_flight(now, place, outbox);
         self.refuse_waiting(now, place, fault, outbox);
         let Some(asked) = self.transactions.at(place) else { return };
-        let code = repeat::padded(ResponseCode::INOPERATIVE);
+        let (partner, stan, number) = (asked.partner, asked.stan, asked.number);
         let taken_back = fault == Fault::TakenBack;
-        let mut past = asked.past(code, now.instant);
-        past.fate = if taken_back { Fate::Reversed } else { Fate::Unknown };
-        let (partner, stan) = (asked.partner, asked.stan);
-        let number = self.recent.end(Some(place), Some(&asked.kept), past);
-        noted::outcome(&past, outbox);
-        if taken_back {
-            self.note_taken_back(past.id, outbox);
+        let number = self.recent.end(number);
+        if let Some(past) = self.recent.past_mut(number) {
+            past.code = repeat::padded(ResponseCode::INOPERATIVE);
+            past.at = now.instant;
+            past.fate = if taken_back { Fate::Reversed } else { Fate::Unknown };
+            noted::outcome(past, outbox);
+            let id = past.id;
+            if taken_back {
+                self.note_taken_back(id, outbox);
+            }
         }
+        self.recent.settle(number);
         let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
         let fate = pending::Fate::GivenUp(number as u32);
         let settled = ring.is_some_and(|ring| ring.settle(stan, fate));

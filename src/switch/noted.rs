@@ -2,30 +2,30 @@
 
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
+use crate::iso8583::kept::Kept;
 
 use super::bug::Bug;
 use super::outbox::Outbox;
 use super::recent::Past;
 use super::record::{Intent, Outcome, Owed, Record, Refused};
 use super::saf::Obligation;
-use super::transaction::Transaction;
 use super::{Fate, Switch};
 
 /// A request is about to be sent: durable before its first byte is.
 #[inline]
-pub(super) fn intent(now: Now, asked: &Transaction, outbox: &mut Outbox) {
+pub(super) fn intent(now: Now, past: &Past, partner: LinkId, kept: &Kept, outbox: &mut Outbox) {
     if !outbox.records.on {
         return;
     }
-    let [head, pan, tail] = asked.kept.parts();
+    let [head, pan, tail] = kept.parts();
     outbox.records.push(&Record::Intent(Intent {
-        id: asked.id,
+        id: past.id,
         at_s: now.wall.unix_s(),
-        acquirer: asked.acquirer,
-        partner: asked.partner,
-        stan: asked.stan,
-        key: asked.key,
-        amount: asked.amount,
+        acquirer: past.acquirer,
+        partner,
+        stan: past.stan,
+        key: past.key,
+        amount: past.amount,
         head,
         tail,
         pan,

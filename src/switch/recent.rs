@@ -1,19 +1,22 @@
 //! What was asked lately: so that nothing is asked twice, and what was answered can be reversed.
 //!
-//! A request is known by its terminal key: link, terminal, merchant, STAN, class of MTI. A bucket
-//! of references is one cache line; a reference leads to a transaction in flight, or to a
-//! past one in a ring that forgets the oldest when its bytes are used up. References to what is
-//! forgotten are not taken out, they are seen to be stale.
+//! A transaction enters when its terminal key is claimed in the [`super::index`], before anybody is
+//! asked, and is numbered then; what becomes of it is written into the same place. The oldest make
+//! way when the bytes are used up. What is in flight by then, or is an approval that waits for the
+//! kernel, is set aside until it is not needed any more: it is never forgotten.
 //!
-//! It is a window, bounded in bytes: [`Recent::covers`] says how long at the present rate. What is
-//! in flight is never forgotten. It knows nothing of connections and decides nothing.
+//! It is a window, bounded in bytes: [`Recent::covers`] says how long at the present rate. It knows
+//! nothing of connections and decides nothing.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::LinkId;
+use crate::base::ids::{LinkId, WorkerId};
+use crate::base::map::Map;
 use crate::base::time::Instant;
 use crate::iso8583::kept::Kept;
+
+use super::index::{Claimed, Place, TransactionIndex, Window};
 
 /// By what a request is known again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub struct TerminalKey {
     pub fingerprint: u64,
 }
 
-/// A transaction that is not in flight any more.
+/// A transaction, in flight or past.
 #[derive(Debug, Clone, Copy)]
 pub struct Past {
     /// Its identity in the journal.
@@ -49,17 +52,32 @@ pub struct Past {
     pub approval: Option<[u8; 6]>,
     /// DE 4 of a partial approval.
     pub part: Option<u64>,
-    /// When it ended.
+    /// When it was asked; when it ended, once it has.
     pub at: Instant,
     from: u64,
     bytes: u16,
     pan_from: u16,
     pan_bytes: u16,
+    /// Where its reference stands in its bucket of the index.
+    reference: u8,
+    /// The reference is held: it may not give way.
+    held: bool,
+}
+
+/// A request that is about to be decided on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claim {
+    pub(super) id: u64,
+    pub(super) key: TerminalKey,
+    pub(super) acquirer: LinkId,
+    pub(super) at: Instant,
 }
 
 /// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
+    /// It waits for its partner, at this place.
+    InFlight(u32),
     /// Approved. Copies of the approval that wait to be taken by the kernel, and whether one was.
     Approved {
         /// Not taken yet.
@@ -75,211 +93,312 @@ pub enum Fate {
     Reversed,
 }
 
-/// References that may be of one hash.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked {
-    hash: u64,
-    bucket: [u32; BUCKET],
+impl Fate {
+    /// True while it may not be forgotten.
+    const fn is_needed(self) -> bool {
+        matches!(self, Self::InFlight(_)) || matches!(self, Self::Approved { waiting: 1.., .. })
+    }
 }
 
-/// What a terminal key leads to.
+/// Who knows a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// In flight, at this place.
-    InFlight(u32),
-    /// Past, under this number.
-    Past(u64),
+pub(super) enum Known {
+    /// This worker does not, nor does another: it is remembered from now on under this number.
+    New(u64),
+    /// This worker, under this number.
+    Here(u64),
+    /// That worker.
+    Elsewhere(WorkerId),
+    /// There is no room to remember it.
+    NoRoom,
 }
 
 /// The window of one worker.
 #[derive(Debug)]
 pub struct Recent {
-    buckets: Vec<[u32; BUCKET]>,
-    past: VecDeque<Past>,
-    /// Number of the first of `past`.
+    index: Arc<TransactionIndex>,
+    worker: WorkerId,
+    /// Each at the low bits of its number.
+    cells: Vec<Past>,
+    /// Numbers of the oldest, and of the one behind the newest.
     first: u64,
+    next: u64,
     ring: Vec<u8>,
     ring_bytes: u64,
     /// Where the next is written, counted without wrapping.
     end: u64,
-    past_max: usize,
+    /// What is still needed of what had to make way, with what was kept of it.
+    aside: Map<u64, (Past, Box<[u8]>)>,
+    /// By worker: its oldest number, when we last looked.
+    firsts: Vec<u64>,
+    /// When [`Self::first`] is told next.
+    tell_at: u64,
 }
 
-/// A reference: whether it is to a transaction in flight (1 bit), whether it is one at all (1), a
-/// part of the hash (8), and its place or the low bits of its number (22). Zero is none, so that a
-/// table costs memory only where it is used. It is as small as that because looking into the table
-/// is a cache miss where the table does not fit the cache.
-#[derive(Debug, Clone, Copy)]
-struct Slot(u32);
+/// What the index may ask while it is searched.
+struct View<'a> {
+    recent: &'a Recent,
+}
 
-impl Slot {
-    const IN_FLIGHT: u32 = 1 << 31;
-    const USED: u32 = 1 << 30;
-    const LOW: u32 = (1 << 22) - 1;
-    const TAG: u32 = !(Self::IN_FLIGHT | Self::LOW);
-
-    const fn in_flight(hash: u64, place: u32) -> u32 {
-        Self::IN_FLIGHT | Self::tag(hash) | place & Self::LOW
+impl Window for View<'_> {
+    #[inline]
+    fn worker(&self) -> WorkerId {
+        self.recent.worker
     }
 
-    const fn past(hash: u64, number: u64) -> u32 {
-        Self::tag(hash) | number as u32 & Self::LOW
+    #[inline]
+    fn number_of(&self, low: u32) -> Option<u64> {
+        self.recent.number_of(low)
     }
 
-    const fn tag(hash: u64) -> u32 {
-        (hash >> 32) as u32 & Self::TAG | Self::USED
-    }
-
-    const fn is_in_flight(self) -> bool {
-        self.0 & Self::IN_FLIGHT != 0
-    }
-
-    /// The place, or the low bits of the number.
-    const fn low(self) -> u32 {
-        self.0 & Self::LOW
+    fn first_of(&self, worker: WorkerId) -> u64 {
+        self.recent.firsts.get(usize::from(worker.0)).copied().unwrap_or(0)
     }
 }
 
 impl Recent {
-    /// A window of at most `bytes` bytes.
-    pub fn new(bytes: usize) -> Self {
-        let past_max = (bytes / PAST_BYTES).clamp(64, Slot::LOW as usize / 2);
-        let buckets = (past_max * 2 / BUCKET).next_power_of_two();
-        // A power of two, so that places in it are found by a mask.
-        let ring_bytes = (past_max * KEPT_BYTES).max(1 << 14).next_power_of_two();
+    /// How many transactions are remembered in `bytes` bytes.
+    pub fn transactions_in(bytes: usize) -> usize {
+        let most = (bytes / PAST_BYTES).clamp(64, 1 << 24);
+        1 << most.ilog2()
+    }
+
+    /// The window of `worker`, as large as the index was made for.
+    pub fn new(worker: WorkerId, index: Arc<TransactionIndex>) -> Self {
+        // Powers of two, so that places are found by a mask.
+        let cells = index.entries_max().next_power_of_two();
+        let ring_bytes = (cells * KEPT_BYTES).max(1 << 14).next_power_of_two();
         Self {
-            buckets: vec![[0; BUCKET]; buckets],
-            past: VecDeque::with_capacity(past_max + 1),
+            index,
+            worker,
+            cells: vec![Past::default(); cells],
             first: 0,
+            next: 0,
             ring: vec![0; ring_bytes],
             ring_bytes: ring_bytes as u64,
             end: 0,
-            past_max,
+            aside: Map::default(),
+            firsts: Vec::new(),
+            tell_at: TELL_EVERY,
         }
     }
 
-    /// Asks for what is known under `hash`. The answer takes its time, since the table rarely is in
-    /// the nearest cache: whoever asks early has it when it is needed.
+    /// Has what is known under `hash` fetched, for when it is claimed.
     #[inline]
-    pub fn ask(&self, hash: u64) -> Asked {
-        Asked { hash, bucket: self.buckets[self.bucket(hash)] }
+    pub fn prefetch(&self, hash: u64) {
+        self.index.prefetch(hash);
     }
 
-    /// What is known under the hash that was asked for, the newest first; `is_it` says of one
-    /// whether it is meant.
+    /// Remembers a request that nobody knows yet; `is_it` says of one with its hash whether it is
+    /// the same. It is in flight from now on, at no place.
     #[inline]
-    pub fn find(&self, asked: &Asked, is_it: impl Fn(Found) -> bool) -> Option<Found> {
-        let mut best: Option<(u64, Found)> = None;
-        let tag = Slot::tag(asked.hash);
-        let hits =
-            asked.bucket.iter().enumerate().fold(0u32, |hits, (place, slot)| {
-                hits | u32::from(slot & Slot::TAG == tag) << place
-            });
-        let mut rest = hits;
-        while rest != 0 {
-            let place = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            let slot = Slot(asked.bucket[place]);
-            let (age, found) = match slot.is_in_flight() {
-                true => (u64::MAX, Found::InFlight(slot.low())),
-                false => match self.number_of_low(slot) {
-                    Some(number) => (number, Found::Past(number)),
-                    None => continue,
-                },
-            };
-            if best.is_none_or(|(other, _)| age > other) && is_it(found) {
-                best = Some((age, found));
-            }
+    pub(super) fn claim(&mut self, claim: Claim, is_it: impl Fn(&Past) -> bool) -> Known {
+        self.make_room();
+        let number = self.next;
+        let (view, hash) = (View { recent: self }, claim.key.hash);
+        let is_it = |number| self.past(number).is_some_and(&is_it);
+        let reference = match self.index.claim(hash, number, &view, is_it) {
+            Claimed::New(reference) => reference,
+            Claimed::Known(Place::Here(number)) => return Known::Here(number),
+            Claimed::Known(Place::Elsewhere(worker)) => return Known::Elsewhere(worker),
+            Claimed::Full => return Known::NoRoom,
+        };
+        self.next += 1;
+        let from = self.end;
+        let place = self.place(number);
+        // Written in place: what describes its end is written when it ends.
+        let past = &mut self.cells[place];
+        (past.id, past.key, past.acquirer, past.at) =
+            (claim.id, claim.key, claim.acquirer, claim.at);
+        (past.fate, past.partner, past.amount) = (Fate::InFlight(u32::MAX), None, None);
+        (past.approval, past.part) = (None, None);
+        (past.from, past.bytes) = (from, 0);
+        (past.reference, past.held) = (reference, true);
+        Known::New(number)
+    }
+
+    /// Remembers one of a former life, whatever else is known.
+    pub(super) fn restore(&mut self, past: Past, kept: &Kept) {
+        let Past { id, key, acquirer, at, .. } = past;
+        let Known::New(number) = self.claim(Claim { id, key, acquirer, at }, |_| false) else {
+            return;
+        };
+        if let Some(cell) = self.past_mut(number) {
+            let Past { from, reference, held, .. } = *cell;
+            *cell = Past { from, reference, held, bytes: 0, ..past };
         }
-        best.map(|(_, found)| found)
+        self.keep(number, kept);
+        self.settle(number);
     }
 
-    /// The past transaction of this number, if it is still in the window.
+    /// Keeps what may be kept of the request that was claimed last.
+    #[inline]
+    pub(super) fn keep(&mut self, number: u64, kept: &Kept) {
+        let (bytes, pan) = (kept.bytes(), kept.pan());
+        debug_assert_eq!(number + 1, self.next, "kept at once or not at all");
+        let from = self.room(bytes.len() as u64);
+        let Some(past) = self.past_mut(number) else { return };
+        past.from = from;
+        past.bytes = bytes.len() as u16;
+        (past.pan_from, past.pan_bytes) = (pan.start as u16, pan.len() as u16);
+        let from = (from & (self.ring_bytes - 1)) as usize;
+        if let Some(room) = self.ring.get_mut(from..from + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+    }
+
+    /// The newest that is known under `hash`; `is_it` says of one whether it is meant.
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(&Past) -> bool) -> Option<Place> {
+        let is_it = |number| self.past(number).is_some_and(&is_it);
+        self.index.find(hash, &View { recent: self }, is_it)
+    }
+
+    /// The transaction of this number, if it is remembered.
     #[inline]
     pub fn past(&self, number: u64) -> Option<&Past> {
-        self.past.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+        if self.has(number) {
+            return self.cells.get(self.place(number));
+        }
+        self.aside.get(&number).map(|(past, _)| past)
     }
 
-    /// The same, to change what is known of it.
+    /// The same, to change what is known of it; see [`Self::settle`].
     #[inline]
     pub fn past_mut(&mut self, number: u64) -> Option<&mut Past> {
-        self.past.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
+        if self.has(number) {
+            let place = self.place(number);
+            return self.cells.get_mut(place);
+        }
+        self.aside.get_mut(&number).map(|(past, _)| past)
     }
 
-    /// The number that the next one to end will have.
     #[inline]
-    pub fn next_number(&self) -> u64 {
-        self.first + self.past.len() as u64
+    const fn has(&self, number: u64) -> bool {
+        number.wrapping_sub(self.first) < self.next - self.first
     }
 
-    /// The whole number whose low 32 bits are `low`, if it is still in the window.
+    #[inline]
+    fn place(&self, number: u64) -> usize {
+        number as usize & (self.cells.len() - 1)
+    }
+
+    /// The whole number whose low 32 bits are `low`, if it is still remembered.
+    #[inline]
     pub fn number_of(&self, low: u32) -> Option<u64> {
         let behind = low.wrapping_sub(self.first as u32);
-        ((behind as usize) < self.past.len()).then(|| self.first + u64::from(behind))
-    }
-
-    /// The number that a reference stands for, if it is still in the window.
-    #[inline]
-    fn number_of_low(&self, slot: Slot) -> Option<u64> {
-        let behind = slot.low().wrapping_sub(self.first as u32) & Slot::LOW;
-        ((behind as usize) < self.past.len()).then(|| self.first + u64::from(behind))
+        if u64::from(behind) < self.next - self.first {
+            return Some(self.first + u64::from(behind));
+        }
+        let before = self.first.checked_sub(u64::from((self.first as u32).wrapping_sub(low)))?;
+        (!self.aside.is_empty() && self.aside.contains_key(&before)).then_some(before)
     }
 
     /// What was kept of it: what stands before the account number, the account number, the rest.
-    pub fn kept(&self, past: &Past) -> [&[u8]; 3] {
-        let from = (past.from & (self.ring_bytes - 1)) as usize;
-        let whole = self.ring.get(from..from + usize::from(past.bytes)).unwrap_or(&[]);
+    pub fn kept(&self, number: u64) -> [&[u8]; 3] {
+        let Some(past) = self.past(number) else { return [&[]; 3] };
+        let whole = match self.aside.get(&number) {
+            Some((_, bytes)) => bytes,
+            None => self.in_ring(past),
+        };
         let (head, rest) = whole.split_at_checked(usize::from(past.pan_from)).unwrap_or((&[], &[]));
         let (pan, tail) = rest.split_at_checked(usize::from(past.pan_bytes)).unwrap_or((&[], &[]));
         [head, pan, tail]
     }
 
-    /// Notes that the transaction at `place` is in flight.
+    /// One that ends: under this number it is remembered from now on. It is its own, unless it was
+    /// set aside; then it is among the newest again.
     #[inline]
-    pub fn begin(&mut self, hash: u64, place: u32) {
-        *self.vacancy(hash) = Slot::in_flight(hash, place);
+    pub(super) fn end(&mut self, number: u64) -> u64 {
+        if number >= self.first { number } else { self.end_aside(number) }
     }
 
-    /// Takes a transaction that was in flight at `place`, or never was, into the past. Returns its
-    /// number.
-    #[inline]
-    pub fn end(&mut self, place: Option<u32>, kept: Option<&Kept>, mut past: Past) -> u64 {
-        let bytes = kept.map_or(&[][..], Kept::bytes);
-        let pan = kept.map_or(0..0, Kept::pan);
-        past.bytes = bytes.len().min(usize::from(u16::MAX)) as u16;
-        (past.pan_from, past.pan_bytes) = (pan.start as u16, pan.len() as u16);
-        past.from = self.room(u64::from(past.bytes));
-        let from = (past.from & (self.ring_bytes - 1)) as usize;
-        if let Some(room) = self.ring.get_mut(from..from + bytes.len()) {
-            room.copy_from_slice(bytes);
+    #[cold]
+    fn end_aside(&mut self, number: u64) -> u64 {
+        let Some((past, bytes)) = self.aside.remove(&number) else { return number };
+        self.make_room();
+        let from = self.room(bytes.len() as u64);
+        let at = (from & (self.ring_bytes - 1)) as usize;
+        if let Some(room) = self.ring.get_mut(at..at + bytes.len()) {
+            room.copy_from_slice(&bytes);
         }
-        let number = self.next_number();
-        let hash = past.key.hash;
-        self.past.push_back(past);
-        let asked = place.map(|place| Slot::in_flight(hash, place));
-        let at = self.bucket(hash);
-        let slot = match self.buckets[at].iter_mut().find(|slot| Some(**slot) == asked) {
-            Some(slot) => slot,
-            None => self.vacancy(hash),
-        };
-        *slot = Slot::past(hash, number);
+        let number = self.next;
+        self.next += 1;
+        self.index.renumber(past.key.hash, past.reference, self.worker, number);
+        let place = self.place(number);
+        self.cells[place] = Past { from, ..past };
         number
+    }
+
+    /// The kernel has taken a copy of its approval. Returns its identity.
+    #[inline]
+    pub(super) fn handed(&mut self, number: u64) -> Option<u64> {
+        let past = self.past_mut(number)?;
+        let Fate::Approved { waiting, handed } = &mut past.fate else { return None };
+        *waiting = waiting.saturating_sub(1);
+        *handed = true;
+        let (id, is_last) = (past.id, *waiting == 0);
+        if is_last {
+            self.settle(number);
+        }
+        Some(id)
+    }
+
+    /// What became of it is written: if it is not needed any more, it may be forgotten in its time.
+    #[inline]
+    pub(super) fn settle(&mut self, number: u64) {
+        let Some(past) = self.past_mut(number) else { return };
+        if past.fate.is_needed() || !std::mem::take(&mut past.held) {
+            return;
+        }
+        let (hash, reference) = (past.key.hash, past.reference);
+        self.index.release(hash, reference, self.worker, number);
+        if number < self.first {
+            self.aside.remove(&number);
+        }
+    }
+
+    /// Nothing came of it, and nobody was told: as if it had never been asked.
+    #[cold]
+    pub(super) fn forget(&mut self, number: u64) {
+        let Some(past) = self.past_mut(number) else { return };
+        past.fate = Fate::Declined;
+        if std::mem::take(&mut past.held) {
+            let (hash, reference) = (past.key.hash, past.reference);
+            self.index.forget(hash, reference);
+        }
+        self.aside.remove(&number);
     }
 
     /// For how long the window reaches back at the present rate; `None` until something had to be
     /// forgotten.
     pub fn covers(&self, now: Instant) -> Option<Duration> {
-        (self.first > 0).then(|| now.since(self.past.front().map_or(now, |past| past.at)))
+        (self.first > 0).then(|| now.since(self.past(self.first).map_or(now, |past| past.at)))
     }
 
-    /// Past transactions in the window.
-    pub fn len(&self) -> usize {
-        self.past.len()
+    /// Transactions in the window.
+    pub const fn len(&self) -> usize {
+        (self.next - self.first) as usize
     }
 
     /// True if nothing was asked yet.
-    pub fn is_empty(&self) -> bool {
-        self.past.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.next == self.first
+    }
+
+    fn in_ring(&self, past: &Past) -> &[u8] {
+        let from = (past.from & (self.ring_bytes - 1)) as usize;
+        self.ring.get(from..from + usize::from(past.bytes)).unwrap_or(&[])
+    }
+
+    /// Room for one more.
+    #[inline]
+    fn make_room(&mut self) {
+        if self.len() == self.cells.len() {
+            self.make_way();
+        }
+        if self.next >= self.tell_at {
+            self.tell();
+        }
     }
 
     /// Room for `bytes` in one piece; the oldest make way.
@@ -288,76 +407,68 @@ impl Recent {
         let left = self.ring_bytes - (self.end & (self.ring_bytes - 1));
         let from = if left < bytes { self.end + left } else { self.end };
         self.end = from + bytes;
-        while self.past.len() >= self.past_max
-            || self.past.front().is_some_and(|past| past.from + self.ring_bytes < self.end)
+        while self.len() > 1 && self.cells[self.place(self.first)].from + self.ring_bytes < self.end
         {
-            self.past.pop_front();
-            self.first += 1;
+            self.make_way();
         }
         from
     }
 
+    /// The oldest makes way; what is needed of it is set aside.
     #[inline]
-    fn bucket(&self, hash: u64) -> usize {
-        hash as usize & (self.buckets.len() - 1)
+    fn make_way(&mut self) {
+        let past = &self.cells[self.place(self.first)];
+        if past.fate.is_needed() {
+            let kept = self.in_ring(past).into();
+            self.aside.insert(self.first, (*past, kept));
+        }
+        self.first += 1;
     }
 
-    /// A slot for one more under `hash`: a free or stale one, else that of the oldest past one. If
-    /// the whole bucket is in flight the first gives way, which [`BUCKET`] and the keyed hash make
-    /// as good as impossible.
-    #[inline]
-    fn vacancy(&mut self, hash: u64) -> &mut u32 {
-        let at = self.bucket(hash);
-        let (first, len) = (self.first as u32, self.past.len() as u32);
-        // How old each is: those in flight are the youngest, what is stale or none is the oldest.
-        let age = |slot: u32| {
-            let behind = slot.wrapping_sub(first) & Slot::LOW;
-            let is_past = slot & Slot::USED != 0 && behind < len;
-            let age = if is_past { len - behind } else { u32::MAX };
-            if slot & Slot::IN_FLIGHT != 0 { 0 } else { age }
-        };
-        let (mut best, mut best_age) = (0, 0);
-        for (place, slot) in self.buckets[at].iter().enumerate() {
-            let age = age(*slot);
-            if age > best_age {
-                (best, best_age) = (place, age);
-            }
+    /// Tells the other workers what was forgotten, and hears the same from them: now and then,
+    /// since each telling takes a cache line from all of them.
+    #[cold]
+    fn tell(&mut self) {
+        self.tell_at = self.next + TELL_EVERY;
+        if self.index.is_shared() {
+            self.index.set_first(self.worker, self.first);
+            self.index.read_firsts(&mut self.firsts);
         }
-        &mut self.buckets[at][best]
     }
 }
 
-impl Past {
-    /// What is known of a transaction that asked for `key` and ended with `code`.
-    pub fn new(id: u64, key: TerminalKey, acquirer: LinkId, code: [u8; 3], at: Instant) -> Self {
+impl Default for Past {
+    fn default() -> Self {
         Self {
-            id,
-            key,
-            acquirer,
+            id: 0,
+            key: TerminalKey::default(),
+            acquirer: LinkId(0),
             partner: None,
             stan: 0,
             amount: None,
             fate: Fate::Declined,
-            code,
+            code: [b' '; 3],
             approval: None,
             part: None,
-            at,
+            at: Instant::default(),
             from: 0,
             bytes: 0,
             pan_from: 0,
             pan_bytes: 0,
+            reference: 0,
+            held: false,
         }
     }
 }
 
-/// References in a bucket: a cache line. With twice as many references as past transactions a
-/// bucket holds eight on average, and one bucket in two hundred is full.
-const BUCKET: usize = 16;
-
-/// Memory of one past transaction: itself, what is kept of it, and its share of the buckets.
-const PAST_BYTES: usize = size_of::<Past>() + KEPT_BYTES + 2 * size_of::<u32>();
+/// Memory of one transaction: itself, what is kept of it, and its share of the index.
+const PAST_BYTES: usize = size_of::<Past>() + KEPT_BYTES + 32;
 
 /// What is kept of a request, on average: 16 elements.
 const KEPT_BYTES: usize = 176;
 
-const _: () = assert!(crate::base::limits::IN_FLIGHT_MAX < Slot::LOW as usize);
+/// How many are claimed before workers tell each other again what they have forgotten.
+const TELL_EVERY: u64 = 1024;
+
+#[cfg(test)]
+mod tests;

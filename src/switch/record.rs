@@ -118,9 +118,12 @@ impl Records {
     /// Appends a record, if records are kept.
     #[inline]
     pub fn push(&mut self, record: &Record<'_>) {
-        if !self.on {
-            return;
+        if self.on {
+            self.append(record);
         }
+    }
+
+    fn append(&mut self, record: &Record<'_>) {
         let out = &mut self.clear;
         let start = out.len();
         out.extend_from_slice(&[0, 0, 0]);

@@ -268,12 +268,11 @@ impl Switch {
         if self.setup.has(Bug::PastForgotten) && known.fate != FormerFate::InDoubt {
             return;
         }
-        let mut past = Past::new(id, known.key, known.acquirer, known.code, now.instant);
-        past.partner = known.partner;
-        past.stan = known.stan;
-        past.amount = known.amount;
-        past.approval = known.approval;
-        past.part = known.part;
+        let mut past = Past::default();
+        (past.id, past.key, past.acquirer) = (id, known.key, known.acquirer);
+        (past.partner, past.stan, past.amount) = (known.partner, known.stan, known.amount);
+        (past.code, past.approval, past.part) = (known.code, known.approval, known.part);
+        past.at = now.instant;
         past.fate = match known.fate {
             _ if is_owed => Fate::Reversed,
             FormerFate::InDoubt => Fate::Unknown,
@@ -281,7 +280,7 @@ impl Switch {
             FormerFate::Declined => Fate::Declined,
             FormerFate::TakenBack => Fate::Reversed,
         };
-        self.recent.end(None, Some(&known.kept), past);
+        self.recent.restore(past, &known.kept);
         let needs_reversal = match known.fate {
             FormerFate::InDoubt => !self.setup.has(Bug::DoubtStands),
             // Taken back on record, the debt not yet: the two are of one batch or this is it.

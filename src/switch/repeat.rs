@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use crate::base::codes::ResponseCode;
 use crate::base::ids::LinkId;
+use crate::base::time::Instant;
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
 
 use super::bug::Bug;
 use super::fault::Fault;
 use super::outbox::Outbox;
-use super::recent::{Asked, Fate, Found, Past, TerminalKey};
+use super::recent::{Fate, Past, TerminalKey};
 use super::sound::Sound;
 use super::stats::Counter;
 use super::{Batch, Storage, Switch, noted, reply};
@@ -63,36 +64,6 @@ impl Switch {
         mix(mix(hash, word(merchant.first_chunk())), word(merchant.last_chunk()))
     }
 
-    /// What is known of `key`.
-    #[inline]
-    pub(super) fn known(&self, asked: &Asked, key: &TerminalKey) -> Option<Found> {
-        self.recent.find(asked, |found| {
-            self.key_of(found).is_some_and(|other| {
-                other.hash == key.hash && (other.moment == key.moment || self.expects(found))
-            })
-        })
-    }
-
-    /// By what a transaction is known again.
-    #[inline]
-    pub(super) fn key_of(&self, found: Found) -> Option<&TerminalKey> {
-        match found {
-            Found::InFlight(place) => self.transactions.at(place).map(|asked| &asked.key),
-            Found::Past(number) => self.recent.past(number).map(|past| &past.key),
-        }
-    }
-
-    /// True if all that is known of it is that its terminal took it back, without a date: what it
-    /// asked for may be under way.
-    fn expects(&self, found: Found) -> bool {
-        let Found::Past(number) = found else { return false };
-        let Some(past) = self.recent.past(number) else { return false };
-        past.key.moment == 0
-            && past.partner.is_none()
-            && past.fate == Fate::Reversed
-            && self.now.instant.since(past.at) < UNDER_WAY_MAX
-    }
-
     /// The request was asked before.
     #[cold]
     pub(super) fn asked_again(
@@ -100,17 +71,18 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         key: &TerminalKey,
-        found: Found,
+        number: u64,
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let anything = batch.setup.has(Bug::ConflictAnswered);
         let same = |other: &TerminalKey| anything || other.fingerprint == key.fingerprint;
-        match found {
-            Found::InFlight(place) => {
-                let Some(asked) = self.transactions.at_mut(place) else { return Ok(()) };
-                if !same(&asked.key) {
-                    return Err(Fault::Conflict);
-                }
+        let Some(past) = self.recent.past_mut(number) else { return Ok(()) };
+        if !same(&past.key) {
+            return Err(Fault::Conflict);
+        }
+        match &mut past.fate {
+            Fate::InFlight(place) => {
+                let Some(asked) = self.transactions.at_mut(*place) else { return Ok(()) };
                 if asked.repeats.len() < REPEATS_MAX && !batch.setup.has(Bug::RepeatForgotten) {
                     asked.repeats.push((batch.session, message.header().to_vec()));
                     if let Some(session) = self.sessions.of_mut(batch.session) {
@@ -118,16 +90,11 @@ impl Switch {
                     }
                 }
             }
-            Found::Past(number) => {
-                let Some(past) = self.recent.past_mut(number) else { return Ok(()) };
-                if !same(&past.key) {
-                    return Err(Fault::Conflict);
-                }
-                if let Fate::Approved { waiting, .. } = &mut past.fate {
+            fate => {
+                if let Fate::Approved { waiting, .. } = fate {
                     *waiting = waiting.saturating_add(1);
                 }
-                let past = *past;
-                answer_again(batch, message, &past, number, outbox);
+                answer_again(batch, message, past, number, outbox);
             }
         }
         self.stats.count(Counter::Repeats);
@@ -138,22 +105,37 @@ impl Switch {
     #[cold]
     pub(super) fn remember_refusal(
         &mut self,
-        batch: &Batch<'_>,
-        key: TerminalKey,
+        number: u64,
         code: ResponseCode,
         outbox: &mut Outbox,
     ) {
         if self.setup.has(Bug::RefusalForgotten) {
-            return;
+            return self.recent.forget(number);
         }
-        let id = self.next_id();
-        let past = Past::new(id, key, batch.link_id, padded(code), batch.now.instant);
-        self.recent.end(None, None, past);
+        let Some(past) = self.recent.past_mut(number) else { return };
+        past.fate = Fate::Declined;
+        past.code = padded(code);
         // When the disk is full each record is one reversal fewer that the reserve has room for.
         if self.storage == Storage::Ready {
-            noted::refused(&past, outbox);
+            noted::refused(past, outbox);
         }
+        self.recent.settle(number);
     }
+}
+
+/// Is that the request of this key, asked before?
+#[inline]
+pub(super) fn is_same_request(other: &Past, key: &TerminalKey, now: Instant) -> bool {
+    other.key.hash == key.hash && (other.key.moment == key.moment || is_under_way(other, now))
+}
+
+/// True if all that is known of it is that its terminal took it back, without a date: what it
+/// asked for may be under way.
+fn is_under_way(past: &Past, now: Instant) -> bool {
+    past.key.moment == 0
+        && past.partner.is_none()
+        && past.fate == Fate::Reversed
+        && now.since(past.at) < UNDER_WAY_MAX
 }
 
 /// Answers a repeat as its original was answered.
@@ -168,7 +150,7 @@ fn answer_again(
     let approved = matches!(past.fate, Fate::Approved { .. });
     // What was taken back, or may be, is never approved again.
     let code = match past.fate {
-        Fate::Unknown | Fate::Reversed => padded(ResponseCode::INOPERATIVE),
+        Fate::InFlight(_) | Fate::Unknown | Fate::Reversed => padded(ResponseCode::INOPERATIVE),
         Fate::Approved { .. } | Fate::Declined => past.code,
     };
     let extras = reply::Extras {

@@ -4,7 +4,7 @@
 //! passes is in the partner's lane when this returns, and waits in the ring.
 
 use crate::base::codes::Edition;
-use crate::base::ids::{LinkId, SessionId};
+use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::limits;
 use crate::base::time::Now;
 use crate::iso8583::decode::Index;
@@ -18,12 +18,12 @@ use super::bug::Bug;
 use super::decision::{self, Outcome};
 use super::fault::{self, Effect, Fault};
 use super::outbox::{CloseCause, Outbox};
-use super::recent::TerminalKey;
+use super::recent::{Claim, Fate, Known, TerminalKey};
 use super::session::State;
 use super::setup::{self, Setup};
 use super::sound::{self, Sound};
 use super::stats::Counter;
-use super::{Batch, Drain, Storage, Switch, noted, reply};
+use super::{Batch, Drain, Storage, Switch, noted, repeat, reply};
 
 impl Switch {
     /// One message of an acquirer. False if the connection is to be read no further.
@@ -32,6 +32,7 @@ impl Switch {
         &mut self,
         batch: &Batch<'_>,
         frame: &[u8],
+        framed: &[u8],
         index: &mut Index,
         outbox: &mut Outbox,
     ) -> bool {
@@ -45,7 +46,7 @@ impl Switch {
             (Ok(()), None) if message.mti().is_network_management() => {
                 self.network_request(batch, &message, outbox)
             }
-            (Ok(()), None) => self.examine(batch, &message, outbox),
+            (Ok(()), None) => self.examine(batch, &message, framed, outbox),
             // What may never be answered stays unanswered, however damaged it is.
             (Err(_), Some(fault)) if fault.effect() == Effect::Drop => Err(fault),
             (Err(error), _) => Err(Fault::Damaged(error)),
@@ -63,12 +64,13 @@ impl Switch {
         &mut self,
         batch: &Batch<'_>,
         message: &Message<'_>,
+        framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let mut sound = Sound::default();
         sound::name(message, &mut sound)?;
         let hash = self.hash_of(batch.link_id, message, &sound);
-        let asked = self.recent.ask(hash);
+        self.recent.prefetch(hash);
         sound::check(message, batch.today, &mut sound)?;
         let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
         if session.state == State::SignedOff {
@@ -76,25 +78,57 @@ impl Switch {
         }
         // However much is in flight: what is taken back makes it less.
         if message.mti().class() == 4 {
-            return self.reversal_request(batch, message, &sound, outbox);
+            return self.reversal_request(batch, message, &sound, framed, outbox);
         }
         if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX {
             return Err(Fault::Overload);
         }
         let key = self.terminal_key(message, &sound, hash);
-        sound.key = key;
-        if let Some(found) = self.known(&asked, &key)
-            && !self.setup.has(Bug::RepeatForwarded)
-        {
-            return self.asked_again(batch, message, &key, found, outbox);
-        }
+        sound.number = match self.claim(batch, key) {
+            Known::New(number) => number,
+            Known::Here(number) => {
+                return self.asked_again(batch, message, &key, number, outbox);
+            }
+            Known::Elsewhere(worker) => return self.pass(batch, worker, framed, outbox),
+            Known::NoRoom => return Err(Fault::Overload),
+        };
         let admitted = self.admit(batch, message, &sound, outbox);
-        if let Err(fault) = admitted
-            && let Effect::Reply(code) = fault.effect()
-        {
-            self.remember_refusal(batch, key, code, outbox);
+        if let Err(fault) = admitted {
+            match fault.effect() {
+                Effect::Reply(code) => self.remember_refusal(sound.number, code, outbox),
+                _ => self.recent.forget(sound.number),
+            }
         }
         admitted
+    }
+
+    /// Remembers the request, unless it is known.
+    #[inline]
+    fn claim(&mut self, batch: &Batch<'_>, key: TerminalKey) -> Known {
+        let (id, now) = (self.next_id(), batch.now.instant);
+        let claim = Claim { id, key, acquirer: batch.link_id, at: now };
+        let again = !self.setup.has(Bug::RepeatForwarded);
+        self.recent.claim(claim, |other| again && repeat::is_same_request(other, &key, now))
+    }
+
+    /// Another worker remembers the request: it is that worker's to answer.
+    #[cold]
+    pub(super) fn pass(
+        &mut self,
+        batch: &Batch<'_>,
+        worker: WorkerId,
+        framed: &[u8],
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let session = self.sessions.of_mut(batch.session).ok_or(Fault::Draining)?;
+        if session.shared {
+            // It was passed on to us: nobody is sent from door to door.
+            return Err(Fault::Overload);
+        }
+        session.guest_of |= 1 << worker.0;
+        self.stats.count(Counter::Passed);
+        outbox.relay(batch.session, worker, framed);
+        Ok(())
     }
 
     /// Where does it go, and can it go there now?
@@ -128,7 +162,7 @@ impl Switch {
             }
             Err(declined) => {
                 self.stats.count(Counter::Declined);
-                self.remember_refusal(batch, sound.key, declined.code, outbox);
+                self.remember_refusal(sound.number, declined.code, outbox);
                 let mti = message.mti().response().unwrap_or_default();
                 reply::write(message, mti, declined.code, outbox.lane(batch.session));
                 if batch.setup.tap {
@@ -173,7 +207,7 @@ impl Switch {
                 return Err(fault);
             }
             self.wait(batch, message, sound, chosen, route, (partner, session, stan));
-            self.begin(batch, message, sound.key, place, outbox);
+            self.begin(batch, message, sound, (partner, stan, place), outbox);
             return Ok(partner);
         }
         Err(fault)
@@ -286,6 +320,7 @@ impl Switch {
             transaction.alike = alike;
             transaction.watch(message, rules);
             transaction.amount = sound.amount;
+            transaction.number = sound.number;
             transaction.acquirer_stan = sound.stan_number;
             transaction.stan_at = (sound.stan.value - header, sound.stan.end - header);
             transaction.frame.clear();
@@ -304,18 +339,19 @@ impl Switch {
         &mut self,
         batch: &Batch<'_>,
         message: &Message<'_>,
-        key: TerminalKey,
-        place: u32,
+        sound: &Sound,
+        (partner, stan, place): (LinkId, u32, u32),
         outbox: &mut Outbox,
     ) {
-        self.recent.begin(key.hash, place);
-        let id = self.next_id();
-        let Some(asked) = self.transactions.at_mut(place) else { return };
-        asked.id = id;
-        asked.key = key;
-        asked.kept.fill(message);
+        self.kept.fill(message);
+        self.recent.keep(sound.number, &self.kept);
+        let Some(past) = self.recent.past_mut(sound.number) else { return };
+        past.fate = Fate::InFlight(place);
+        past.partner = Some(partner);
+        past.stan = stan;
+        past.amount = sound.amount;
         if !batch.setup.has(Bug::IntentNotRecorded) {
-            noted::intent(batch.now, asked, outbox);
+            noted::intent(batch.now, past, partner, &self.kept, outbox);
         }
     }
 

@@ -106,32 +106,41 @@ impl Switch {
         {
             return self.stats.count(counter);
         }
-        let mut past = asked.past(message.text(39).unwrap_or(*b"   "), batch.now.instant);
-        let approved = ResponseCode::approves(repeat::trimmed(&past.code));
+        let code = message.text(39).unwrap_or(*b"   ");
+        let approved = ResponseCode::approves(repeat::trimmed(&code));
+        let (mut approval, mut part) = (None, None);
         if approved {
-            past.approval = message.text(38);
+            approval = message.text(38);
             // Any other approval has the amount that was asked for, or none.
             if partial {
-                past.part = message.number(4).filter(|amount| Some(*amount) != asked.amount);
+                part = message.number(4).filter(|amount| Some(*amount) != asked.amount);
             }
         }
-        let delivered = self.deliver(batch, message, place, approved, outbox);
-        past.fate = match (approved, delivered) {
-            (false, _) => recent::Fate::Declined,
-            (true, 0) => recent::Fate::Unknown,
-            (true, waiting) => recent::Fate::Approved { waiting, handed: false },
-        };
+        let number = self.recent.end(asked.number);
+        let delivered = self.deliver(batch, message, (place, number), approved, outbox);
         if batch.setup.tap {
             self.note_answer(batch, message, place, outbox);
         }
-        // An approval that nobody can be told of is taken back.
-        if approved && delivered == 0 {
-            self.owe_asked(batch.now, place, past.approval, past.part, outbox);
+        if let Some(past) = self.recent.past_mut(number) {
+            (past.code, past.approval, past.part) = (code, approval, part);
+            past.at = batch.now.instant;
+            past.fate = match (approved, delivered) {
+                (false, _) => recent::Fate::Declined,
+                (true, 0) => recent::Fate::Unknown,
+                (true, waiting) => recent::Fate::Approved { waiting, handed: false },
+            };
+            if !batch.setup.has(Bug::OutcomeNotRecorded) {
+                noted::outcome(past, outbox);
+            }
+            // An approval that nobody can be told of is taken back.
+            if approved && delivered == 0 {
+                let past = *past;
+                self.owe_past(batch.now, number, &past, outbox);
+            }
         }
-        let Some(asked) = self.transactions.at(place) else { return };
-        let number = self.recent.end(Some(place), Some(&asked.kept), past);
-        if !batch.setup.has(Bug::OutcomeNotRecorded) {
-            noted::outcome(&past, outbox);
+        // An approval is needed until it is handed over.
+        if !approved || delivered == 0 {
+            self.recent.settle(number);
         }
         let ring = self.pending.get_mut(usize::from(batch.link_id.0)).and_then(Option::as_mut);
         let settled = ring.is_some_and(|ring| ring.settle(stan, Fate::Answered(number as u32)));
@@ -146,7 +155,7 @@ impl Switch {
         &mut self,
         batch: &Batch<'_>,
         message: &Message<'_>,
-        place: u32,
+        (place, number): (u32, u64),
         approved: bool,
         outbox: &mut Outbox,
     ) -> u8 {
@@ -154,7 +163,6 @@ impl Switch {
         let path = setup::path(&self.paths, batch.setup.links.len(), asked.acquirer, batch.link_id);
         let acquirer = batch.setup.link(asked.acquirer);
         let (Some(path), Some(acquirer)) = (path, acquirer) else { return 0 };
-        let number = self.recent.next_number();
         let own = asked.frame.get(..acquirer.dialect.header_bytes).unwrap_or(&[]);
         let repeats = asked.repeats.iter().map(|(session, header)| (*session, header.as_slice()));
         let (mut delivered, mut untranslatable) = (0, false);
@@ -235,7 +243,7 @@ impl Switch {
                 let mut reversed = past;
                 reversed.approval = message.text(38);
                 reversed.part = message.number(4).filter(|_| is_partial(message));
-                self.owe_past(batch.now, &reversed, outbox);
+                self.owe_past(batch.now, number, &reversed, outbox);
                 if let Some(past) = self.recent.past_mut(number) {
                     past.fate = recent::Fate::Reversed;
                 }
@@ -243,7 +251,7 @@ impl Switch {
             }
             (recent::Fate::Approved { .. }, false) => {
                 if batch.setup.has(Bug::DeclineReverses) {
-                    self.owe_past(batch.now, &past, outbox);
+                    self.owe_past(batch.now, number, &past, outbox);
                 }
                 self.stats.count(Counter::Exceptions);
                 let code = message.number(39).unwrap_or(0).min(99) as u8;

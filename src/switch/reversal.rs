@@ -14,8 +14,9 @@ use crate::iso8583::message::Message;
 use super::bug::Bug;
 use super::compose::Original;
 use super::fault::Fault;
+use super::index::Place;
 use super::outbox::Outbox;
-use super::recent::{Fate, Found, Past, TerminalKey};
+use super::recent::{Claim, Fate, Known, Past, TerminalKey};
 use super::repeat;
 use super::sound::Sound;
 use super::stats::Counter;
@@ -29,6 +30,7 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         sound: &Sound,
+        framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         if takes_back_a_part(message) {
@@ -41,14 +43,8 @@ impl Switch {
                 self.remember_taken_back(batch, message, sound, &named, outbox);
                 return Err(Fault::UnknownOriginal);
             }
-            Some(Found::InFlight(place)) => {
-                let Some(asked) = self.transactions.at(place) else { return Ok(()) };
-                if sound.amount.is_some() && sound.amount != asked.amount {
-                    return Err(Fault::OriginalAmount);
-                }
-                self.give_up(batch.now, place, Fault::TakenBack, outbox);
-            }
-            Some(Found::Past(number)) => self.take_back(batch.now, number, sound.amount, outbox)?,
+            Some(Place::Elsewhere(worker)) => return self.pass(batch, worker, framed, outbox),
+            Some(Place::Here(number)) => self.take_back(batch.now, number, sound.amount, outbox)?,
         }
         self.stats.count(Counter::AcquirerReversals);
         let mti = message.mti().response().unwrap_or_default();
@@ -57,7 +53,7 @@ impl Switch {
         Ok(())
     }
 
-    /// Reverses a past transaction at its terminal's word.
+    /// Reverses a transaction at its terminal's word.
     fn take_back(
         &mut self,
         now: Now,
@@ -66,6 +62,13 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let Some(past) = self.recent.past_mut(number) else { return Ok(()) };
+        if let Fate::InFlight(place) = past.fate {
+            if amount.is_some() && amount != past.amount {
+                return Err(Fault::OriginalAmount);
+            }
+            self.give_up(now, place, Fault::TakenBack, outbox);
+            return Ok(());
+        }
         match (past.partner, past.fate) {
             // Nobody was asked: it was refused, or known only by an earlier copy of this.
             (None, Fate::Declined) => return Ok(()),
@@ -86,9 +89,10 @@ impl Switch {
         }
         let past = *past;
         if matches!(was, Fate::Approved { .. }) && !self.setup.has(Bug::TakenBackNotOwed) {
-            self.owe_past(now, &past, outbox);
+            self.owe_past(now, number, &past, outbox);
         }
         self.note_taken_back(past.id, outbox);
+        self.recent.settle(number);
         Ok(())
     }
 
@@ -100,18 +104,21 @@ impl Switch {
         if self.setup.has(Bug::UnhandedStands)
             || !self.setup.has(Bug::HandedReversed) && (*waiting > 0 || *handed)
         {
-            return;
+            return self.recent.settle(number);
         }
         past.fate = Fate::Unknown;
         let past = *past;
-        self.owe_past(now, &past, outbox);
+        self.owe_past(now, number, &past, outbox);
         // It was recorded as approved: after a crash a repeat must not hear so.
         self.note_taken_back(past.id, outbox);
+        self.recent.settle(number);
     }
 
-    pub(super) fn owe_past(&mut self, now: Now, past: &Past, outbox: &mut Outbox) {
+    /// Owes the reversal of transaction `number`; `past` is what is known of it.
+    pub(super) fn owe_past(&mut self, now: Now, number: u64, past: &Past, outbox: &mut Outbox) {
         let Some(partner) = past.partner else { return };
-        let kept = self.recent.kept(past).concat();
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.gather(self.recent.kept(number));
         let original = Original {
             id: past.id,
             acquirer: past.acquirer,
@@ -120,54 +127,31 @@ impl Switch {
             approval: past.approval,
             part: past.part.filter(|_| !self.setup.has(Bug::PartReversedWhole)),
         };
-        self.owe_reversal(now, &original, &kept, outbox);
+        self.owe_reversal(now, &original, kept.bytes(), outbox);
+        self.kept = kept;
     }
 
     /// Owes the reversal of a transaction in flight: nobody knows what its partner did, or will.
     #[cold]
     pub(super) fn owe_in_flight(&mut self, now: Now, place: u32, outbox: &mut Outbox) {
-        if !self.setup.has(Bug::TimeOutStands) {
-            self.owe_asked(now, place, None, None, outbox);
+        if self.setup.has(Bug::TimeOutStands) {
+            return;
         }
-    }
-
-    /// The same of one that was approved, in whole or in part, if that much is known.
-    #[cold]
-    pub(super) fn owe_asked(
-        &mut self,
-        now: Now,
-        place: u32,
-        approval: Option<[u8; 6]>,
-        part: Option<u64>,
-        outbox: &mut Outbox,
-    ) {
-        let Some(asked) = self.transactions.at_mut(place) else { return };
-        let kept = std::mem::take(&mut asked.kept);
-        let original = Original {
-            id: asked.id,
-            acquirer: asked.acquirer,
-            partner: asked.partner,
-            stan: asked.stan,
-            approval,
-            part,
-        };
-        self.owe_reversal(now, &original, kept.bytes(), outbox);
-        if let Some(asked) = self.transactions.at_mut(place) {
-            asked.kept = kept;
-        }
+        let Some(number) = self.transactions.at(place).map(|asked| asked.number) else { return };
+        let Some(past) = self.recent.past(number).copied() else { return };
+        self.owe_past(now, number, &past, outbox);
     }
 
     /// The original a reversal means: of the same link, terminal and merchant.
-    fn original_of(&self, batch: &Batch<'_>, sound: &Sound, named: &Named) -> Option<Found> {
+    fn original_of(&self, batch: &Batch<'_>, sound: &Sound, named: &Named) -> Option<Place> {
         let facts = &sound.facts;
         named.kinds.iter().find_map(|kind| {
             let (terminal, merchant) = (&facts.terminal, &facts.merchant);
             let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
-            self.recent.find(&self.recent.ask(hash), |found| {
-                self.key_of(found).is_some_and(|other| {
-                    other.hash == hash
-                        && (named.moment == 0 || other.moment == 0 || other.moment == named.moment)
-                })
+            self.recent.find(hash, |past| {
+                let other = &past.key;
+                let any = named.moment == 0 || other.moment == 0;
+                other.hash == hash && (any || other.moment == named.moment)
             })
         })
     }
@@ -193,12 +177,14 @@ impl Switch {
             let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
             let key = TerminalKey { hash, moment: named.moment, fingerprint };
             let id = self.next_id();
-            let mut past = Past::new(id, key, batch.link_id, code, batch.now.instant);
-            past.fate = Fate::Reversed;
-            self.recent.end(None, None, past);
+            let claim = Claim { id, key, acquirer: batch.link_id, at: batch.now.instant };
+            let Known::New(number) = self.recent.claim(claim, |_| false) else { continue };
+            let Some(past) = self.recent.past_mut(number) else { continue };
+            (past.code, past.fate) = (code, Fate::Reversed);
             if self.storage == Storage::Ready {
-                noted::never_asked(&past, outbox);
+                noted::never_asked(past, outbox);
             }
+            self.recent.settle(number);
         }
     }
 
@@ -207,12 +193,7 @@ impl Switch {
     pub(super) fn note_handed(&mut self, outbox: &mut Outbox) {
         let mut handed = std::mem::take(&mut outbox.handed);
         for number in handed.drain(..) {
-            if let Some(past) = self.recent.past_mut(number)
-                && let Fate::Approved { waiting, handed } = &mut past.fate
-            {
-                *waiting = waiting.saturating_sub(1);
-                *handed = true;
-                let id = past.id;
+            if let Some(id) = self.recent.handed(number) {
                 self.note_handed_record(id, outbox);
             }
         }

@@ -18,6 +18,8 @@ pub struct Session {
     pub state: State,
     /// True if another worker owns the socket.
     pub shared: bool,
+    /// Workers that were passed a request of this session: a bit each.
+    pub guest_of: u64,
     /// Requests of this session that are not answered yet.
     pub in_flight: u32,
     /// Messages in a row that could not be answered.
@@ -141,6 +143,7 @@ impl Sessions {
             link,
             state,
             shared,
+            guest_of: 0,
             in_flight: 0,
             drops: 0,
             heard_at: now,

@@ -12,6 +12,9 @@ use crate::iso8583::dialect::Dialect;
 use crate::iso8583::transcode::Transcoder;
 use crate::routing::RouteTable;
 
+use super::index::TransactionIndex;
+use super::recent::Recent;
+
 /// Everything a [`super::Switch`] needs to know before its first event.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -34,8 +37,10 @@ pub struct Setup {
     /// The mistake that is planted, if one is.
     #[cfg(feature = "planted-bugs")]
     pub bug: Option<super::bug::Bug>,
-    /// Bytes in which a worker remembers what was asked lately.
+    /// Bytes in which a worker remembers what was asked lately, if it has an index of its own.
     pub recent_bytes: usize,
+    /// The index it shares with the other workers; `None` makes one of its own.
+    pub index: Option<Arc<TransactionIndex>>,
 }
 
 /// A configured peer.
@@ -79,7 +84,13 @@ impl Setup {
             #[cfg(feature = "planted-bugs")]
             bug: None,
             recent_bytes: limits::RECENT_BYTES,
+            index: None,
         }
+    }
+
+    /// An index for this worker alone.
+    pub(super) fn own_index(&self) -> Arc<TransactionIndex> {
+        Arc::new(TransactionIndex::new(1, Recent::transactions_in(self.recent_bytes)))
     }
 
     /// True if this mistake is planted.

@@ -17,7 +17,6 @@ use crate::iso8583::message::Message;
 use crate::iso8583::tlv;
 
 use super::fault::Fault;
-use super::recent::TerminalKey;
 
 /// A request that makes sense.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,8 +29,8 @@ pub struct Sound {
     pub stan: Span,
     /// DE 11 as a number.
     pub stan_number: u32,
-    /// By what it is known again; set when it is found sound.
-    pub key: TerminalKey,
+    /// Its number in the window of recent transactions; set when it is found new.
+    pub number: u64,
     /// DE 7 is more than a day away from our clock: accepted, counted.
     pub clock_is_off: bool,
 }
@@ -197,7 +196,8 @@ fn instrument(message: &Message<'_>, entry_mode: u64) -> Option<Instrument> {
         return Instrument::from_digits(code, true);
     }
     if let Some(packed) = message.packed_digits(2) {
-        return Instrument::from_packed(packed, scanned);
+        let head = digits::packed_head(packed);
+        return Instrument::from_head(head, packed.len() * 2, scanned);
     }
     let mut buffer = [0; 24];
     if let Some(count) = message.characters(2, &mut buffer) {

@@ -56,6 +56,8 @@ pub enum Counter {
     KeepAlives,
     /// Frames handed to the worker that owns them.
     Relayed,
+    /// Requests passed on to the worker that remembers them.
+    Passed,
     /// Sessions opened.
     SessionsOpened,
     /// Sessions closed by us.
@@ -111,6 +113,7 @@ impl Counter {
         Self::EchoStorms,
         Self::KeepAlives,
         Self::Relayed,
+        Self::Passed,
         Self::SessionsOpened,
         Self::SessionsClosed,
         Self::TlsOnPlain,
@@ -125,7 +128,7 @@ impl Counter {
         Self::NotRecorded,
     ];
 
-    const COUNT: usize = 38;
+    const COUNT: usize = 39;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
@@ -156,6 +159,7 @@ impl Counter {
             Self::EchoStorms => "echo_storms",
             Self::KeepAlives => "keep_alives",
             Self::Relayed => "relayed",
+            Self::Passed => "passed",
             Self::SessionsOpened => "sessions_opened",
             Self::SessionsClosed => "sessions_closed",
             Self::TlsOnPlain => "tls_on_plain",

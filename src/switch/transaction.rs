@@ -13,11 +13,8 @@ use crate::base::ids::{LinkId, RouteId, SessionId};
 use crate::base::time::Instant;
 use crate::iso8583::dialect::{Rules, WATCHED_MAX};
 use crate::iso8583::digits;
-use crate::iso8583::kept::Kept;
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
-
-use super::recent::{Past, TerminalKey};
 
 /// An element of the request that its answer may not contradict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,10 +66,8 @@ pub struct Transaction {
     pub frame: Vec<u8>,
     /// Its identity in the journal.
     pub id: u64,
-    /// By what it is known again.
-    pub key: TerminalKey,
-    /// What is kept of it when it is answered.
-    pub kept: Kept,
+    /// Its number in the window of recent transactions.
+    pub number: u64,
     /// Repeats of it that wait for the same answer: where they came from, and their header.
     pub repeats: Vec<(SessionId, Vec<u8>)>,
 }
@@ -81,31 +76,28 @@ impl Transaction {
     /// Notes what the answer will be compared in; `alike` is set.
     #[inline]
     pub fn watch(&mut self, message: &Message<'_>, rules: &Rules) {
-        let mut count = 0;
-        for (place, &element) in rules.watched.iter().enumerate() {
-            if place == usize::from(rules.matched) {
-                self.matched_count = count as u8;
+        let (matched, more) =
+            rules.watched.split_at(usize::from(rules.matched).min(rules.watched.len()));
+        let matched = self.watch_each(message, matched, 0);
+        self.matched_count = matched as u8;
+        self.watched_count = self.watch_each(message, more, matched) as u8;
+        if !self.alike {
+            for watched in &mut self.watched[..usize::from(self.watched_count)] {
+                watched.key = message.key(watched.element);
             }
-            let Some(span) = message.index.span(element) else { continue };
-            let key = if self.alike { 0 } else { message.key(element) };
-            let Some(slot) = self.watched.get_mut(count) else { break };
-            *slot = Watched { element, from: span.value, end: span.end, key };
-            count += 1;
         }
-        if rules.watched.len() <= usize::from(rules.matched) {
-            self.matched_count = count as u8;
-        }
-        self.watched_count = count as u8;
     }
 
-    /// What is remembered of it when it ends with `code`.
-    #[inline]
-    pub fn past(&self, code: [u8; 3], at: Instant) -> Past {
-        let mut past = Past::new(self.id, self.key, self.acquirer, code, at);
-        past.partner = Some(self.partner);
-        past.stan = self.stan;
-        past.amount = self.amount;
-        past
+    /// Notes where `elements` stand, from place `count` on; returns the place behind them.
+    #[inline(always)]
+    fn watch_each(&mut self, message: &Message<'_>, elements: &[u8], mut count: usize) -> usize {
+        for &element in elements {
+            let Some(span) = message.index.span(element) else { continue };
+            let Some(slot) = self.watched.get_mut(count) else { break };
+            (slot.element, slot.from, slot.end) = (element, span.value, span.end);
+            count += 1;
+        }
+        count
     }
 
     /// True if `answer` has the watched element as it was asked; `None` if it does not have it.
@@ -311,8 +303,7 @@ impl Cell {
                 stan_at: (0, 0),
                 frame: Vec::new(),
                 id: 0,
-                key: TerminalKey::default(),
-                kept: Kept::default(),
+                number: 0,
                 repeats: Vec::new(),
             },
             deadline: Instant::default(),

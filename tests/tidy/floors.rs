@@ -18,7 +18,7 @@ const FLOORS: [(&str, u8); 9] = [
 
 /// The crates the switch depends on, and the folders whose code may name them. `main.rs` may name
 /// them all.
-pub(crate) const CRATES: [(&str, &[&str]); 15] = [
+pub(crate) const CRATES: [(&str, &[&str]); 16] = [
     ("aes_gcm", &["journal"]),
     ("blake3", &["journal"]),
     ("clap", &["app"]),
@@ -27,6 +27,7 @@ pub(crate) const CRATES: [(&str, &[&str]); 15] = [
     ("encoding_rs", &["app"]),
     ("foldhash", &["base"]),
     ("mimalloc", &[]),
+    ("prefetch_index", &["switch"]),
     ("redb", &["journal"]),
     ("rustix", &["net", "journal", "app"]),
     ("serde", &["app"]),

@@ -1,0 +1,117 @@
+//! Two workers at one table.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::base::time::Instant;
+use crate::switch::recent::{Claim, Fate, Known, Recent, TerminalKey};
+
+fn claim(recent: &mut Recent, id: u64, hash: u64) -> Known {
+    let key = TerminalKey { hash, moment: 1, fingerprint: 2 };
+    let acquirer = crate::base::ids::LinkId(0);
+    let claim = Claim { id, key, acquirer, at: Instant::from_ns(id) };
+    recent.claim(claim, |other| other.key.hash == hash)
+}
+
+fn settle(recent: &mut Recent, number: u64) {
+    recent.past_mut(number).expect("just claimed").fate = Fate::Declined;
+    recent.settle(number);
+}
+
+fn spread(id: u64) -> u64 {
+    (id + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17)
+}
+
+#[test]
+fn what_one_worker_was_asked_the_other_is_told() {
+    let index = Arc::new(TransactionIndex::new(2, 64));
+    let mut one = Recent::new(WorkerId(0), Arc::clone(&index));
+    let mut other = Recent::new(WorkerId(1), index);
+    let Known::New(number) = claim(&mut one, 1, spread(1)) else { panic!("new") };
+    assert_eq!(claim(&mut other, 2, spread(1)), Known::Elsewhere(WorkerId(0)));
+    settle(&mut one, number);
+    assert_eq!(claim(&mut other, 2, spread(1)), Known::Elsewhere(WorkerId(0)), "past, and known");
+    assert_eq!(claim(&mut one, 2, spread(1)), Known::Here(number));
+}
+
+#[test]
+fn what_one_worker_forgot_is_the_others_to_take() {
+    let index = Arc::new(TransactionIndex::new(2, 64));
+    let mut one = Recent::new(WorkerId(0), Arc::clone(&index));
+    let mut other = Recent::new(WorkerId(1), index);
+    for id in 0..5000 {
+        let Known::New(number) = claim(&mut one, id, spread(id)) else { panic!("new") };
+        settle(&mut one, number);
+    }
+    for id in 5000..8000 {
+        let Known::New(number) = claim(&mut other, id, spread(id)) else { panic!("new") };
+        settle(&mut other, number);
+    }
+    assert!(matches!(claim(&mut other, 1, spread(1)), Known::New(_)), "told often enough");
+    assert_eq!(claim(&mut other, 1, spread(4999)), Known::Elsewhere(WorkerId(0)));
+}
+
+#[test]
+fn a_bucket_full_of_what_is_needed_spills_into_the_next() {
+    let index = Arc::new(TransactionIndex::new(1, 64));
+    let mut recent = Recent::new(WorkerId(0), index);
+    // Same bucket, other tags.
+    let hash = |id: u64| id << 40 | 5;
+    let mut numbers = Vec::new();
+    for id in 0..2 * REFERENCES as u64 {
+        let Known::New(number) = claim(&mut recent, id, hash(id)) else { panic!("room") };
+        numbers.push(number);
+    }
+    assert_eq!(claim(&mut recent, 99, hash(99)), Known::NoRoom);
+    for (id, number) in numbers.iter().enumerate() {
+        assert_eq!(claim(&mut recent, 0, hash(id as u64)), Known::Here(*number));
+    }
+    settle(&mut recent, numbers[3]);
+    assert!(matches!(claim(&mut recent, 99, hash(99)), Known::New(_)));
+    assert_eq!(claim(&mut recent, 0, hash(13)), Known::Here(numbers[13]), "the spilled stay known");
+}
+
+/// Each key is asked of both workers at about the same time: one takes it, the other hears so.
+#[test]
+fn a_key_is_claimed_by_one_worker_only() {
+    const KEYS: u64 = 200_000;
+    let index = Arc::new(TransactionIndex::new(2, 4096));
+    let taken = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    let at: [AtomicU64; 2] = Default::default();
+    std::thread::scope(|scope| {
+        for worker in 0..2 {
+            let (index, taken, at) = (Arc::clone(&index), &taken, &at);
+            scope.spawn(move || {
+                let mut recent = Recent::new(WorkerId(worker as u8), index);
+                for id in 0..KEYS {
+                    at[worker].store(id, Ordering::Release);
+                    // At the same moment, as nearly as can be.
+                    let mut waited = 0u32;
+                    while id > at[1 - worker].load(Ordering::Acquire) {
+                        waited += 1;
+                        if waited.is_multiple_of(4096) {
+                            std::thread::yield_now();
+                        }
+                    }
+                    match claim(&mut recent, id, spread(id)) {
+                        Known::New(number) => {
+                            taken[worker].fetch_add(1, Ordering::Relaxed);
+                            settle(&mut recent, number);
+                        }
+                        Known::Elsewhere(WorkerId(other)) => {
+                            assert_eq!(usize::from(other), 1 - worker);
+                        }
+                        // Not a panic: the other one would wait for ever.
+                        Known::Here(_) | Known::NoRoom => {
+                            taken[worker].fetch_add(KEYS as usize, Ordering::Relaxed);
+                        }
+                    }
+                }
+                at[worker].store(KEYS, Ordering::Release);
+            });
+        }
+    });
+    let [one, other] = taken.map(AtomicUsize::into_inner);
+    assert_eq!(one + other, KEYS as usize, "{one} and {other}");
+}
