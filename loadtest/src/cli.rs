@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::books::{self, Books, Faults};
+use crate::books::{self, Books, Faults, Span};
 use crate::failure::Failure;
 use crate::fate::{Decline, Fate, Share};
 use crate::floor::{self, Floor};
@@ -109,9 +109,9 @@ struct BooksArgs {
     #[arg(long, default_value_t = 300, value_name = "PER_SECOND")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000))]
     rate: u64,
-    /// How long to sell
-    #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
-    seconds: f64,
+    /// How long to sell; 10 if nothing else is said
+    #[arg(long, value_name = "SECONDS", conflicts_with = "kills")]
+    seconds: Option<f64>,
     /// How long everything may take to come to rest afterwards, without faults
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = duration)]
     quiesce: Duration,
@@ -144,6 +144,23 @@ struct BooksArgs {
     /// Kill the switch about this often and start it again
     #[arg(long, value_name = "SECONDS", requires = "serve")]
     kill_every: Option<f64>,
+    /// Sell until the switch has been killed so often
+    #[arg(long, value_name = "N", requires = "kill_every")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    kills: Option<u64>,
+    /// Before each kill, cut the power of a disk that is made for this and stands for {disk} in
+    /// --serve; exit code 77 if that cannot be done here
+    #[arg(long, requires = "kill_every")]
+    power_cut: bool,
+    /// Freeze the switch (SIGSTOP) about this often, for one to five seconds
+    #[arg(long, value_name = "SECONDS", requires = "serve")]
+    freeze_every: Option<f64>,
+    /// Run this when the switch has ended, and fail if it does; {books} is the transcript folder
+    #[arg(long, value_name = "COMMAND")]
+    then: Vec<String>,
+    /// Keep the outcome as DATE-NAME.json and DATE-NAME.txt
+    #[arg(long, value_name = "[DIR/]NAME")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -275,11 +292,18 @@ impl BooksArgs {
             }
             Err(Failure::Usage(format!("{name} {seconds} is not between 0.05 and 86400")))
         };
+        let every = |name: &str, seconds: Option<f64>| {
+            seconds.map(|seconds| time(name, seconds)).transpose()
+        };
+        let span = match self.kills {
+            Some(kills) => Span::Kills(kills),
+            None => Span::Time(time("--seconds", self.seconds.unwrap_or(SECONDS))?),
+        };
         Ok(Books {
             acquirer: self.acquirer,
             partner: self.partner,
             rate_per_s: self.rate,
-            duration: time("--seconds", self.seconds)?,
+            span,
             quiesce: self.quiesce,
             rest: self.rest,
             deadline: self.deadline,
@@ -289,7 +313,11 @@ impl BooksArgs {
             faults: self.faults,
             transcript_dir: self.transcript_dir,
             serve: self.serve,
-            kill_every: self.kill_every.map(|every| time("--kill-every", every)).transpose()?,
+            kill_every: every("--kill-every", self.kill_every)?,
+            power_cut: self.power_cut,
+            freeze_every: every("--freeze-every", self.freeze_every)?,
+            then: self.then,
+            record: self.record,
         })
     }
 }
@@ -366,6 +394,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .and_then(|mut addresses| addresses.next())
         .ok_or_else(|| format!("'{text}' is not an address such as 127.0.0.1:8583"))
 }
+
+/// How long books are kept unless told otherwise.
+const SECONDS: f64 = 10.0;
 
 #[cfg(test)]
 mod tests {

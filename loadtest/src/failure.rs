@@ -15,15 +15,18 @@ pub(crate) enum Failure {
     Run(String),
     /// The load test ran and a threshold was missed.
     Threshold(String),
+    /// What was asked for cannot be tried on this machine; nothing was tested.
+    Skipped(String),
 }
 
 impl Failure {
-    /// The exit code of this failure: 2, 1 or 99.
+    /// The exit code of this failure: 2, 1, 99 or 77.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Usage(_) => 2,
             Failure::Run(_) => 1,
             Failure::Threshold(_) => 99,
+            Failure::Skipped(_) => 77,
         })
     }
 
@@ -39,6 +42,7 @@ impl fmt::Display for Failure {
             Failure::Usage(text) | Failure::Run(text) | Failure::Threshold(text) => {
                 out.write_str(text)
             }
+            Failure::Skipped(text) => write!(out, "skipped: {text}"),
         }
     }
 }

@@ -54,15 +54,30 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) enum Wake {
     /// The host sends an answer.
-    Answer { connection: u64, message: Message, manner: Manner },
+    Answer {
+        connection: u64,
+        message: Message,
+        manner: Manner,
+    },
     /// The host books and answers a request it had put aside.
-    Book { connection: u64, request: Message },
+    Book {
+        connection: u64,
+        request: Message,
+    },
     /// A terminal's timer; void if the sale has moved on to another step.
-    Terminal { sale: usize, step: u32 },
+    Terminal {
+        sale: usize,
+        step: u32,
+    },
     /// A slot tries to connect again.
-    Connect { slot: usize },
+    Connect {
+        slot: usize,
+    },
     /// The next sale is due.
     Sale,
-    /// The switch is to be killed.
+    /// The switch is to be taken down.
     Kill,
+    /// The switch is to be frozen, and later to go on.
+    Freeze,
+    Thaw,
 }

@@ -5,7 +5,7 @@
 //! sends 0400, then 0401 until there is an 0410, whatever happens to connections meanwhile. So at
 //! the end every terminal knows what became of every sale, and its word stands against the host's.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, Manner, Side, Wake};
 use super::dice::{Dice, Fault, Faults, OF_TERMINALS, drawn};
@@ -27,7 +27,7 @@ pub(crate) struct Fleet {
     /// Sales due while no terminal was idle on a connection that was up.
     pub(crate) unsent: u64,
     /// Sales that have not ended.
-    open: usize,
+    open: BTreeSet<usize>,
     faults: Faults,
     dice: Dice,
     seed: u64,
@@ -67,7 +67,7 @@ impl Fleet {
             idle: (0..terms.terminals).collect(),
             slots: vec![None; connections],
             unsent: 0,
-            open: 0,
+            open: BTreeSet::new(),
             faults: terms.faults,
             dice: Dice::new(terms.seed),
             seed: terms.seed,
@@ -79,7 +79,7 @@ impl Fleet {
 
     /// Sales that have not ended.
     pub(crate) fn open(&self) -> usize {
-        self.open
+        self.open.len()
     }
 
     /// A slot is connected: terminals that were cut off go on.
@@ -94,12 +94,11 @@ impl Fleet {
         };
         self.slots[slot] = None;
         out.push(Action::Connect { slot });
-        for place in 0..self.sales.len() {
-            let sale = &mut self.sales[place];
-            if sale.is_open() && sale.connection == connection {
-                sale.outcome = Outcome::Reversing;
-                self.wake(place, now_ns + AGAIN_NS, out);
-            }
+        let cut_off = |place: &usize| self.sales[*place].connection == connection;
+        let places: Vec<usize> = self.open.iter().copied().filter(cut_off).collect();
+        for place in places {
+            self.sales[place].outcome = Outcome::Reversing;
+            self.wake(place, now_ns + AGAIN_NS, out);
         }
     }
 
@@ -117,7 +116,7 @@ impl Fleet {
             let place = self.sales.len();
             self.by_name.insert(sale.name.clone(), place);
             self.sales.push(sale);
-            self.open += 1;
+            self.open.insert(place);
             return self.ask(now_ns, place, connection, out);
         }
         self.unsent += 1;
@@ -160,7 +159,7 @@ impl Fleet {
         if !sale.answer(connection, message, &mut self.breaches) {
             return false;
         }
-        self.open -= 1;
+        self.open.remove(&place);
         self.idle.push_back(sale.terminal);
         let approved = matches!(sale.outcome, Outcome::Approved(_));
         self.approvals += u64::from(approved);

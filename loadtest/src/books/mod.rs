@@ -24,6 +24,7 @@
 
 mod action;
 mod dice;
+mod disk;
 mod fleet;
 #[cfg(test)]
 mod honest;
@@ -31,6 +32,7 @@ mod host;
 mod ledger;
 mod message;
 mod process;
+mod record;
 mod rig;
 mod sale;
 mod transcript;
@@ -39,6 +41,7 @@ mod wire;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,6 +50,9 @@ pub(crate) use dice::Faults;
 
 use crate::failure::Failure;
 use crate::net::runtime;
+use crate::report::say;
+use disk::Disk;
+use record::Record;
 
 /// What to play, against whom, for how long.
 #[derive(Clone, Debug)]
@@ -56,7 +62,7 @@ pub(crate) struct Books {
     /// Where the host listens for the switch.
     pub(crate) partner: SocketAddr,
     pub(crate) rate_per_s: u64,
-    pub(crate) duration: Duration,
+    pub(crate) span: Span,
     /// How long everything may take to come to rest afterwards.
     pub(crate) quiesce: Duration,
     /// The host is at rest if no reversal has come for so long.
@@ -70,12 +76,30 @@ pub(crate) struct Books {
     pub(crate) transcript_dir: Option<PathBuf>,
     /// Start the switch with this command.
     pub(crate) serve: Option<String>,
-    /// Kill it about this often.
+    /// Kill it about this often, and start it again.
     pub(crate) kill_every: Option<Duration>,
+    /// Kill it by cutting the power of the disk that stands for `{disk}` in the commands.
+    pub(crate) power_cut: bool,
+    /// Freeze it about this often, for one to five seconds.
+    pub(crate) freeze_every: Option<Duration>,
+    /// What to run when the switch has ended; `{disk}` and `{books}` (the transcripts) are known.
+    pub(crate) then: Vec<String>,
+    /// Where to keep what came of it, without date and ending.
+    pub(crate) record: Option<PathBuf>,
+}
+
+/// How long to sell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span {
+    Time(Duration),
+    /// Until the switch has been killed so often.
+    Kills(u64),
 }
 
 /// Plays, compares, and prints what came of it; fails if a transaction breaks a rule.
 pub(crate) fn run(books: &Books) -> Result<(), Failure> {
+    let disk = if books.power_cut { Some(Arc::new(Disk::prepare()?)) } else { None };
+    let books = &books.placed(disk.as_deref())?;
     let runtime = runtime().map_err(|error| Failure::of("start an event loop", error))?;
     let outcome = runtime.block_on(async {
         let of = |error| Failure::of("listen for signals", error);
@@ -83,34 +107,46 @@ pub(crate) fn run(books: &Books) -> Result<(), Failure> {
         let mut terminate = signal(SignalKind::terminate()).map_err(of)?;
         // A switch that was started here is killed with the future that owns it.
         tokio::select! {
-            outcome = rig::play(books) => outcome,
+            outcome = rig::play(books, disk.clone()) => outcome,
             _ = interrupt.recv() => Err(Failure::Run("interrupted".into())),
             _ = terminate.recv() => Err(Failure::Run("terminated".into())),
         }
     })?;
-    println!("books of seed {}:", books.seed);
-    print!("{}", outcome.verdict.table());
-    println!("  {:<36}{:>10}", "sales no terminal could make", outcome.unsent);
-    if outcome.kills > 0 {
-        let (p50, max) = middle_and_max(outcome.recoveries_ns);
-        println!("  {:<36}{:>10}", "kills", outcome.kills);
-        println!("  restart to first approval: p50 {p50:.0} ms, max {max:.0} ms");
+    // It waits for what its threads still do with the disk.
+    drop(runtime);
+    let checks: Result<_, _> = books.then.iter().map(|command| record::check(command)).collect();
+    let record = Record::new(books.seed, outcome, checks?);
+    say(record.text().trim_end());
+    if let Some(name) = &books.record {
+        record.write(name)?;
     }
-    for finding in &outcome.verdict.findings {
-        println!("{finding}");
-    }
-    let sentence = match outcome.verdict.findings.len() {
-        _ if !outcome.rested => "it did not come to rest in time".to_owned(),
-        _ if outcome.verdict.transactions == 0 => "no sale could be made".to_owned(),
-        0 => return Ok(()),
-        count => format!("{count} findings"),
-    };
-    Err(Failure::Run(sentence))
+    record.judge()
 }
 
-/// The median and the longest of durations in ns, in ms.
-fn middle_and_max(mut durations_ns: Vec<u64>) -> (f64, f64) {
-    durations_ns.sort_unstable();
-    let ms = |ns: Option<&u64>| ns.map_or(f64::NAN, |&ns| ns as f64 / 1e6);
-    (ms(durations_ns.get(durations_ns.len() / 2)), ms(durations_ns.last()))
+impl Books {
+    /// The same with the places in its commands filled in.
+    fn placed(&self, disk: Option<&Disk>) -> Result<Books, Failure> {
+        let mut books = self.clone();
+        for command in books.serve.iter_mut().chain(&mut books.then) {
+            let folders = [
+                ("{disk}", disk.map(Disk::mount_point)),
+                ("{books}", self.transcript_dir.as_deref()),
+            ];
+            for (name, folder) in folders {
+                let Some(folder) = folder else {
+                    if command.contains(name) {
+                        let text = format!("{name} stands for nothing in: {command}");
+                        return Err(Failure::Usage(text));
+                    }
+                    continue;
+                };
+                *command = command.replace(name, &folder.to_string_lossy());
+            }
+        }
+        let disk_is_used = books.serve != self.serve;
+        if disk.is_some() && !disk_is_used {
+            return Err(Failure::Usage("--power-cut: {disk} is not in --serve".into()));
+        }
+        Ok(books)
+    }
 }

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -13,18 +14,20 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use super::Books;
 use super::action::{Action, Manner, Side, Wake};
 use super::dice::Dice;
+use super::disk::Disk;
 use super::fleet::{Fleet, Terms};
 use super::host::Host;
 use super::message::Message;
-use super::process::{Process, next_kill_ns};
+use super::process::{Down, Process, Tally, next_kill_ns, taken_down};
 use super::transcript::{Direction, Transcripts};
 use super::verdict::{Verdict, compare};
 use super::wire::{self, Event, Wire};
+use super::{Books, Span};
 use crate::clock::{NS_PER_S, now_ns, wall_ns};
 use crate::failure::Failure;
+use crate::report::say;
 
 /// What came of it.
 #[derive(Debug)]
@@ -33,18 +36,20 @@ pub(crate) struct Outcome {
     pub(crate) unsent: u64,
     /// Every terminal finished and the host came to rest.
     pub(crate) rested: bool,
-    pub(crate) kills: u64,
-    pub(crate) recoveries_ns: Vec<u64>,
+    pub(crate) played_ns: u64,
+    /// What was done to the switch, if it was started here.
+    pub(crate) tally: Tally,
 }
 
-/// Plays both sides until everything has come to rest, and compares.
-pub(crate) async fn play(books: &Books) -> Result<Outcome, Failure> {
+/// Plays both sides until everything has come to rest, and compares. The switch keeps what it
+/// keeps on `disk`, if there is one.
+pub(crate) async fn play(books: &Books, disk: Option<Arc<Disk>>) -> Result<Outcome, Failure> {
     let (events, mut inbox) = unbounded_channel();
     let listener = TcpListener::bind(books.partner).await;
     let listener =
         listener.map_err(|error| Failure::of(&format!("listen on {}", books.partner), error))?;
     spawn_local(wire::accept(listener, events.clone()));
-    let mut rig = Rig::new(books, events)?;
+    let mut rig = Rig::new(books, disk, events)?;
     rig.begin();
     let mut rested = true;
     loop {
@@ -64,7 +69,7 @@ pub(crate) async fn play(books: &Books) -> Result<Outcome, Failure> {
         tokio::select! {
             biased;
             event = inbox.recv() => match event {
-                Some(event) => rig.event(event),
+                Some(event) => rig.event(event)?,
                 None => pending().await,
             },
             () = sleep(Duration::from_nanos(due_ns.saturating_sub(now_ns))) => {}
@@ -85,6 +90,7 @@ struct Rig<'b> {
     asked: u64,
     transcripts: Transcripts,
     process: Option<Process>,
+    disk: Option<Arc<Disk>>,
     dice: Dice,
     events: UnboundedSender<Event>,
     ends_at_ns: u64,
@@ -94,7 +100,11 @@ struct Rig<'b> {
 }
 
 impl<'b> Rig<'b> {
-    fn new(books: &'b Books, events: UnboundedSender<Event>) -> Result<Rig<'b>, Failure> {
+    fn new(
+        books: &'b Books,
+        disk: Option<Arc<Disk>>,
+        events: UnboundedSender<Event>,
+    ) -> Result<Rig<'b>, Failure> {
         let deadline_ns = books.deadline.as_nanos() as u64;
         let terms = Terms {
             terminals: books.terminals,
@@ -119,9 +129,13 @@ impl<'b> Rig<'b> {
             asked: 0,
             transcripts,
             process,
+            disk,
             dice: Dice::new(books.seed ^ 1),
             events,
-            ends_at_ns: begun_ns + WARM_UP_NS + books.duration.as_nanos() as u64,
+            ends_at_ns: match books.span {
+                Span::Time(length) => begun_ns + WARM_UP_NS + length.as_nanos() as u64,
+                Span::Kills(_) => u64::MAX,
+            },
             healed_at_ns: None,
             sales: 0,
             begun_ns,
@@ -136,13 +150,66 @@ impl<'b> Rig<'b> {
         let at_ns = self.begun_ns + WARM_UP_NS;
         self.act(Action::Wake { at_ns, wake: Wake::Sale });
         self.plan_kill(at_ns);
+        self.plan_freeze(at_ns);
     }
 
     fn plan_kill(&mut self, now_ns: u64) {
-        if let (Some(every), Some(_)) = (self.books.kill_every, &self.process) {
+        if let Some(every) = self.books.kill_every {
             let at_ns = next_kill_ns(now_ns, every.as_nanos() as u64, &mut self.dice);
             self.act(Action::Wake { at_ns, wake: Wake::Kill });
         }
+    }
+
+    fn plan_freeze(&mut self, now_ns: u64) {
+        if let Some(every) = self.books.freeze_every {
+            let every_ns = every.as_nanos() as u64;
+            let at_ns = now_ns + every_ns / 2 + self.dice.below(every_ns);
+            self.act(Action::Wake { at_ns, wake: Wake::Freeze });
+        }
+    }
+
+    /// Takes the switch down; an event says when it may be started again.
+    fn kill(&mut self) {
+        let Some(life) = self.process.as_mut().and_then(Process::give_up) else { return };
+        // Every other time it has none.
+        let grace = Duration::from_nanos(self.dice.below(2) * self.dice.below(GRACE_NS));
+        let (disk, events) = (self.disk.clone(), self.events.clone());
+        spawn_local(async move {
+            let down = taken_down(life, disk, grace).await;
+            let _ = events.send(Event::Down(down));
+        });
+    }
+
+    fn revive(&mut self, now_ns: u64, down: Down) -> Result<(), Failure> {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        process.restart(down)?;
+        let kills = process.tally.kills;
+        if kills.is_multiple_of(TOLD_KILLS) {
+            say(&format!("{kills} kills, {} sales", self.sales));
+        }
+        match (self.books.span, self.books.kill_every) {
+            // As much again as between two kills, to see the last one through.
+            (Span::Kills(most), Some(every)) if kills >= most => {
+                self.ends_at_ns = self.ends_at_ns.min(now_ns + 2 * every.as_nanos() as u64);
+            }
+            _ => self.plan_kill(now_ns),
+        }
+        Ok(())
+    }
+
+    fn freeze(&mut self, now_ns: u64) {
+        if let Some(process) = &mut self.process {
+            process.freeze();
+        }
+        let at_ns = now_ns + NS_PER_S + self.dice.below(FREEZE_NS_MAX - NS_PER_S);
+        self.act(Action::Wake { at_ns, wake: Wake::Thaw });
+    }
+
+    fn thaw(&mut self, now_ns: u64) {
+        if let Some(process) = &self.process {
+            process.thaw();
+        }
+        self.plan_freeze(now_ns);
     }
 
     /// No more sales, kills and faults.
@@ -199,19 +266,16 @@ impl<'b> Rig<'b> {
                         / u128::from(self.books.rate_per_s)) as u64;
                 out.push(Action::Wake { at_ns, wake: Wake::Sale });
             }
-            Wake::Kill if now_ns < self.ends_at_ns => {
-                if let Some(process) = &mut self.process {
-                    process.restart()?;
-                }
-                self.plan_kill(now_ns);
-            }
-            Wake::Sale | Wake::Kill => {}
+            Wake::Kill if now_ns < self.ends_at_ns => self.kill(),
+            Wake::Freeze if now_ns < self.ends_at_ns => self.freeze(now_ns),
+            Wake::Thaw => self.thaw(now_ns),
+            Wake::Sale | Wake::Kill | Wake::Freeze => {}
         }
         self.act_all(out);
         Ok(())
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: Event) -> Result<(), Failure> {
         let now_ns = now_ns();
         let mut out = Vec::new();
         match event {
@@ -234,8 +298,10 @@ impl<'b> Rig<'b> {
                     self.fleet.closed(now_ns, connection, &mut out);
                 }
             }
+            Event::Down(down) => self.revive(now_ns, down?)?,
         }
         self.act_all(out);
+        Ok(())
     }
 
     fn frame(
@@ -331,11 +397,9 @@ impl<'b> Rig<'b> {
         let breaches: Vec<_> =
             self.fleet.breaches.iter().chain(&self.host.ledger.breaches).collect();
         let verdict = compare(&self.fleet.sales, &self.host.ledger.entries, &breaches);
-        let (kills, recoveries_ns) = self
-            .process
-            .as_ref()
-            .map_or((0, Vec::new()), |process| (process.kills, process.recoveries_ns.clone()));
-        Ok(Outcome { verdict, unsent: self.fleet.unsent, rested, kills, recoveries_ns })
+        let tally = self.process.map(|process| process.tally.clone()).unwrap_or_default();
+        let (unsent, played_ns) = (self.fleet.unsent, now_ns() - self.begun_ns);
+        Ok(Outcome { verdict, unsent, rested, played_ns, tally })
     }
 }
 
@@ -343,5 +407,11 @@ impl<'b> Rig<'b> {
 const WARM_UP_NS: u64 = NS_PER_S;
 /// A refused connection is tried again after this.
 const RECONNECT_NS: u64 = 10_000_000;
+/// After a power cut the switch has up to this long to notice it before it is killed.
+const GRACE_NS: u64 = 40_000_000;
+/// It is frozen for one second, or up to this.
+const FREEZE_NS_MAX: u64 = 5 * NS_PER_S;
+/// So many kills are worth a line.
+const TOLD_KILLS: u64 = 50;
 /// The end is looked for this often.
 const LOOK_NS: u64 = 10_000_000;

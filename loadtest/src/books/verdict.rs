@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use serde::Serialize;
+
 use super::ledger::{Breach, Entry, Name, Rule};
 use super::sale::{Outcome, Sale};
 
 /// What the comparison found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) transactions: u64,
     pub(crate) approved: u64,

@@ -12,6 +12,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 
 use super::action::Side;
+use super::process::Down;
+use crate::failure::Failure;
 use crate::frame::whole;
 
 /// What happened on the wire.
@@ -25,6 +27,8 @@ pub(crate) enum Event {
     Frame { side: Side, connection: u64, bytes: Vec<u8> },
     /// The other end has closed.
     Closed { side: Side, connection: u64 },
+    /// The switch was taken down and may be started again.
+    Down(Result<Down, Failure>),
 }
 
 /// What a connection is told.
