@@ -24,6 +24,8 @@ pub struct JournalPlan {
     pub folder: PathBuf,
     /// Its key file; without one the environment's key, else a file in the folder.
     pub key: Option<PathBuf>,
+    /// Length of its segments, and of the reserve.
+    pub segment_bytes: u64,
 }
 
 /// What a journal that was read back has for the workers.
@@ -50,7 +52,12 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> 
     let files = Folder::at(&plan.folder)
         .map_err(|error| format!("journal folder {}: {error}", plan.folder.display()))?;
     let key = key(plan, &mut report)?;
-    let options = Options { durability: plan.durability, ..Options::new(workers, key.clone()) };
+    let options = Options {
+        durability: plan.durability,
+        segment_bytes: plan.segment_bytes,
+        reserve_bytes: plan.segment_bytes,
+        ..Options::new(workers, key.clone())
+    };
     let mut recovery = Recovery::default();
     let found = journal::recover(&options, &files, &mut |batch| {
         recovery.read(batch.clear, batch.secret);

@@ -108,6 +108,7 @@ impl Blueprint {
             durability,
             folder,
             key: settings.journal_key,
+            segment_bytes: settings.journal_segment_bytes,
         });
         let plan = Plan {
             workers: match settings.workers {

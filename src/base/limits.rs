@@ -33,6 +33,15 @@ pub const STAN_MAX: u32 = 999_999;
 /// answers, per worker.
 pub const IN_FLIGHT_MAX: usize = 65_536;
 
+/// Length of a segment of the journal, and of its reserve, in bytes: a minute at 1,000/s.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Shortest segment: eight times what is recorded of one read.
+pub const SEGMENT_BYTES_MIN: u64 = 4 << 20;
+
+/// Longest segment: it is read into memory whole.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
 /// Bytes waiting in one session's outbox before we stop reading from whoever fills it.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 

@@ -46,6 +46,8 @@ mod tests;
 
 use std::time::Duration;
 
+use crate::base::limits;
+
 pub use desk::{Desk, State};
 pub use files::{File, Files, Folder};
 pub use follow::{Follow, read_block};
@@ -88,8 +90,8 @@ impl Options {
     pub fn new(workers: u8, key: Key) -> Self {
         Self {
             durability: Durability::Power,
-            segment_bytes: SEGMENT_BYTES,
-            reserve_bytes: SEGMENT_BYTES,
+            segment_bytes: limits::SEGMENT_BYTES,
+            reserve_bytes: limits::SEGMENT_BYTES,
             retention: Duration::from_secs(90 * 86_400),
             workers,
             key,
@@ -105,7 +107,7 @@ impl Options {
     }
 
     fn check(&self) -> Result<(), Halt> {
-        let bounds = segment::SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
+        let bounds = segment::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
         let wrong = if !bounds.contains(&self.segment_bytes) {
             Some("a segment has 4 KiB to 1 GiB")
         } else if !bounds.contains(&self.reserve_bytes) {
@@ -120,12 +122,6 @@ impl Options {
         })
     }
 }
-
-/// Length of a segment unless told otherwise.
-const SEGMENT_BYTES: u64 = 64 << 20;
-
-/// A segment is read into memory whole.
-const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// A block is one write, and waits for the disk as a whole.
 const BLOCK_BYTES_MAX: usize = 4 << 20;

@@ -117,7 +117,8 @@ fn journal(args: &Args) -> Result<Option<Option<JournalPlan>>, ExitCode> {
         (None | Some(config::Durability::Power), Some(_)) => Durability::Power,
     };
     let folder = args.journal.clone().unwrap_or_default();
-    Ok(Some(Some(JournalPlan { durability, folder, key: args.journal_key.clone() })))
+    let (key, segment_bytes) = (args.journal_key.clone(), limits::SEGMENT_BYTES);
+    Ok(Some(Some(JournalPlan { durability, folder, key, segment_bytes })))
 }
 
 fn configured(args: &Args) -> Result<(Blueprint, String), ExitCode> {

@@ -77,6 +77,8 @@ pub struct Settings {
     pub journal: Option<PathBuf>,
     /// Its key file, if it is named.
     pub journal_key: Option<PathBuf>,
+    /// Length of its segments and of its reserve.
+    pub journal_segment_bytes: u64,
     /// How long draining may take.
     pub drain_deadline: Duration,
     /// Bounds, each at most that of [`crate::base::limits`].

@@ -94,6 +94,9 @@ fn settings(root: &mut Table<'_>, log: &mut Log<'_>) -> Settings {
     let spin = root.duration("spin", Duration::ZERO..=SPIN_MAX, Duration::ZERO, log);
     let said = root.take("durability");
     let (journal, journal_key) = (path(root, "journal", log), path(root, "journal_key", log));
+    let lengths = limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
+    let absent = limits::SEGMENT_BYTES;
+    let journal_segment_bytes = root.number("journal_segment_bytes", lengths, absent, log);
     let mut chosen = if journal.is_some() { Durability::Power } else { Durability::None };
     if let Some((entry, text)) = said.and_then(|entry| Some((entry.clone(), entry.text(log)?))) {
         match durability(text) {
@@ -122,6 +125,7 @@ fn settings(root: &mut Table<'_>, log: &mut Log<'_>) -> Settings {
         durability: chosen,
         journal,
         journal_key,
+        journal_segment_bytes,
         drain_deadline,
         limits,
     }

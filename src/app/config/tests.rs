@@ -194,6 +194,8 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "switch.toml:2: durability \"power\" needs a journal folder"),
     ("switch.toml", "durability = \"none\"", "journal = \"j\"\ndurability = \"none\"",
         "switch.toml:3: durability \"none\" keeps no journal"),
+    ("switch.toml", "durability = \"none\"", "journal = \"j\"\njournal_segment_bytes = 4096",
+        "switch.toml:3: 4096 is not within 4194304 to 1073741824"),
     ("switch.toml", "\"none\"", "\"non\"",
         "switch.toml:2: unknown durability \"non\", did you mean \"none\"?"),
     ("switch.toml", "sessions = 100", "sessions = 65537",
