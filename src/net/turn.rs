@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -28,12 +28,28 @@ pub(super) struct Turns<C> {
     worker: Rc<RefCell<Worker<C>>>,
     timer: Pin<Box<Sleep>>,
     armed: Option<Instant>,
+    /// Deadlines of the open turn wait until the sockets were asked once more.
+    asked_again: bool,
 }
 
 impl<C: Core> Turns<C> {
     pub(super) fn new(worker: Rc<RefCell<Worker<C>>>) -> Self {
         let start = worker.borrow().parts.clock.timer(Instant::from_ns(0));
-        Self { worker, timer: Box::pin(tokio::time::sleep_until(start)), armed: None }
+        Self {
+            worker,
+            timer: Box::pin(tokio::time::sleep_until(start)),
+            armed: None,
+            asked_again: false,
+        }
+    }
+
+    /// True if the turn must go on because a deadline has been missed by far. Then the process
+    /// stood still, and the first thing that it is woken by may be its timer, before the sockets
+    /// say what has arrived meanwhile (a wait for them that is interrupted returns nothing).
+    fn asks_again(&mut self, is_late: bool, cx: &mut Context<'_>) -> bool {
+        self.asked_again = is_late && !self.asked_again;
+        // What yields is woken behind everything that is ready then.
+        self.asked_again && pin!(tokio::task::yield_now()).poll(cx).is_pending()
     }
 
     /// Sets the one timer of the worker, if it would ring too late or has rung.
@@ -67,7 +83,12 @@ impl<C: Core> Future for Turns<C> {
             worker.turn = Some(cx.waker().clone());
         }
         // Set directly: this is the end of the turn, it need not be scheduled again.
-        worker.now = Some(worker.now.unwrap_or_else(|| worker.parts.clock.now()));
+        let now = worker.now.unwrap_or_else(|| worker.parts.clock.now());
+        worker.now = Some(now);
+        let late = worker.next_deadline().map(|due| now.instant.since(due));
+        if this.asks_again(late.is_some_and(|late| late > LATE), cx) {
+            return Poll::Pending;
+        }
         accept::read_mail(&mut worker, &shared);
         let now = worker.end_turn();
         this.arm(&worker, now, cx);
@@ -234,6 +255,9 @@ impl<C: Core> Worker<C> {
 /// Events made by a flush (a peer found dead while writing to it) are flushed in the same turn, up
 /// to this many times.
 const ROUNDS_MAX: usize = 8;
+
+/// Timers ring later than asked for by less than this, even on a busy machine.
+const LATE: Duration = Duration::from_millis(5);
 
 /// How much earlier than its deadline the timer is set.
 const EARLY: Duration = Duration::from_millis(1);

@@ -69,7 +69,12 @@ impl Serve {
     }
 
     fn launch(options: &[&str], heard: bool) -> Self {
-        let mut child = switch(&[&["serve"], options].concat())
+        Self::run(switch(&[&["serve"], options].concat()), heard)
+    }
+
+    /// What this command starts, which becomes a switch.
+    pub(crate) fn run(mut command: Command, heard: bool) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -144,10 +149,20 @@ impl Serve {
         panic!("the switch does not exit");
     }
 
+    /// Processor time it has used, in hundredths of a second.
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = self.proc("stat");
+        let numbers = stat.rsplit(')').next().expect("Linux").split_whitespace();
+        numbers.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("Linux")
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).expect("Linux");
+        let status = self.proc("status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux");
         let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("kB");
         kib * 1024
@@ -412,15 +427,27 @@ impl Drop for Folder {
 
 /// The same pair as on the command line, from files, with lower bounds.
 pub(crate) fn bounded(name: &str, partner: SocketAddr, limits: &str) -> Folder {
+    configured(name, partner, &format!("[limits]\n{limits}"), "1500ms")
+}
+
+/// The same with a journal of short segments in `journal`, and this budget.
+pub(crate) fn kept(name: &str, partner: SocketAddr, journal: &str, budget: &str) -> Folder {
+    let settings = format!("journal = {journal:?}\njournal_segment_bytes = 4194304\n");
+    configured(name, partner, &settings, budget)
+}
+
+fn configured(name: &str, partner: SocketAddr, settings: &str, budget: &str) -> Folder {
     let switch = format!(
-        "workers = 1\n[limits]\n{limits}\n\
+        "workers = 1\n{settings}\n\
          [[acquirer]]\nname = \"pos\"\nlisten = \"127.0.0.1:0\"\ndialect = \"pos-bcd\"\n\
          [[partner]]\nname = \"bank\"\nconnect = \"{partner}\"\nsessions = 1\n\
-         dialect = \"pos-bcd\"\nsign_on = false\n"
+         dialect = \"pos-bcd\"\nsign_on = false\necho_interval = \"0s\"\n"
     );
-    let routes = "check_merchants = false\n\
-         [[network]]\nname = \"CARD\"\npans = [{ prefix = \"4\", length = 16 }]\n\
+    let routes = format!(
+        "check_merchants = false\n\
+         [[network]]\nname = \"CARD\"\npans = [{{ prefix = \"4\", length = 16 }}]\n\
          [[route]]\nname = \"card\"\nnetwork = \"CARD\"\nregion = \"*\"\n\
-         partners = [\"bank\"]\nbudget = \"1500ms\"\n";
-    Folder::new(name, &[("switch.toml", &switch), ("routes.toml", routes)])
+         partners = [\"bank\"]\nbudget = \"{budget}\"\n"
+    );
+    Folder::new(name, &[("switch.toml", &switch), ("routes.toml", &routes)])
 }
