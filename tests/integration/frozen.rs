@@ -8,15 +8,15 @@ use crate::rig::{Heard, Host, Line, Serve, connected, ms, now, pause};
 /// Its sockets are read before its timers are looked at: an answer that was there in time counts.
 #[test]
 fn an_answer_that_came_while_it_stood_still_beats_the_deadline() {
-    let (serve, _host, mut partner) = connected(&["--deadline", "500ms"]);
+    let (serve, _host, mut partner) = connected(&["--deadline", "200ms"]);
     partner.takes_reversals = false;
     let mut pos = serve.call();
-    for stan in 1..20 {
+    for stan in 1..=8 {
         pos.send(&sale(stan));
         let seen = partner.receive();
         serve.signal("STOP");
         partner.send(&answer_to(&seen, "00"));
-        pause(if stan == 1 { ms(1_200) } else { ms(520) });
+        pause(if stan == 1 { ms(1_200) } else { ms(230) });
         serve.signal("CONT");
         pos.receive().answers(&sale(stan), "00");
     }
