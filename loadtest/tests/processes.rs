@@ -138,6 +138,10 @@ fn the_floor_is_measured_against_nothing() {
 
 /// Plays both sides around the floor, which reverses nothing, for a moment.
 fn books(faults: &str, folder: &std::path::Path) -> Output {
+    books_with(&["--seconds", "0.3", "--faults", faults], folder)
+}
+
+fn books_with(options: &[&str], folder: &std::path::Path) -> Output {
     let free = || {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.local_addr().expect("it is bound").to_string()
@@ -145,11 +149,9 @@ fn books(faults: &str, folder: &std::path::Path) -> Output {
     let (acquirer, partner, program) = (free(), free(), env!("CARGO_BIN_EXE_loadtest"));
     let serve = format!("{program} floor --acquirer {acquirer} --partner {partner} --leashed");
     let addresses = ["books", "--acquirer", &acquirer, "--partner", &partner, "--serve", &serve];
-    let short = ["--seconds", "0.3", "--deadline", "200ms", "--rest", "100ms"];
+    let short = ["--deadline", "200ms", "--rest", "100ms"];
     let folder = ["--transcript-dir", folder.to_str().expect("plain characters")];
-    loadtest(&[&addresses[..], &short, &folder, &["--faults", faults]].concat())
-        .output()
-        .expect("the tool runs")
+    loadtest(&[&addresses[..], &short, &folder, options].concat()).output().expect("the tool runs")
 }
 
 #[test]
@@ -172,6 +174,45 @@ fn books_agree_unless_the_host_is_silent() {
     let table = String::from_utf8(bad.stdout).unwrap();
     assert!(table.contains(": lost: host ") && table.contains("WrongOriginal"), "{table}");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// The floor keeps nothing, so what was in flight when it was killed stays at the host.
+#[test]
+fn books_end_after_the_kills_that_were_asked_for_and_are_kept() {
+    let folder = std::env::temp_dir().join(format!("loadtest-kills-{}", std::process::id()));
+    let record = folder.join("records/kills");
+    let record = ["--record", record.to_str().expect("plain characters")];
+    let kills = ["--kill-every", "0.2", "--kills", "3", "--faults", "slow:100"];
+    let then = ["--then", "wc -l {books}/partner.ndjson", "--then", "false"];
+    let output = books_with(&[&kills[..], &record, &then].concat(), &folder);
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    let mut kept = std::fs::read_dir(folder.join("records")).expect("it is there");
+    let json = kept.find_map(|entry| {
+        let path = entry.expect("a file").path();
+        (path.extension()? == "json").then(|| std::fs::read_to_string(path).expect("text"))
+    });
+    let record: serde_json::Value = serde_json::from_str(&json.expect("a record")).unwrap();
+    assert_eq!((&record["kills"], &record["passed"]), (&3.into(), &false.into()));
+    assert!(record["lost"].as_u64() > Some(0));
+    let codes = [0, 1].map(|place| record["checks"][place]["exit_code"].as_i64());
+    assert_eq!(codes, [Some(0), Some(1)]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A disk that forgets, where there can be one; else the reason, and a code of its own.
+#[test]
+fn books_without_power_are_kept_or_skipped() {
+    let folder = std::env::temp_dir().join(format!("loadtest-cuts-{}", std::process::id()));
+    let cuts = ["--kill-every", "0.2", "--kills", "1", "--power-cut", "--faults", "none"];
+    let output = books_with(&cuts, &folder);
+    match output.status.code() {
+        // The disk was there, and nobody uses it.
+        Some(2) => assert!(errors(&output).contains("{disk} is not in --serve")),
+        Some(77) => assert!(errors(&output).starts_with("loadtest: skipped: ")),
+        other => panic!("{other:?}: {}", errors(&output)),
+    }
+    let output = books_with(&["--seconds", "0.1", "--then", "ls {disk}"], &folder);
+    assert_eq!(output.status.code(), Some(2), "{}", errors(&output));
 }
 
 #[test]

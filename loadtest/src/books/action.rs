@@ -75,8 +75,10 @@ pub(crate) enum Wake {
     },
     /// The next sale is due.
     Sale,
-    /// The switch is to be taken down.
-    Kill,
+    /// The switch is to be taken down; void if there is a later plan.
+    Kill {
+        plan: u64,
+    },
     /// The switch is to be frozen, and later to go on.
     Freeze,
     Thaw,

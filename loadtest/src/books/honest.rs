@@ -149,7 +149,7 @@ impl World {
                     self.host.book(connection, &request, &mut out);
                 }
             }
-            Item::Wake(Wake::Kill | Wake::Freeze | Wake::Thaw) => {}
+            Item::Wake(Wake::Kill { .. } | Wake::Freeze | Wake::Thaw) => {}
             Item::Deadline(place) => self.expired(place),
             Item::Retry(place) => self.retry(place),
         }

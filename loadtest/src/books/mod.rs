@@ -143,7 +143,7 @@ impl Books {
                 *command = command.replace(name, &folder.to_string_lossy());
             }
         }
-        let disk_is_used = books.serve != self.serve;
+        let disk_is_used = self.serve.as_ref().is_some_and(|serve| serve.contains("{disk}"));
         if disk.is_some() && !disk_is_used {
             return Err(Failure::Usage("--power-cut: {disk} is not in --serve".into()));
         }

@@ -10,7 +10,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use super::dice::Dice;
 use super::disk::Disk;
 use crate::clock::now_ns;
 use crate::failure::Failure;
@@ -101,12 +100,13 @@ impl Process {
         kill_process(Pid::from_child(&life.0), signal).is_ok()
     }
 
-    /// An approval came through.
-    pub(crate) fn approved(&mut self, now_ns: u64) {
-        if self.waits {
-            self.waits = false;
+    /// An approval came through; true if it is the first after a restart.
+    pub(crate) fn approved(&mut self, now_ns: u64) -> bool {
+        let is_first = std::mem::take(&mut self.waits);
+        if is_first {
             self.tally.recoveries_ns.push(now_ns - self.started_at_ns);
         }
+        is_first
     }
 
     /// Why it is not running, if nobody took it down.
@@ -150,15 +150,6 @@ async fn blocking(
     done.map_err(|error| Failure::of("wait for a thread", error))?
 }
 
-/// When to take it down next: about the interval, give or take half. One time in eight much
-/// sooner, when it may still be reading its journal.
-pub(crate) fn next_kill_ns(now_ns: u64, every_ns: u64, dice: &mut Dice) -> u64 {
-    if dice.below(8) == 0 {
-        return now_ns + dice.below(EARLY_NS.min(every_ns));
-    }
-    now_ns + every_ns / 2 + dice.below(every_ns.max(1))
-}
-
 fn spawn(command: &[String], output: Option<&File>) -> Result<Life, Failure> {
     let (program, arguments) =
         command.split_first().ok_or_else(|| Failure::Usage("--serve names no program".into()))?;
@@ -170,6 +161,3 @@ fn spawn(command: &[String], output: Option<&File>) -> Result<Life, Failure> {
     child.args(arguments).stdin(Stdio::null()).stdout(sink()).stderr(sink());
     child.spawn().map(Life).map_err(|error| Failure::of(&format!("start {program}"), error))
 }
-
-/// A restart takes about so long.
-const EARLY_NS: u64 = 300_000_000;

@@ -29,6 +29,8 @@ pub(crate) struct Record {
     seconds: f64,
     #[serde(flatten)]
     verdict: Verdict,
+    /// The verdict has the first of them.
+    findings_in_all: usize,
     unsent: u64,
     #[serde(flatten)]
     tally: Tally,
@@ -46,9 +48,11 @@ pub(crate) struct Check {
 impl Record {
     /// Of a run that has come to its end.
     pub(crate) fn new(seed: u64, outcome: Outcome, checks: Vec<Check>) -> Record {
-        let Outcome { verdict, unsent, rested, played_ns, tally } = outcome;
+        let Outcome { mut verdict, unsent, rested, played_ns, tally } = outcome;
         let clean = rested && verdict.transactions > 0 && verdict.findings.is_empty();
         let passed = clean && checks.iter().all(|check| check.exit_code == Some(0));
+        let findings_in_all = verdict.findings.len();
+        verdict.findings.truncate(FINDINGS_MAX);
         let [command, commit, machine] = [command_line(), commit(), machine()];
         let seconds = played_ns as f64 / NS_PER_S as f64;
         Record {
@@ -61,6 +65,7 @@ impl Record {
             rested,
             seconds,
             verdict,
+            findings_in_all,
             unsent,
             tally,
             checks,
@@ -88,7 +93,7 @@ impl Record {
             let (p50, max) = middle_and_max(tally.recoveries_ns.clone());
             text += &format!("  restart to first approval: p50 {p50:.0} ms, max {max:.0} ms\n");
         }
-        for finding in self.verdict.findings.iter().take(FINDINGS_MAX) {
+        for finding in &self.verdict.findings {
             text += &format!("{finding}\n");
         }
         for check in &self.checks {
@@ -119,7 +124,7 @@ impl Record {
     /// One sentence if it did not pass.
     pub(crate) fn judge(&self) -> Result<(), Failure> {
         let failed = self.checks.iter().find(|check| check.exit_code != Some(0));
-        let sentence = match (self.verdict.findings.len(), failed) {
+        let sentence = match (self.findings_in_all, failed) {
             _ if !self.rested => "it did not come to rest in time".to_owned(),
             _ if self.verdict.transactions == 0 => "no sale could be made".to_owned(),
             (0, None) => return Ok(()),

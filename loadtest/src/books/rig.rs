@@ -20,7 +20,7 @@ use super::disk::Disk;
 use super::fleet::{Fleet, Terms};
 use super::host::Host;
 use super::message::Message;
-use super::process::{Down, Process, Tally, next_kill_ns, taken_down};
+use super::process::{Down, Process, Tally, taken_down};
 use super::transcript::{Direction, Transcripts};
 use super::verdict::{Verdict, compare};
 use super::wire::{self, Event, Wire};
@@ -91,6 +91,8 @@ struct Rig<'b> {
     transcripts: Transcripts,
     process: Option<Process>,
     disk: Option<Arc<Disk>>,
+    /// Counts the plans to kill it.
+    plans: u64,
     dice: Dice,
     events: UnboundedSender<Event>,
     ends_at_ns: u64,
@@ -130,6 +132,7 @@ impl<'b> Rig<'b> {
             transcripts,
             process,
             disk,
+            plans: 0,
             dice: Dice::new(books.seed ^ 1),
             events,
             ends_at_ns: match books.span {
@@ -153,11 +156,27 @@ impl<'b> Rig<'b> {
         self.plan_freeze(at_ns);
     }
 
+    /// The switch approves: from now on the time to the next kill counts, or to the end.
     fn plan_kill(&mut self, now_ns: u64) {
         if let Some(every) = self.books.kill_every {
-            let at_ns = next_kill_ns(now_ns, every.as_nanos() as u64, &mut self.dice);
-            self.act(Action::Wake { at_ns, wake: Wake::Kill });
+            let every_ns = every.as_nanos() as u64;
+            if self.is_killed_enough() {
+                self.ends_at_ns = self.ends_at_ns.min(now_ns + every_ns);
+                return;
+            }
+            let at_ns = now_ns + every_ns / 2 + self.dice.below(every_ns);
+            self.kill_at(at_ns);
         }
+    }
+
+    fn is_killed_enough(&self) -> bool {
+        let kills = self.process.as_ref().map_or(0, |process| process.tally.kills);
+        matches!(self.books.span, Span::Kills(most) if kills >= most)
+    }
+
+    fn kill_at(&mut self, at_ns: u64) {
+        self.plans += 1;
+        self.act(Action::Wake { at_ns, wake: Wake::Kill { plan: self.plans } });
     }
 
     fn plan_freeze(&mut self, now_ns: u64) {
@@ -187,12 +206,14 @@ impl<'b> Rig<'b> {
         if kills.is_multiple_of(TOLD_KILLS) {
             say(&format!("{kills} kills, {} sales", self.sales));
         }
-        match (self.books.span, self.books.kill_every) {
-            // As much again as between two kills, to see the last one through.
-            (Span::Kills(most), Some(every)) if kills >= most => {
-                self.ends_at_ns = self.ends_at_ns.min(now_ns + 2 * every.as_nanos() as u64);
-            }
-            _ => self.plan_kill(now_ns),
+        if self.is_killed_enough() {
+            self.ends_at_ns = now_ns + PATIENCE_NS;
+        } else if self.dice.below(8) == 0 {
+            // It may still be reading its journal.
+            let early_ns = self.dice.below(EARLY_NS);
+            self.kill_at(now_ns + early_ns);
+        } else {
+            self.kill_at(now_ns + PATIENCE_NS);
         }
         Ok(())
     }
@@ -266,10 +287,10 @@ impl<'b> Rig<'b> {
                         / u128::from(self.books.rate_per_s)) as u64;
                 out.push(Action::Wake { at_ns, wake: Wake::Sale });
             }
-            Wake::Kill if now_ns < self.ends_at_ns => self.kill(),
+            Wake::Kill { plan } if now_ns < self.ends_at_ns && plan == self.plans => self.kill(),
             Wake::Freeze if now_ns < self.ends_at_ns => self.freeze(now_ns),
             Wake::Thaw => self.thaw(now_ns),
-            Wake::Sale | Wake::Kill | Wake::Freeze => {}
+            Wake::Sale | Wake::Kill { .. } | Wake::Freeze => {}
         }
         self.act_all(out);
         Ok(())
@@ -324,8 +345,10 @@ impl<'b> Rig<'b> {
             Side::Partner => self.host.message(now_ns, connection, message, out),
             Side::Acquirer => {
                 let approved = self.fleet.message(connection, &message);
-                if let Some(process) = self.process.as_mut().filter(|_| approved) {
-                    process.approved(now_ns);
+                if let Some(process) = self.process.as_mut().filter(|_| approved)
+                    && process.approved(now_ns)
+                {
+                    self.plan_kill(now_ns);
                 }
             }
         }
@@ -411,6 +434,10 @@ const RECONNECT_NS: u64 = 10_000_000;
 const GRACE_NS: u64 = 40_000_000;
 /// It is frozen for one second, or up to this.
 const FREEZE_NS_MAX: u64 = 5 * NS_PER_S;
+/// A restart takes about so long.
+const EARLY_NS: u64 = 300_000_000;
+/// A switch that has approved nothing for so long after its restart is killed all the same.
+const PATIENCE_NS: u64 = 30 * NS_PER_S;
 /// So many kills are worth a line.
 const TOLD_KILLS: u64 = 50;
 /// The end is looked for this often.
