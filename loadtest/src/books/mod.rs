@@ -40,7 +40,7 @@ mod verdict;
 mod wire;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +99,9 @@ pub(crate) enum Span {
 /// Plays, compares, and prints what came of it; fails if a transaction breaks a rule.
 pub(crate) fn run(books: &Books) -> Result<(), Failure> {
     let disk = if books.power_cut { Some(Arc::new(Disk::prepare()?)) } else { None };
-    let books = &books.placed(disk.as_deref())?;
+    let folders = books.folders(disk.as_deref());
+    let folders: Vec<(&str, &str)> = folders.iter().map(|(name, path)| (*name, &**path)).collect();
+    let books = &books.placed(&folders)?;
     let runtime = runtime().map_err(|error| Failure::of("start an event loop", error))?;
     let outcome = runtime.block_on(async {
         let of = |error| Failure::of("listen for signals", error);
@@ -114,7 +116,8 @@ pub(crate) fn run(books: &Books) -> Result<(), Failure> {
     })?;
     // It waits for what its threads still do with the disk.
     drop(runtime);
-    let checks: Result<_, _> = books.then.iter().map(|command| record::check(command)).collect();
+    let check = |command: &String| record::check(command, &folders);
+    let checks: Result<_, _> = books.then.iter().map(check).collect();
     let record = Record::new(books.seed, outcome, checks?);
     say(record.text().trim_end());
     if let Some(name) = &books.record {
@@ -124,29 +127,33 @@ pub(crate) fn run(books: &Books) -> Result<(), Failure> {
 }
 
 impl Books {
-    /// The same with the places in its commands filled in.
-    fn placed(&self, disk: Option<&Disk>) -> Result<Books, Failure> {
+    /// The folders that commands may name.
+    fn folders(&self, disk: Option<&Disk>) -> Vec<(&'static str, String)> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let disk = disk.map(|disk| (DISK, text(disk.mount_point())));
+        let books = self.transcript_dir.as_deref().map(|folder| ("{books}", text(folder)));
+        disk.into_iter().chain(books).collect()
+    }
+
+    /// The same with the folders in its commands filled in.
+    fn placed(&self, folders: &[(&str, &str)]) -> Result<Books, Failure> {
         let mut books = self.clone();
         for command in books.serve.iter_mut().chain(&mut books.then) {
-            let folders = [
-                ("{disk}", disk.map(Disk::mount_point)),
-                ("{books}", self.transcript_dir.as_deref()),
-            ];
             for (name, folder) in folders {
-                let Some(folder) = folder else {
-                    if command.contains(name) {
-                        let text = format!("{name} stands for nothing in: {command}");
-                        return Err(Failure::Usage(text));
-                    }
-                    continue;
-                };
-                *command = command.replace(name, &folder.to_string_lossy());
+                *command = command.replace(name, folder);
+            }
+            if command.contains('{') {
+                let text = format!("what is in braces stands for nothing here: {command}");
+                return Err(Failure::Usage(text));
             }
         }
-        let disk_is_used = self.serve.as_ref().is_some_and(|serve| serve.contains("{disk}"));
-        if disk.is_some() && !disk_is_used {
-            return Err(Failure::Usage("--power-cut: {disk} is not in --serve".into()));
+        let disk_is_used = self.serve.as_ref().is_some_and(|serve| serve.contains(DISK));
+        if self.power_cut && !disk_is_used {
+            return Err(Failure::Usage(format!("--power-cut: {DISK} is not in --serve")));
         }
         Ok(books)
     }
 }
+
+/// What stands for the disk in a command.
+const DISK: &str = "{disk}";

@@ -135,17 +135,26 @@ impl Record {
     }
 }
 
-/// Runs a command, words separated by blanks, and keeps what it says.
-pub(crate) fn check(command: &str) -> Result<Check, Failure> {
+/// Runs a command, words separated by blanks, and keeps what it says. The folders of this run,
+/// each with the name it has in commands, are shown by their names.
+pub(crate) fn check(command: &str, folders: &[(&str, &str)]) -> Result<Check, Failure> {
     let mut words = command.split_whitespace();
     let program = words.next().ok_or_else(|| Failure::Usage("--then names no program".into()))?;
     let output = Command::new(program).args(words).stdin(Stdio::null()).output();
     let output = output.map_err(|error| Failure::of(&format!("start {program}"), error))?;
-    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said += &String::from_utf8_lossy(&output.stderr);
-    let kept: Vec<&str> = said.lines().take(FINDINGS_MAX).collect();
-    let output_text = kept.iter().fold(String::new(), |text, line| text + line + "\n");
-    Ok(Check { command: command.into(), exit_code: output.status.code(), output: output_text })
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let named =
+        |text: String| folders.iter().fold(text, |text, (name, folder)| text.replace(folder, name));
+    let lines: Vec<String> = named(said).lines().map(str::to_owned).collect();
+    let output_text = lines.iter().enumerate().fold(String::new(), |text, (at, line)| match at {
+        // The first lines say most of what was found, the last ones what it comes to.
+        _ if at < FINDINGS_MAX || at + LAST_LINES >= lines.len() => text + line + "\n",
+        FINDINGS_MAX => text + "...\n",
+        _ => text,
+    });
+    let command = named(command.split_whitespace().collect::<Vec<&str>>().join(" "));
+    Ok(Check { command, exit_code: output.status.code(), output: output_text })
 }
 
 /// The median and the longest of durations in ns, in ms.
@@ -199,7 +208,9 @@ fn machine() -> String {
 }
 
 /// Lines kept of what was found.
-const FINDINGS_MAX: usize = 60;
+const FINDINGS_MAX: usize = 40;
+/// Lines kept of the end of what was said.
+const LAST_LINES: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -215,7 +226,11 @@ mod tests {
     #[test]
     fn a_record_is_dated_and_tells_its_circumstances() {
         let folder = std::env::temp_dir().join(format!("loadtest-record-{}", std::process::id()));
-        let record = Record::new(7, outcome(), vec![check("echo clean").unwrap()]);
+        let record = Record::new(
+            7,
+            outcome(),
+            vec![check("echo /a/b clean", &[("{disk}", "/a/b")]).unwrap()],
+        );
         record.judge().unwrap();
         record.write(&folder.join("kill")).unwrap();
         let mut names: Vec<String> = Vec::new();
@@ -226,7 +241,10 @@ mod tests {
         let day = &record.date[..10];
         assert_eq!(names, [format!("{day}-kill.json"), format!("{day}-kill.txt")]);
         let text = std::fs::read_to_string(folder.join(&names[1])).unwrap();
-        assert!(text.contains("cores") && text.contains("$ echo clean\nclean\n"), "{text}");
+        assert!(
+            text.contains("cores") && text.contains("$ echo {disk} clean\n{disk} clean\n"),
+            "{text}"
+        );
         assert!(text.contains("kills                                        2\n"), "{text}");
         assert!(text.contains("p50 9 ms, max 9 ms") && text.ends_with("passed after 1 s\n"));
         let json = std::fs::read_to_string(folder.join(&names[0])).unwrap();
@@ -240,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_a_check_finds_fails_the_run() {
-        let record = Record::new(7, outcome(), vec![check("false").unwrap()]);
+        let record = Record::new(7, outcome(), vec![check("false", &[]).unwrap()]);
         assert!(!record.passed);
         assert!(record.judge().unwrap_err().to_string().contains("false failed"));
     }
