@@ -390,6 +390,8 @@ impl Switch {
         let settled = ring.is_some_and(|ring| ring.settle(stan, fate));
         debug_assert!(settled, "a live transaction waits in its ring");
         self.end(place, outbox);
+        // One moment may be the deadline of more than a journal takes at once.
+        outbox.close_full_batch();
     }
 
     /// The transaction has its answer, and so has everybody who waits for it.

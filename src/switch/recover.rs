@@ -223,6 +223,7 @@ impl Switch {
             // Whose number it is reads its answer.
             if Share::owner(debt.stan, workers).unwrap_or(WorkerId(0)) == worker {
                 self.resume_debt(now, *id, debt, outbox);
+                outbox.close_full_batch();
             }
         }
         let is_mine = |id: &&u64| Recovery::is_of(**id, worker, workers);
@@ -230,6 +231,7 @@ impl Switch {
             if let Some(known) = recovery.known.get(id) {
                 let is_owed = recovery.owed.contains_key(id);
                 self.resume_transaction(now, *id, known, is_owed, outbox);
+                outbox.close_full_batch();
             }
         }
     }

@@ -206,6 +206,7 @@ impl Switch {
         for number in outbox.unhanded(id) {
             self.stats.count(Counter::Undelivered);
             self.reverse_unhanded(now, number, outbox);
+            outbox.close_full_batch();
         }
     }
 }

@@ -137,6 +137,36 @@ fn what_is_refused_on_a_full_disk_uses_none_of_the_reserve() {
     assert_eq!(recovery.counts().1, 1);
 }
 
+/// A journal refuses a batch that is too large, and everything would wait for it for ever.
+#[test]
+fn what_ends_or_resumes_at_one_moment_is_recorded_in_batches_a_journal_takes() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    let sales = 6000;
+    for stan in 1..=sales {
+        rig.ask(POS, &sale(stan));
+    }
+    store(&mut rig, &mut recovery);
+    rig.wait(BUDGET);
+    assert_batches(&mut rig.outbox, &mut recovery);
+    assert_eq!(recovery.counts().1, sales as usize);
+    let mut next = Outbox::recorded(1);
+    let mut switch = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1).switch;
+    switch.resume(rig.now, &recovery, &mut next);
+    assert_batches(&mut next, &mut Recovery::default());
+}
+
+/// Several batches, none of them large.
+#[track_caller]
+fn assert_batches(outbox: &mut Outbox, recovery: &mut Recovery) {
+    let mut sizes = Vec::new();
+    while let Some(batch) = outbox.seal() {
+        sizes.push(batch.clear.len() + batch.secret.len());
+        recovery.read(&batch.clear, &batch.secret);
+    }
+    let (sum, most) = (sizes.iter().sum::<usize>(), sizes.iter().max().copied());
+    assert!(sum > 3 << 18 && most < Some(5 << 17), "{sizes:?}");
+}
+
 /// The record is not durable yet, so nobody has seen anything of it.
 #[test]
 fn nothing_leaves_before_its_record_is_durable() {
