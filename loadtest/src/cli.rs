@@ -3,6 +3,8 @@
 //! Arguments are turned into the plain plans of the modules here, so that no other module knows
 //! the command line exists.
 
+mod speed;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::books::{self, Books, Faults, Span};
+use self::speed::{DrainArgs, RestartArgs, VersusArgs};
 use crate::failure::Failure;
 use crate::fate::{Decline, Fate, Share};
 use crate::floor::{self, Floor};
@@ -17,7 +20,7 @@ use crate::frame::Form;
 use crate::partner::{self, Fault, Latency, Partner, Rules, duration_ns};
 use crate::report;
 use crate::run::{self, Load, Plan, Terms};
-use crate::versus::{self, Placement, Program, Shape, Versus};
+use crate::{child, drain, restart, versus};
 
 /// Parses the command line and does what it says.
 pub(crate) fn run() -> Result<(), Failure> {
@@ -25,8 +28,13 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Partner(args) => args.run(),
         Command::Floor(args) => args.run(),
         Command::Books(args) => books::run(&args.plan()?),
-        Command::Run(args) if args.versus.vs_floor => versus::run(&args.versus_plan()?),
+        Command::Run(args) if args.versus.vs_floor => {
+            let (terms, json) = (args.terms(), args.json);
+            versus::run(&args.versus.plan(terms, json)?)
+        }
         Command::Run(args) => args.run(),
+        Command::Drain(args) => drain::run(&args.plan()?),
+        Command::Restart(args) => restart::run(&args.plan()?),
     }
 }
 
@@ -48,6 +56,10 @@ enum Command {
     Floor(FloorArgs),
     /// Play terminals and host around a switch, and compare what both believe about the money
     Books(Box<BooksArgs>),
+    /// Let reversals pile up, and measure how fast they drain beside live traffic
+    Drain(DrainArgs),
+    /// Let a journal fill, and measure how soon a switch that is started on it approves
+    Restart(RestartArgs),
 }
 
 #[derive(Args)]
@@ -73,6 +85,9 @@ struct PartnerArgs {
     /// Threads that answer
     #[arg(long, default_value_t = 1, value_name = "N")]
     threads: usize,
+    /// Print how many different reversals were answered, whenever there are more
+    #[arg(long)]
+    count_reversals: bool,
     /// End together with the process that started this one
     #[arg(long, hide = true)]
     leashed: bool,
@@ -213,52 +228,10 @@ struct RunArgs {
     versus: VersusArgs,
 }
 
-#[derive(Args)]
-#[command(next_help_heading = "Against the floor")]
-struct VersusArgs {
-    /// Measure a switch and the floor in turns, with a partner of its own, and compare
-    #[arg(long)]
-    vs_floor: bool,
-    /// The authswitch program; by default the one beside this program
-    #[arg(long, value_name = "PATH", requires = "vs_floor")]
-    switch: Option<PathBuf>,
-    /// Durability the switch is started with
-    #[arg(long, value_name = "MODE", default_value = "none", requires = "vs_floor")]
-    durability: String,
-    /// What to measure: none (load straight to the partner), floor, switch
-    #[arg(long, value_delimiter = ',', default_value = "none,floor,switch")]
-    #[arg(value_name = "LIST", requires = "vs_floor")]
-    programs: Vec<Program>,
-    /// Closed loops, as connections x in flight
-    #[arg(long, value_delimiter = ',', default_value = "64x16,64x1,8x64")]
-    #[arg(value_name = "LIST", requires = "vs_floor")]
-    shapes: Vec<Shape>,
-    /// Open loops, in requests per second over 64 connections; 0 for none
-    #[arg(long, value_delimiter = ',', default_value = "20000,50000")]
-    #[arg(value_name = "LIST", requires = "vs_floor")]
-    rates: Vec<u64>,
-    /// Times every measurement is repeated
-    #[arg(long, default_value_t = 3, value_name = "N", requires = "vs_floor")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    rounds: u32,
-    /// Length of each measurement in seconds
-    #[arg(long, default_value_t = 3.0, value_name = "SECONDS", requires = "vs_floor")]
-    seconds: f64,
-    /// Where things run: pinned (program on one core, load and partner on another), one-core, free
-    #[arg(long, default_value = "pinned", value_name = "WHERE", requires = "vs_floor")]
-    placement: Placement,
-    /// Partner connections of the floor and of the switch
-    #[arg(long, default_value_t = 4, value_name = "N", requires = "vs_floor")]
-    partner_sessions: usize,
-    /// Fail (exit code 99) if a goal is missed
-    #[arg(long, requires = "vs_floor")]
-    check: bool,
-}
-
 impl PartnerArgs {
     fn run(self) -> Result<(), Failure> {
         if self.leashed {
-            versus::leash()?;
+            child::leash()?;
         }
         let fate = Fate { decline: self.decline, silence: self.silence };
         partner::run(Partner {
@@ -266,6 +239,7 @@ impl PartnerArgs {
             rules: Rules { form: form(self.no_tpdu), fate, fault: self.fault },
             latency: self.latency,
             threads: self.threads,
+            counts_reversals: self.count_reversals,
         })
     }
 }
@@ -273,7 +247,7 @@ impl PartnerArgs {
 impl FloorArgs {
     fn run(self) -> Result<(), Failure> {
         if self.leashed {
-            versus::leash()?;
+            child::leash()?;
         }
         floor::run(Floor {
             acquirer: self.acquirer,
@@ -331,7 +305,7 @@ impl RunArgs {
 
     fn run(self) -> Result<(), Failure> {
         if let Some(core) = self.pin {
-            versus::pin(core)?;
+            child::pin(core)?;
         }
         let target = self.target.ok_or_else(|| Failure::Usage("--target is missing".into()))?;
         let load = match self.rate {
@@ -354,29 +328,6 @@ impl RunArgs {
             report::write_json(path, &outcome)?;
         }
         report::judge_run(&outcome, self.max_p99)
-    }
-
-    fn versus_plan(self) -> Result<Versus, Failure> {
-        let terms = self.terms();
-        let args = self.versus;
-        if !(0.05..=3_600.0).contains(&args.seconds) {
-            let text = format!("--seconds {} is not between 0.05 and 3600", args.seconds);
-            return Err(Failure::Usage(text));
-        }
-        Ok(Versus {
-            switch: args.switch,
-            durability: args.durability,
-            programs: args.programs,
-            shapes: args.shapes,
-            rates: args.rates.into_iter().filter(|&rate| rate > 0).collect(),
-            rounds: args.rounds as usize,
-            duration: Duration::from_secs_f64(args.seconds),
-            placement: args.placement,
-            partner_sessions: args.partner_sessions,
-            terms,
-            json: self.json,
-            check: args.check,
-        })
     }
 }
 

@@ -27,6 +27,9 @@ impl FromStr for Share {
 }
 
 impl Share {
+    /// Every request.
+    pub(crate) const ALL: Share = Share { millionths: 1_000_000 };
+
     /// No request at all.
     #[cfg(test)]
     pub(crate) const NONE: Share = Share { millionths: 0 };

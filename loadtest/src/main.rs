@@ -3,22 +3,31 @@
 //! `loadtest run` sends load and judges every answer, `loadtest partner` simulates the host
 //! behind the switch, `loadtest floor` is the least that could stand between them, and
 //! `loadtest run --vs-floor` measures a switch against that. `loadtest books` plays both sides and
-//! compares what each believes about the money. It shares no code with the switch: what is measured
-//! must not also hold the ruler.
+//! compares what each believes about the money. `loadtest drain` and `loadtest restart` measure what
+//! comes after a failure. It shares no code with the switch: what is measured must not also hold
+//! the ruler.
 #![forbid(unsafe_code)]
 
 mod books;
+mod child;
 mod cli;
 mod clock;
+mod disk;
+mod drain;
 mod failure;
 mod fate;
 mod floor;
 mod frame;
+mod goal;
+mod machine;
 mod message;
 mod net;
 mod partner;
+mod record;
 mod report;
+mod restart;
 mod run;
+mod serve;
 mod versus;
 
 use std::process::ExitCode;

@@ -226,6 +226,9 @@ fn bad_usage_is_said_in_words() {
     assert_eq!(code(&["run", "--target", "127.0.0.1:1"]), Some(2));
     assert_eq!(code(&["run", "--target", "nowhere", "--closed"]), Some(2));
     assert_eq!(code(&["run", "--vs-floor", "--switch", "/nonexistent"]), Some(2));
+    assert_eq!(code(&["drain", "--switch", "/nonexistent"]), Some(2));
+    assert_eq!(code(&["drain", "--durability", "none"]), Some(2));
+    assert_eq!(code(&["restart", "--switch", "/nonexistent"]), Some(2));
     assert_eq!(code(&["partner", "--listen", "127.0.0.1:0", "--latency", "soon"]), Some(2));
     // Port 1 of the loopback is closed.
     assert_eq!(code(&["run", "--target", "127.0.0.1:1", "--closed"]), Some(1));

@@ -7,6 +7,7 @@
 
 mod answer;
 mod latency;
+mod reversals;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -21,7 +22,10 @@ use tokio::task::spawn_local;
 pub(crate) use self::answer::{Fault, Rules};
 pub(crate) use self::latency::{Latency, duration_ns};
 
+pub(crate) use self::reversals::Count;
+
 use self::latency::Delays;
+use self::reversals::Reversals;
 use crate::clock::{Alarm, now_ns};
 use crate::failure::Failure;
 use crate::net::{SCRATCH_BYTES, Sinks, Source, runtime};
@@ -33,6 +37,7 @@ pub(crate) struct Partner {
     pub(crate) rules: Rules,
     pub(crate) latency: Latency,
     pub(crate) threads: usize,
+    pub(crate) counts_reversals: bool,
 }
 
 /// Answers until the process is ended. The calling thread accepts and deals connections out in
@@ -68,6 +73,7 @@ struct Host {
     rules: Rules,
     delays: Option<Delays>,
     releaser: Option<Waker>,
+    reversals: Option<Reversals>,
 }
 
 fn host(partner: Partner, mut connections: UnboundedReceiver<TcpStream>) {
@@ -77,6 +83,7 @@ fn host(partner: Partner, mut connections: UnboundedReceiver<TcpStream>) {
         rules: partner.rules,
         delays: (!partner.latency.is_zero()).then(|| Delays::new(partner.latency)),
         releaser: None,
+        reversals: partner.counts_reversals.then(Reversals::default),
     }));
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -103,9 +110,13 @@ fn host(partner: Partner, mut connections: UnboundedReceiver<TcpStream>) {
 async fn answer_all(host: Rc<RefCell<Host>>, number: usize, mut source: Source) {
     poll_fn(|cx| {
         loop {
-            let Host { scratch, sinks, rules, delays, releaser } = &mut *host.borrow_mut();
+            let Host { scratch, sinks, rules, delays, releaser, reversals } =
+                &mut *host.borrow_mut();
             let read = match delays {
                 None => source.poll_frames(cx, scratch, |request| {
+                    if let Some(reversals) = reversals {
+                        reversals.note(request, rules.form);
+                    }
                     if let Some(out) = sinks.buffer(number) {
                         answer::append(request, rules, out);
                     }
@@ -122,6 +133,9 @@ async fn answer_all(host: Rc<RefCell<Host>>, number: usize, mut source: Source) 
                     })
                 }
             };
+            if let Some(reversals) = reversals {
+                reversals.tell();
+            }
             if !matches!(ready!(read), Ok(1..)) {
                 return Poll::Ready(());
             }

@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use self::session::Session;
 use self::tally::Tally;
 use crate::clock::{NS_PER_S, now_ns, wall_ns};
 use crate::failure::Failure;
-use crate::message::Requests;
+use crate::message::{Fleet, Requests};
 use crate::net::{SCRATCH_BYTES, Sinks, Source, runtime};
 
 /// What to send, where, for how long.
@@ -176,6 +177,8 @@ pub(crate) struct Desk {
     load: Load,
     room: usize,
     sending: bool,
+    /// Which fleet of terminals the first connection carries.
+    first_fleet: usize,
 }
 
 impl Desk {
@@ -198,12 +201,14 @@ impl Desk {
             load: plan.load,
             room,
             sending: false,
+            first_fleet: FLEETS.fetch_add(plan.connections, Ordering::Relaxed),
         }
     }
 
     fn connect(&mut self, stream: TcpStream) -> std::io::Result<(usize, Source)> {
         let (number, source) = self.sinks.add(stream)?;
-        self.sessions.push(Session::new(self.sessions.len(), self.room));
+        let fleet = Fleet::of(self.first_fleet + self.sessions.len());
+        self.sessions.push(Session::new(fleet, self.room));
         debug_assert_eq!(number + 1, self.sessions.len(), "a session for every connection");
         Ok((number, source))
     }
@@ -259,6 +264,10 @@ impl Desk {
         self.tally.counts.broken as usize == self.sessions.len()
     }
 }
+
+/// Fleets of terminals that runs of this process have used: a run that follows another within a
+/// second must not look like its repeat.
+static FLEETS: AtomicUsize = AtomicUsize::new(1);
 
 const TICK: Duration = Duration::from_millis(100);
 const DRAIN_TICK: Duration = Duration::from_millis(5);

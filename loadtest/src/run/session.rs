@@ -46,11 +46,10 @@ pub(crate) struct Terms {
 }
 
 impl Session {
-    /// Connection number `number`, with room for about `in_flight` requests.
-    pub(crate) fn new(number: usize, in_flight: usize) -> Session {
+    /// A connection that carries this fleet, with room for about `in_flight` requests.
+    pub(crate) fn new(fleet: Fleet, in_flight: usize) -> Session {
         let size = (in_flight * 2).clamp(RING_MIN, RING_MAX).next_power_of_two();
         let free = Pending { intended_ns: 0, stan: 0, rrn: [0; RRN_BYTES], state: State::Free };
-        let fleet = Fleet::of(number);
         Session { fleet, ring: vec![free; size], next: 1, oldest: 1, outstanding: 0 }
     }
 
@@ -225,7 +224,7 @@ mod tests {
     impl Bench {
         fn new() -> Bench {
             let requests = Requests::new(Form::Bare);
-            Bench { session: Session::new(7, 4), requests, tally: Tally::new() }
+            Bench { session: Session::new(Fleet::of(7), 4), requests, tally: Tally::new() }
         }
 
         /// Issues one request and returns its approval.

@@ -5,8 +5,7 @@
 //! other, and the ratios are taken within the round. All programs face the same partner and stay
 //! up for the whole run; an idle one costs nothing.
 
-mod child;
-mod machine;
+mod goals;
 mod table;
 
 use std::env;
@@ -18,21 +17,25 @@ use std::time::Duration;
 use rustix::thread::CpuSet;
 use serde::Serialize;
 
-pub(crate) use self::child::{leash, pin};
-
-use self::child::{Running, affinity, cpu_ns, free_address, one_core, set_affinity};
-use self::machine::{Elsewhere, Usage};
 use self::table::Comparison;
+use crate::child::{Running, affinity, cpu_ns, free_address, one_core, set_affinity};
+use crate::disk::{Commit, Scratch, group_commit};
 use crate::failure::Failure;
 use crate::frame::Form;
-use crate::report::{self, Progress};
+use crate::machine::{Elsewhere, Usage};
+use crate::record;
+use crate::report::{Progress, say};
 use crate::run::{self, Load, Outcome, Plan, Stage, Terms};
+use crate::serve::{self, Durability, Serve};
 
 /// What to compare, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Versus {
     pub(crate) switch: Option<PathBuf>,
-    pub(crate) durability: String,
+    pub(crate) durability: Durability,
+    /// Below which folder the journal is made.
+    pub(crate) journal: Option<PathBuf>,
+    pub(crate) workers: Option<usize>,
     pub(crate) programs: Vec<Program>,
     pub(crate) shapes: Vec<Shape>,
     pub(crate) rates: Vec<u64>,
@@ -120,14 +123,23 @@ pub(crate) struct Measurement {
     pub(crate) outcome: Outcome,
 }
 
+/// The disk under a journal: its filesystem, and a group commit in each round.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Disk {
+    pub(crate) filesystem: String,
+    pub(crate) commits: Vec<Commit>,
+}
+
 /// Runs the comparison, prints it, and with `--check` fails if a goal is missed.
 pub(crate) fn run(versus: &Versus) -> Result<(), Failure> {
     let cases = versus.cases();
     let mut field = Field::start(versus)?;
     let (usage, own_ns) = (Usage::now(), field.cpu_ns()?);
     let mut measurements = Vec::new();
+    let mut commits = Vec::new();
     let mut progress = Progress::of_steps(versus.rounds * cases.len() * field.programs.len());
     for round in 1..=versus.rounds {
+        commits.extend(field.group_commit()?);
         for case in &cases {
             // Whoever comes first finds the machine differently: take turns at it.
             let turn = (round - 1) % field.programs.len();
@@ -144,11 +156,13 @@ pub(crate) fn run(versus: &Versus) -> Result<(), Failure> {
     let own_ns = field.cpu_ns()? - own_ns;
     let elsewhere: Option<Elsewhere> =
         usage.zip(Usage::now()).map(|(before, now)| now.elsewhere_since(&before, own_ns));
+    let disk = field.scratch.as_ref();
+    let disk = disk.map(|scratch| Disk { filesystem: scratch.filesystem(), commits });
     drop(field);
-    let comparison = Comparison::new(versus, &cases, measurements, elsewhere);
+    let comparison = Comparison::new(versus, &cases, measurements, disk, elsewhere);
     comparison.print();
     if let Some(path) = &versus.json {
-        report::write_json(path, &comparison)?;
+        record::write(path, &comparison)?;
     }
     if versus.check { comparison.judge() } else { Ok(()) }
 }
@@ -181,10 +195,12 @@ impl Case {
     }
 }
 
-/// The partner and the programs, running. Dropped in this order, programs first.
+/// The partner and the programs, running. Dropped in this order, programs first, and last the folder
+/// of the journal.
 struct Field {
     programs: Vec<(Program, Option<Running>)>,
     partner: Running,
+    scratch: Option<Scratch>,
 }
 
 impl Field {
@@ -192,11 +208,17 @@ impl Field {
         let (program_cores, load_cores) = cores(versus.placement)?;
         set_affinity(&load_cores)?;
         let form = versus.terms.form;
+        let scratch = match versus.durability {
+            Durability::None => None,
+            _ => Some(Scratch::below(versus.journal.as_deref())?),
+        };
+        if let Some(scratch) = &scratch {
+            let folder = scratch.path().display();
+            say(&format!("the journal is kept in {folder}, which goes away"));
+        }
         let this = env::current_exe().map_err(|error| Failure::of("find this program", error))?;
         let address = free_address()?;
-        let mut command = Command::new(&this);
-        command.args(["partner", "--leashed", "--listen", &address.to_string()]);
-        add_form(&mut command, form);
+        let command = serve::partner(form, address, &[])?;
         let partner = Running::start("partner", command, &load_cores, address, form)?;
         let mut programs = Vec::new();
         for &program in &versus.programs {
@@ -212,7 +234,7 @@ impl Field {
                     add_form(&mut command, form);
                     command
                 }
-                Program::Switch => switch(versus)?,
+                Program::Switch => switch(versus, scratch.as_ref())?,
             };
             command.args(["--acquirer", &address.to_string()]);
             command.args(["--partner", &partner.address.to_string()]);
@@ -220,7 +242,12 @@ impl Field {
             let running = Running::start(program.name(), command, &program_cores, address, form)?;
             programs.push((program, Some(running)));
         }
-        Ok(Field { programs, partner })
+        Ok(Field { programs, partner, scratch })
+    }
+
+    /// What a group commit costs at the moment, if there is a journal.
+    fn group_commit(&self) -> Result<Option<Commit>, Failure> {
+        self.scratch.as_ref().map(|scratch| group_commit(scratch.path())).transpose()
     }
 
     /// CPU time used so far by the programs, the partner and the load together, in ns.
@@ -265,26 +292,17 @@ impl Field {
 }
 
 /// The command that starts the switch, but for its addresses.
-fn switch(versus: &Versus) -> Result<Command, Failure> {
-    let path = match &versus.switch {
-        Some(path) => path.clone(),
-        None => env::current_exe()
-            .map_err(|error| Failure::of("find this program", error))?
-            .with_file_name("authswitch"),
+fn switch(versus: &Versus, scratch: Option<&Scratch>) -> Result<Command, Failure> {
+    let journal = scratch.map(|scratch| scratch.path().join("journal"));
+    let serve = Serve {
+        program: versus.switch.as_deref(),
+        form: versus.terms.form,
+        durability: versus.durability,
+        journal: journal.as_deref(),
+        workers: versus.workers,
+        deadline: DEADLINE,
     };
-    if !path.is_file() {
-        let path = path.display();
-        let text = format!("there is no switch at {path}; name one with --switch PATH");
-        return Err(Failure::Usage(text));
-    }
-    let dialect = match versus.terms.form {
-        Form::Tpdu => "pos-bcd",
-        Form::Bare => "iso87-binary",
-    };
-    let mut command = Command::new(path);
-    command.args(["serve", "--dialect", dialect, "--deadline", "1500ms"]);
-    command.args(["--durability", &versus.durability]);
-    Ok(command)
+    serve.command()
 }
 
 fn add_form(command: &mut Command, form: Form) {
@@ -305,6 +323,8 @@ fn cores(placement: Placement) -> Result<(CpuSet, CpuSet), Failure> {
     }
 }
 
+/// What the switch promises.
+const DEADLINE: Duration = Duration::from_millis(1_500);
 const OPEN_CONNECTIONS: usize = 64;
 const WARM_UP_MIN: Duration = Duration::from_millis(100);
 const WARM_UP_MAX: Duration = Duration::from_secs(2);

@@ -6,58 +6,56 @@
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::goal::{self, Goal, median};
+use crate::machine::Elsewhere;
 use crate::report::{grouped, say};
-use crate::versus::machine::Elsewhere;
-use crate::versus::{Case, Measurement, Placement, Program, Versus};
+use crate::serve::Durability;
+use crate::versus::goals::goals;
+use crate::versus::{Case, Disk, Measurement, Placement, Program, Versus};
 
 /// Everything a comparison found.
 #[derive(Serialize)]
 pub(crate) struct Comparison {
     placement: Placement,
+    durability: Durability,
+    /// By default one where a journal is kept.
+    workers: Option<usize>,
     rounds: usize,
     seconds: f64,
+    disk: Option<Disk>,
     elsewhere: Option<Elsewhere>,
     cases: Vec<CaseSummary>,
-    goals: Vec<Verdict>,
+    goals: Vec<Goal>,
     measurements: Vec<Measurement>,
 }
 
 /// One load.
 #[derive(Serialize)]
-struct CaseSummary {
-    case: String,
-    programs: Vec<Summary>,
+pub(super) struct CaseSummary {
+    pub(super) case: String,
+    pub(super) programs: Vec<Summary>,
     /// Switch over floor.
-    ratio: Option<Ratio>,
+    pub(super) ratio: Option<Ratio>,
 }
 
 /// One program under one load: medians of the rounds, sums of mistakes.
 #[derive(Serialize)]
-struct Summary {
-    program: Program,
-    rate_per_s: f64,
-    cpu_us: Option<f64>,
-    p50_us: f64,
-    p99_us: f64,
-    mistakes: u64,
+pub(super) struct Summary {
+    pub(super) program: Program,
+    pub(super) rate_per_s: f64,
+    pub(super) cpu_us: Option<f64>,
+    pub(super) p50_us: f64,
+    pub(super) p99_us: f64,
+    pub(super) mistakes: u64,
 }
 
 /// Switch over floor, each the median of the rounds' ratios.
 #[derive(Clone, Copy, Serialize)]
-struct Ratio {
-    rate: f64,
-    cpu: f64,
-    p50: f64,
-    p99: f64,
-}
-
-/// A goal, and whether it was reached.
-#[derive(Serialize)]
-struct Verdict {
-    goal: String,
-    found: f64,
-    most: f64,
-    pass: bool,
+pub(super) struct Ratio {
+    pub(super) rate: f64,
+    pub(super) cpu: f64,
+    pub(super) p50: f64,
+    pub(super) p99: f64,
 }
 
 impl Comparison {
@@ -66,15 +64,20 @@ impl Comparison {
         versus: &Versus,
         cases: &[Case],
         measurements: Vec<Measurement>,
+        disk: Option<Disk>,
         elsewhere: Option<Elsewhere>,
     ) -> Self {
         let cases: Vec<CaseSummary> = cases
             .iter()
             .map(|case| summarize(case.name(), &versus.programs, &measurements))
             .collect();
-        let goals = verdicts(&cases);
+        let commits = disk.as_ref().map_or(&[][..], |disk| &disk.commits);
+        let goals = goals(versus.durability, &cases, &measurements, commits);
         Comparison {
             placement: versus.placement,
+            durability: versus.durability,
+            workers: versus.workers,
+            disk,
             rounds: versus.rounds,
             seconds: versus.duration.as_secs_f64(),
             elsewhere,
@@ -92,7 +95,18 @@ impl Comparison {
             Placement::Free => "placement left to the kernel",
         });
         let (rounds, seconds) = (self.rounds, self.seconds);
-        say(&format!("{rounds} rounds of {seconds} s, medians; ratios within rounds\n"));
+        say(&format!("{rounds} rounds of {seconds} s, medians; ratios within rounds"));
+        if let Some(disk) = &self.disk {
+            let Disk { filesystem, commits } = disk;
+            let p50 = median(commits.iter().map(|commit| commit.p50_us).collect());
+            let p99 = median(commits.iter().map(|commit| commit.p99_us).collect());
+            let durability = self.durability.name();
+            say(&format!(
+                "durability {durability}, journal on {filesystem}; group commit of 19 KiB:"
+            ));
+            say(&format!("p50 {p50:.1} us, p99 {p99:.1} us"));
+        }
+        say("");
         for case in &self.cases {
             case.print();
         }
@@ -102,28 +116,16 @@ impl Comparison {
             say(&format!("the machine was not quiet: {others:.0} % of it went to other programs,"));
             say(&format!("{stolen:.0} % to other guests; measure again before believing this\n"));
         }
-        if self.goals.is_empty() {
-            return;
-        }
-        say(&format!("{:<48}{:>10}{:>10}", "goals, switch / floor", "found", "at most"));
-        for Verdict { goal, found, most, pass } in &self.goals {
-            let verdict = if *pass { "pass" } else { "MISS" };
-            say(&format!("  {goal:<46}{found:>10.2}{most:>10.2}    {verdict}"));
-        }
+        goal::print(&self.goals);
     }
 
     /// Fails if a goal was missed, or if there was a mistake anywhere.
     pub(crate) fn judge(&self) -> Result<(), Failure> {
-        let mut missed: Vec<&str> =
-            self.goals.iter().filter(|goal| !goal.pass).map(|goal| goal.goal.as_str()).collect();
         let mut programs = self.cases.iter().flat_map(|case| &case.programs);
         if programs.any(|summary| summary.mistakes > 0 && summary.program != Program::Switch) {
-            missed.push("mistakes without the switch");
+            return Err(Failure::Threshold("mistakes without the switch".into()));
         }
-        if missed.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::Threshold(format!("goals missed: {}", missed.join(", "))))
+        goal::judge(&self.goals)
     }
 }
 
@@ -188,60 +190,14 @@ fn summarize(case: String, programs: &[Program], measurements: &[Measurement]) -
     CaseSummary { case, programs: summaries, ratio }
 }
 
-fn verdicts(cases: &[CaseSummary]) -> Vec<Verdict> {
-    let mut verdicts = Vec::new();
-    let mut add = |goal: String, found: f64, most: f64| {
-        // A ratio that could not be taken (NaN) is not below anything, and so a miss.
-        verdicts.push(Verdict { goal, found, most, pass: found <= most });
-    };
-    for case in cases {
-        let Some(ratio) = case.ratio else { continue };
-        let name = &case.case;
-        for &(wanted, most) in &CPU_GOALS {
-            if name == wanted {
-                add(format!("CPU per message at {name}"), ratio.cpu, most);
-            }
-        }
-        if LATENCY_GOALS.contains(&name.as_str()) {
-            add(format!("p50 at {name}"), ratio.p50, P50_GOAL);
-            add(format!("p99 at {name}"), ratio.p99, P99_GOAL);
-        }
-    }
-    let mut switches = cases
-        .iter()
-        .flat_map(|case| &case.programs)
-        .filter(|summary| summary.program == Program::Switch)
-        .map(|summary| summary.mistakes)
-        .peekable();
-    if switches.peek().is_some() {
-        add("answers lost, wrong, late or crossed".into(), switches.sum::<u64>() as f64, 0.0);
-    }
-    verdicts
-}
-
 fn mistakes(measurement: &Measurement) -> u64 {
     measurement.outcome.counts.mistakes().iter().map(|(_, count)| count).sum()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => values[odd / 2],
-        even => (values[even / 2 - 1] + values[even / 2]) / 2.0,
-    }
-}
-
-/// Loads for which CPU per message has a goal, as a multiple of the floor's.
-const CPU_GOALS: [(&str, f64); 2] = [("64x16", 1.6), ("64x1", 1.4)];
-/// Loads for which latency has a goal.
-const LATENCY_GOALS: [&str; 2] = ["20000/s", "50000/s"];
-const P50_GOAL: f64 = 1.15;
-const P99_GOAL: f64 = 1.3;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Commit;
     use crate::run::{Counts, Outcome, Percentiles};
 
     fn measurement(round: usize, program: Program, cpu_us: f64, lost: u64) -> Measurement {
@@ -257,13 +213,6 @@ mod tests {
     }
 
     #[test]
-    fn a_median_is_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0]), 2.5);
-        assert!(median(Vec::new()).is_nan());
-    }
-
-    #[test]
     fn ratios_are_taken_within_a_round() {
         let programs = [Program::Floor, Program::Switch];
         // The machine was twice as slow in the second round, for both.
@@ -276,7 +225,7 @@ mod tests {
             .collect();
         let case = summarize("64x16".into(), &programs, &measurements);
         assert_eq!(case.ratio.map(|ratio| ratio.cpu), Some(1.5));
-        let verdicts = verdicts(&[case]);
+        let verdicts = goals(Durability::None, &[case], &[], &[]);
         assert!(verdicts.iter().all(|verdict| verdict.pass));
         assert_eq!(verdicts.len(), 2);
     }
@@ -287,6 +236,34 @@ mod tests {
             [measurement(1, Program::Floor, 1.0, 0), measurement(1, Program::Switch, 1.0, 1)];
         let programs = [Program::Floor, Program::Switch];
         let case = summarize("64x16".into(), &programs, &measurements);
-        assert!(verdicts(&[case]).iter().any(|verdict| !verdict.pass));
+        assert!(goals(Durability::None, &[case], &[], &[]).iter().any(|verdict| !verdict.pass));
+    }
+
+    #[test]
+    fn what_is_added_is_told_in_group_commits_of_its_round() {
+        let at = |round, program, p50| {
+            let mut one = measurement(round, program, 1.0, 0);
+            one.case = "20000/s".into();
+            one.outcome.latency_us.p50 = p50;
+            one
+        };
+        // The disk was twice as slow in the second round, and so was the switch.
+        let measurements = [
+            at(1, Program::Floor, 100.0),
+            at(1, Program::Switch, 400.0),
+            at(2, Program::Floor, 100.0),
+            at(2, Program::Switch, 700.0),
+        ];
+        let commit = |p50_us| Commit { p50_us, p99_us: p50_us };
+        let commits = [commit(150.0), commit(300.0)];
+        let programs = [Program::Floor, Program::Switch];
+        let judged = |commits: &[Commit]| {
+            let case = summarize("20000/s".into(), &programs, &measurements);
+            let goals = goals(Durability::Power, &[case], &measurements, commits);
+            goals.iter().map(|goal| goal.pass).collect::<Vec<_>>()
+        };
+        assert_eq!(judged(&commits), [true, true]);
+        assert_eq!(judged(&[commit(140.0), commit(300.0)]), [false, true]);
+        assert_eq!(judged(&[]), [false, true]);
     }
 }

@@ -8,7 +8,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -45,22 +45,35 @@ impl Running {
         address: SocketAddr,
         form: Form,
     ) -> Result<Running, Failure> {
-        let program = command.get_program().to_string_lossy().into_owned();
-        let here = affinity()?;
-        set_affinity(cores)?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        set_affinity(&here)?;
-        let child = child.map_err(|error| Failure::of(&format!("start {program}"), error))?;
-        let mut running = Running { name, child, address };
-        running.wait_ready(form)?;
+        command.stdout(Stdio::null());
+        let mut running = Running::spawn(name, command, cores, address)?;
+        running.wait_ready(form, READY_EVERY)?;
         Ok(running)
     }
 
-    fn wait_ready(&mut self, form: Form) -> Result<(), Failure> {
+    /// Starts a program on these cores, ready or not; where its output goes is up to the caller.
+    pub(crate) fn spawn(
+        name: &'static str,
+        mut command: Command,
+        cores: &CpuSet,
+        address: SocketAddr,
+    ) -> Result<Running, Failure> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let here = affinity()?;
+        set_affinity(cores)?;
+        let child = command.stdin(Stdio::null()).spawn();
+        set_affinity(&here)?;
+        let child = child.map_err(|error| Failure::of(&format!("start {program}"), error))?;
+        Ok(Running { name, child, address })
+    }
+
+    /// Returns once it authorizes; asked again `every` so often.
+    pub(crate) fn wait_ready(&mut self, form: Form, every: Duration) -> Result<(), Failure> {
         let deadline_ns = now_ns() + READY_WITHIN_S * NS_PER_S;
         let name = self.name;
-        loop {
-            let error = match authorize(self.address, form) {
+        // A request like one that was refused would get the same answer again.
+        for stan in 1.. {
+            let error = match authorize(self.address, form, stan) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -73,8 +86,14 @@ impl Running {
                 let text = format!("the {name} was not ready in {READY_WITHIN_S} s: {error}");
                 return Err(Failure::Run(text));
             }
-            pause(READY_EVERY);
+            pause(every);
         }
+        Err(Failure::Run(format!("the {name} was asked too often")))
+    }
+
+    /// Its standard output, if that was piped; once.
+    pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
     }
 
     /// CPU time used so far by all its threads, in ns.
@@ -136,13 +155,25 @@ pub(crate) fn set_affinity(cores: &CpuSet) -> Result<(), Failure> {
     sched_setaffinity(None, cores).map_err(|error| Failure::of("set the CPU affinity", error))
 }
 
-/// One authorization over a connection of its own.
-fn authorize(address: SocketAddr, form: Form) -> io::Result<()> {
+/// One authorization over a connection of its own, approved.
+fn authorize(address: SocketAddr, form: Form, stan: u32) -> io::Result<()> {
+    match ask(address, form, stan)? {
+        APPROVED => Ok(()),
+        code => {
+            let code = code.map(char::from);
+            Err(io::Error::other(format!("it answered DE 39 = {}{}", code[0], code[1])))
+        }
+    }
+}
+
+/// One authorization over a connection of its own: DE 39 of the answer.
+pub(crate) fn ask(address: SocketAddr, form: Form, stan: u32) -> io::Result<[u8; 2]> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.set_nodelay(true)?;
     let mut request = Vec::new();
-    Requests::new(form).append(&mut request, 1, Fleet::of(0));
+    // The fleet of number 0 is nobody else's.
+    Requests::new(form).append(&mut request, stan % 1_000_000, Fleet::of(0));
     stream.write_all(&request)?;
     let mut answer = Vec::new();
     let mut chunk = [0; 1_024];
@@ -159,16 +190,10 @@ fn authorize(address: SocketAddr, form: Form) -> io::Result<()> {
         }
         true
     });
-    match read {
-        Some(()) if code == APPROVED => Ok(()),
-        Some(()) => {
-            let code = code.map(char::from);
-            Err(io::Error::other(format!("it answered DE 39 = {}{}", code[0], code[1])))
-        }
-        None => Err(io::Error::other("its answer cannot be read")),
-    }
+    read.map(|()| code).ok_or_else(|| io::Error::other("its answer cannot be read"))
 }
 
-const READY_WITHIN_S: u64 = 10;
+/// A switch reads back what it kept, and that may be much.
+const READY_WITHIN_S: u64 = 60;
 const READY_EVERY: Duration = Duration::from_millis(20);
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
