@@ -4,6 +4,8 @@
 //! and the empty outbox behind it. Memory of a worker then grows with sessions and requests in
 //! flight, which have bounds, and never with traffic.
 
+#[path = "alloc/kept.rs"]
+mod kept;
 #[path = "core/rig.rs"]
 #[expect(dead_code, reason = "shared with the tests of the core, which use the rest of it")]
 mod rig;
@@ -15,6 +17,7 @@ use allocation_counter::measure;
 use authswitch::base::ids::{SessionId, WorkerId};
 use authswitch::routing::build::{self, Plan};
 use authswitch::switch::{Counter, Event, Outbox, Setup};
+use kept::Journal;
 use rig::{BUDGET, HOST, POS, Plain, Rig, answer_to, framed, plain, sale};
 
 /// Rounds that may allocate: buffers grow to their size, cells and slots are used for the first
@@ -31,20 +34,25 @@ struct Meter {
     allocations: u64,
     /// What the switch last wrote, to whom.
     written: Vec<(SessionId, Vec<u8>)>,
+    /// Where its records go, if it keeps any.
+    journal: Option<Journal>,
 }
 
 impl Meter {
     fn new(acquirer: &str, partner: &str, change: impl FnOnce(&mut Setup)) -> Self {
         let rig = Rig::with(acquirer, partner, change);
         let written = [HOST, POS].map(|session| (session, Vec::with_capacity(1 << 16))).into();
-        Self { rig, counted: false, allocations: 0, written }
+        Self { rig, counted: false, allocations: 0, written, journal: None }
     }
 
     /// Feeds an event and empties the outbox as the shell does.
     fn feed(&mut self, event: Event<'_>) {
-        let Self { rig, written, .. } = self;
+        let Self { rig, written, journal, .. } = self;
         let info = measure(|| {
             rig.switch.handle(rig.now, event, &mut rig.outbox);
+            if let Some(journal) = journal {
+                journal.store(&mut rig.outbox);
+            }
             empty(&mut rig.outbox, written);
         });
         if self.counted {

@@ -252,7 +252,8 @@ impl Outbox {
         !self.held.is_empty()
     }
 
-    fn spare(&mut self) -> Vec<u8> {
+    /// An empty buffer of the pool, to be given back.
+    pub(super) fn spare(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()
     }
 

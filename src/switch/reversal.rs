@@ -145,7 +145,7 @@ impl Switch {
     /// The original a reversal means: of the same link, terminal and merchant.
     fn original_of(&self, batch: &Batch<'_>, sound: &Sound, named: &Named) -> Option<Place> {
         let facts = &sound.facts;
-        named.kinds.iter().find_map(|kind| {
+        named.kinds.iter().flatten().find_map(|kind| {
             let (terminal, merchant) = (&facts.terminal, &facts.merchant);
             let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
             self.recent.find(hash, |past| {
@@ -173,7 +173,7 @@ impl Switch {
         let (terminal, merchant) = (&facts.terminal, &facts.merchant);
         let fingerprint = self.terminal_key(message, sound, 0).fingerprint;
         let code = repeat::padded(ResponseCode::INOPERATIVE);
-        for kind in &named.kinds {
+        for kind in named.kinds.iter().flatten() {
             let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
             let key = TerminalKey { hash, moment: named.moment, fingerprint };
             let id = self.next_id();
@@ -226,7 +226,7 @@ struct Named {
     /// DE 7 of the original, 0 if it is not told.
     moment: u64,
     /// Class and function it may have.
-    kinds: Vec<u16>,
+    kinds: [Option<u16>; 4],
 }
 
 /// From DE 90; without it the reversal carries its original's STAN, as terminals do.
@@ -238,8 +238,9 @@ fn named(message: &Message<'_>, sound: &Sound) -> Named {
         return Named {
             stan: number(buffer.get(4..10)) as u32,
             moment: repeat::nibbles(buffer.get(10..20).unwrap_or(&[])),
-            kinds: vec![mti as u16],
+            kinds: [Some(mti as u16), None, None, None],
         };
     }
-    Named { stan: sound.stan_number, moment: 0, kinds: vec![0x10, 0x20, 0x22, 0x12] }
+    let kinds = [0x10, 0x20, 0x22, 0x12].map(Some);
+    Named { stan: sound.stan_number, moment: 0, kinds }
 }
