@@ -2,10 +2,10 @@
 //!
 //! The journal is filled by the switch itself, under load, so that it has what a crash leaves:
 //! either reversals that are owed, because the partner takes every request and answers none, or
-//! approvals that their terminals may still take back. Then the switch is killed. The disk is spared
-//! meanwhile (durability `process`): what is written is the same. Each start has a
-//! copy of that journal, in the page cache, and a partner that answers; the time runs from the
-//! start of the process to the first approval, over a connection that is tried every millisecond.
+//! approvals that their terminals may still take back. Then the switch is killed. The disk is
+//! spared meanwhile (durability `process`): what is written is the same. Each start has a copy of
+//! that journal, in the page cache, and a partner that answers; the time runs from the start of the
+//! process to the first approval, over a connection that is tried every millisecond.
 //!
 //! What may be owed to one partner is bounded, so there are several, one after the other on one
 //! route, and one more that is owed nothing yet: a switch whose partners are all owed too much
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn what_was_found_is_read_from_the_output() {
         let output = "durability   power\njournal      new key in x\n\
-                      journal      journal: 12 batches, 1048576 transactions, 1000040 owed\nready\n";
+                      journal   journal: 9 batches, 1048576 transactions, 1000040 owed\nready\n";
         assert_eq!(found(output), Some((1_048_576, 1_000_040)));
         assert_eq!(found("ready\n"), None);
     }

@@ -150,8 +150,8 @@ fn a_sale_that_its_terminal_takes_back() {
     }
 }
 
-/// Through the lane of store and forward: a first copy that is not answered, and one that is. Half an
-/// hour passes meanwhile, so what happens once in a while may happen.
+/// Through the lane of store and forward: a first copy that is not answered, and one that is. Half
+/// an hour passes meanwhile, so what happens once in a while may happen.
 #[test]
 fn a_reversal_that_is_sent_again() {
     for meter in both() {

@@ -1,8 +1,8 @@
 //! How many different reversals came, told as they come.
 //!
-//! Who measures a drain wants to know when the last of so many arrived. A reversal is known by DE 41
-//! and DE 90; its copies count once. Without delays an answer leaves with the
-//! batch its request came in, so what came is what was answered.
+//! Who measures a drain wants to know when the last of so many arrived. A reversal is known by
+//! DE 41 and DE 90; its copies count once. Without delays an answer leaves with the batch its
+//! request came in, so what came is what was answered.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -55,8 +55,8 @@ impl Reversals {
         self.seen.insert(original);
     }
 
-    /// At the end of a batch: tells what is new, but not oftener than every few milliseconds; what is
-    /// left untold then is told with a later batch.
+    /// At the end of a batch: tells what is new, but not oftener than every few milliseconds;
+    /// what is left untold then is told with a later batch.
     #[inline]
     pub(super) fn tell(&mut self) {
         if self.copies == self.told {

@@ -195,8 +195,8 @@ impl Case {
     }
 }
 
-/// The partner and the programs, running. Dropped in this order, programs first, and last the folder
-/// of the journal.
+/// The partner and the programs, running. Dropped in this order: programs first, the folder of the
+/// journal last.
 struct Field {
     programs: Vec<(Program, Option<Running>)>,
     partner: Running,
