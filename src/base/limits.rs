@@ -84,7 +84,7 @@ pub const TLV_DEPTH_MAX: u8 = 3;
 pub const TLV_TAGS_MAX: u8 = 64;
 
 /// Obligations (reversals, advices) that one store-and-forward lane keeps before its partner gets
-/// no new request from this worker. At 10,000/s they are delivered in 26 s. One costs its cell
+/// no new request from this worker. At 12,000/s they are delivered in 22 s. One costs its cell
 /// (144 bytes), its places in three tables (60) and its message (some 300 bytes, at most 4 KiB):
 /// some 130 MiB per full lane. Whatever was in flight by then still finds room, at most twice
 /// [`IN_FLIGHT_MAX`] more: obligations are never shed.

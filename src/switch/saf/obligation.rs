@@ -21,13 +21,14 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 10,000/s clears an hour's backlog of 100,000 in ten seconds. 4,096 live requests are
+    /// 12,000/s clears an hour's backlog of 100,000 in ten seconds even if timers are late and live
+    /// traffic takes its part; 10,000/s was measured as 9,800/s. 4,096 live requests are
     /// 10,000/s at 400 ms: a partner as busy as that has little room left. Ten minutes is a
     /// hundred times the seconds in which a request is answered; a partner that promises less or
     /// needs more is configured so.
     fn default() -> Self {
         Self {
-            rate: 10_000,
+            rate: 12_000,
             window: limits::SAF_IN_FLIGHT_MAX,
             live_max: 4096,
             late_window: Duration::from_secs(600),
