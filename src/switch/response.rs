@@ -89,7 +89,6 @@ impl Switch {
         let place = match ring.fate(stan) {
             Some(Fate::Waiting(place)) => place,
             Some(Fate::Answered(low)) => {
-                self.stats.count(Counter::DuplicateAnswers);
                 return self.answered_twice(batch, message, low, outbox);
             }
             Some(Fate::GivenUp(low)) => {
@@ -233,11 +232,18 @@ impl Switch {
         low: u32,
         outbox: &mut Outbox,
     ) {
-        let Some(number) = self.recent.number_of(low) else { return };
-        let Some(past) = self.recent.past(number).copied() else { return };
+        let number = self.recent.number_of(low);
+        let past = number.and_then(|number| self.recent.past(number)).copied();
+        let (Some(number), Some(past)) = (number, past) else {
+            return self.stats.count(Counter::UnmatchedAnswers);
+        };
         if batch.setup.has(Bug::SecondAnswerIgnored) {
             return;
         }
+        if !self.answers_past(batch, message, &past) && !batch.setup.has(Bug::StanAlone) {
+            return self.stats.count(Counter::UnmatchedAnswers);
+        }
+        self.stats.count(Counter::DuplicateAnswers);
         match (past.fate, approves(message)) {
             (recent::Fate::Declined, true) => {
                 let mut reversed = past;
@@ -259,6 +265,37 @@ impl Switch {
             }
             _ => {}
         }
+    }
+
+    /// Is this an answer to what was asked then? What both have must agree, and something beside
+    /// the STAN must be there to agree on.
+    #[cold]
+    fn answers_past(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        past: &recent::Past,
+    ) -> bool {
+        let Some(acquirer) = batch.setup.link(past.acquirer) else { return false };
+        let dialect = &*acquirer.dialect;
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        encode::template_header(dialect, &mut bytes);
+        self.recent.kept(past).iter().for_each(|part| bytes.extend_from_slice(part));
+        let mut index = self.refusal_index.take().unwrap_or_default();
+        let sound = dialect.decode(&bytes, &mut index).is_ok();
+        let asked = Message { bytes: &bytes, index: &index, dialect };
+        let rules = batch.link.dialect.rules(asked.mti());
+        let both = |element: u8| asked.has(element) && message.has(element);
+        let same = |element: u8| asked.key(element) == message.key(element);
+        let part = is_partial(message) && message.number(4) <= asked.number(4);
+        let agrees = |element: u8| !both(element) || same(element) || element == 4 && part;
+        let matched = rules.watched.get(..usize::from(rules.matched)).unwrap_or(&[]);
+        let named = matched.is_empty() || matched.iter().any(|element| both(*element));
+        let answers = sound && named && rules.watched.iter().all(|element| agrees(*element));
+        self.refusal_index = Some(index);
+        self.scratch = bytes;
+        answers
     }
 
     /// Declines a request that waits, from the copy that was kept.

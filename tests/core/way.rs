@@ -54,6 +54,20 @@ fn an_unanswered_request_is_declined_at_its_deadline_and_a_late_answer_is_eaten(
     assert_eq!(rig.count(Counter::LateAnswers), 1);
 }
 
+/// The STAN of a declined sale, and the rest of another's approval.
+#[test]
+fn an_approval_of_something_else_reverses_nothing() {
+    let mut rig = Rig::new();
+    let seen = rig.sale(1);
+    rig.answer(&seen, "05");
+    let other = answer_to(&seen, "10").with(37, "000000000777").with(4, "000000000900");
+    rig.say(&other);
+    assert!(rig.at_host().is_empty());
+    assert_eq!(rig.count(Counter::UnmatchedAnswers), 1);
+    rig.answer(&seen, "00");
+    assert_eq!(rig.at_host().len(), 1, "its own does");
+}
+
 #[test]
 fn a_second_answer_is_counted_and_eaten() {
     let mut rig = Rig::new();
