@@ -98,6 +98,28 @@ pub enum Bug {
     IntentNotRecorded,
     /// A settled obligation is not put on record.
     DoneNotRecorded,
+    /// A request leaves though it was given up.
+    ForwardedLate,
+    /// What was withdrawn is reversed all the same.
+    WithdrawnReversed,
+    /// What was given up counts as never sent.
+    SentTakenForUnsent,
+    /// After a failed write approvals leave unrecorded.
+    ApprovedUnrecorded,
+    /// On a full disk obligations are not put on record.
+    FullDiskForgets,
+    /// On a full disk new requests are taken.
+    ReserveSpent,
+    /// On a full disk "not found" is said and not put on record.
+    NotFoundForgotten,
+    /// A drain does not wait for what is in flight.
+    DrainForgets,
+    /// A drain takes what is owed for settled.
+    DrainDropsDebts,
+    /// Each restart owes again what was owed.
+    OwedAgain,
+    /// What is owed since a restart is not put on record.
+    ResumedUnrecorded,
 }
 
 impl Bug {
@@ -153,5 +175,16 @@ impl Bug {
         (Self::OutcomeNotRecorded, "outcomes are not put on record"),
         (Self::IntentNotRecorded, "intents are not put on record"),
         (Self::DoneNotRecorded, "a settled obligation is not put on record"),
+        (Self::ForwardedLate, "a request leaves though it was given up"),
+        (Self::WithdrawnReversed, "what was withdrawn is reversed all the same"),
+        (Self::SentTakenForUnsent, "what was given up counts as never sent"),
+        (Self::ApprovedUnrecorded, "after a failed write approvals leave unrecorded"),
+        (Self::FullDiskForgets, "on a full disk obligations are not put on record"),
+        (Self::ReserveSpent, "on a full disk new requests are taken"),
+        (Self::NotFoundForgotten, "on a full disk \"not found\" is said and not put on record"),
+        (Self::DrainForgets, "a drain does not wait for what is in flight"),
+        (Self::DrainDropsDebts, "a drain takes what is owed for settled"),
+        (Self::OwedAgain, "each restart owes again what was owed"),
+        (Self::ResumedUnrecorded, "what is owed since a restart is not put on record"),
     ];
 }

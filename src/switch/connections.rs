@@ -107,7 +107,6 @@ impl Switch {
     pub(super) fn closed(&mut self, now: Now, id: SessionId, outbox: &mut Outbox) -> usize {
         let Some(session) = self.sessions.close(id) else { return 0 };
         self.reverse_undelivered(now, id, outbox);
-        outbox.close(id);
         self.partner_sessions.retain(|other| *other != id);
         self.went_down(id, session.link, session.shared, outbox);
         let is_partner =
@@ -120,6 +119,8 @@ impl Switch {
         if is_partner {
             self.owed_session_lost(session.link, id, now.instant);
         }
+        // Not before: what stands in its lane has not left.
+        outbox.close(id);
         0
     }
 

@@ -60,6 +60,6 @@ pub enum Storage {
     Ready,
     /// Only what is owed already: no new request is taken.
     ObligationsOnly,
-    /// Nothing, for good.
+    /// Nothing, for good: nothing more is said to anybody.
     Failed,
 }

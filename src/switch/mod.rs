@@ -14,6 +14,7 @@ pub mod decision;
 pub mod event;
 pub mod fault;
 pub mod index;
+mod lane;
 pub mod network;
 mod noted;
 pub mod outbox;
@@ -51,6 +52,7 @@ use crate::iso8583::decode::Index;
 use crate::iso8583::frame::{self, Broken, Cut};
 use crate::iso8583::kept::Kept;
 use crate::routing::RouteTable;
+use bug::Bug;
 use fault::Fault;
 use owed::Owed;
 use pending::{Pending, Share};
@@ -203,14 +205,25 @@ impl Switch {
             }
             Event::Storage(storage) => {
                 self.storage = storage;
+                match storage {
+                    Storage::Failed if self.setup.has(Bug::ApprovedUnrecorded) => {
+                        outbox.records.on = false;
+                    }
+                    Storage::Failed => outbox.stop(),
+                    Storage::Ready | Storage::ObligationsOnly => {}
+                }
                 0
             }
             Event::Drain => {
-                self.drain = Drain::Answering;
+                let forgets = self.setup.has(Bug::DrainForgets);
+                self.drain = if forgets { Drain::Done } else { Drain::Answering };
                 0
             }
             Event::Leave => {
                 self.sign_off_partners(now, outbox);
+                if self.setup.has(Bug::DrainDropsDebts) {
+                    self.drop_debts(outbox);
+                }
                 0
             }
         };
@@ -368,16 +381,24 @@ impl Switch {
     /// more: decline, once, and take back what the partner may have done.
     fn give_up(&mut self, now: Now, place: u32, fault: Fault, outbox: &mut Outbox) {
         self.stats.count(fault.counter());
-        self.owe_in_flight(now, place, outbox);
+        let never_left = self.withdraw(place, outbox);
+        if !never_left {
+            self.owe_in_flight(now, place, outbox);
+        }
         self.refuse_waiting(now, place, fault, outbox);
         let Some(asked) = self.transactions.at(place) else { return };
         let (partner, stan, number) = (asked.partner, asked.stan, asked.number);
-        let taken_back = fault == Fault::TakenBack;
+        let taken_back = fault == Fault::TakenBack && !never_left;
         let number = self.recent.end(number);
         if let Some(past) = self.recent.past_mut(number) {
             past.code = repeat::padded(ResponseCode::INOPERATIVE);
             past.at = now.instant;
-            past.fate = if taken_back { Fate::Reversed } else { Fate::Unknown };
+            past.fate = match fault {
+                // There is nothing to take back, now or later.
+                _ if never_left => Fate::Declined,
+                Fault::TakenBack => Fate::Reversed,
+                _ => Fate::Unknown,
+            };
             noted::outcome(past, outbox);
             let id = past.id;
             if taken_back {
@@ -386,12 +407,29 @@ impl Switch {
         }
         self.recent.settle(number);
         let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
-        let fate = pending::Fate::GivenUp(number as u32);
+        let fate = match never_left {
+            true => pending::Fate::Free,
+            false => pending::Fate::GivenUp(number as u32),
+        };
         let settled = ring.is_some_and(|ring| ring.settle(stan, fate));
         debug_assert!(settled, "a live transaction waits in its ring");
         self.end(place, outbox);
         // One moment may be the deadline of more than a journal takes at once.
         outbox.close_full_batch();
+    }
+
+    /// Keeps a request from leaving, if no byte of it has left yet: its intent is not durable, or
+    /// the partner takes nothing. What its partner never saw need not be taken back.
+    fn withdraw(&mut self, place: u32, outbox: &mut Outbox) -> bool {
+        let Some(asked) = self.transactions.at(place) else { return false };
+        let (from, count) = asked.sent_at;
+        let never_left = self.setup.has(Bug::SentTakenForUnsent)
+            || !self.setup.has(Bug::ForwardedLate)
+                && outbox.withdraw(asked.partner_session, from, count);
+        if never_left {
+            self.stats.count(Counter::Withdrawn);
+        }
+        never_left && !self.setup.has(Bug::WithdrawnReversed)
     }
 
     /// The transaction has its answer, and so has everybody who waits for it.

@@ -9,7 +9,7 @@ use super::outbox::Outbox;
 use super::recent::Past;
 use super::record::{Intent, Outcome, Owed, Record, Refused};
 use super::saf::Obligation;
-use super::{Fate, Switch};
+use super::{Fate, Storage, Switch};
 
 /// A request is about to be sent: durable before its first byte is.
 #[inline]
@@ -68,7 +68,8 @@ impl Switch {
         stan: u32,
         outbox: &mut Outbox,
     ) {
-        if self.setup.has(Bug::DebtNotRecorded) {
+        let is_full = self.storage == Storage::ObligationsOnly;
+        if self.setup.has(Bug::DebtNotRecorded) || is_full && self.setup.has(Bug::FullDiskForgets) {
             return;
         }
         let Obligation { id, kind, message, .. } = owed;

@@ -12,6 +12,7 @@ use crate::base::ids::{SessionId, WorkerId};
 use super::batch::Batch;
 pub use super::cause::CloseCause;
 use super::decision::Decision;
+use super::lane::Lane;
 use super::record::Records;
 
 /// Lanes, commands and decisions of one worker.
@@ -32,6 +33,8 @@ pub struct Outbox {
     /// Lanes with bytes that wait for this batch, and for any.
     gated: Vec<SessionId>,
     held: Vec<SessionId>,
+    /// Nothing leaves any more.
+    stopped: bool,
     /// Numbers of approvals that the kernel has taken whole since the core last looked.
     pub(super) handed: Vec<u64>,
     /// What became of each request, if the tap is on. The shell drains it after each batch.
@@ -55,27 +58,6 @@ pub enum Command {
         /// True if requests may be sent on it.
         up: bool,
     },
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    generation: u32,
-    bytes: Vec<u8>,
-    /// Bytes at the front of `bytes` that the kernel has taken.
-    written: usize,
-    dirty: bool,
-    /// Bytes that wait for what was recorded with them: from where on, and for which batch.
-    gates: VecDeque<(usize, u64)>,
-    /// Approvals in the lane: the byte behind each, counted as `written` is, and its number.
-    marks: VecDeque<(usize, u64)>,
-}
-
-impl Lane {
-    /// Up to where bytes may leave.
-    #[inline]
-    fn released(&self) -> usize {
-        self.gates.front().map_or(self.bytes.len(), |(from, _)| *from)
-    }
 }
 
 /// Frames that arrived here but belong to another worker.
@@ -102,6 +84,7 @@ impl Default for Outbox {
             sealed: VecDeque::new(),
             gated: Vec::new(),
             held: Vec::new(),
+            stopped: false,
             handed: Vec::new(),
             decisions: Vec::new(),
         }
@@ -132,10 +115,8 @@ impl Outbox {
     pub fn close(&mut self, session: SessionId) {
         if let Some(lane) = self.lane_mut(session) {
             let bytes = std::mem::take(&mut lane.bytes);
-            lane.written = 0;
-            lane.marks.clear();
-            lane.gates.clear();
-            lane.generation = lane.generation.wrapping_add(1);
+            let generation = lane.generation.wrapping_add(1);
+            *lane = Lane { generation, ..Lane::default() };
             self.give_back(bytes);
         }
     }
@@ -280,6 +261,26 @@ impl Outbox {
             .map_or(0, |lane| lane.bytes.len() - lane.written)
     }
 
+    /// Where the next byte for `session` will stand, counted from the first it was ever given.
+    #[inline]
+    pub fn end_of(&self, session: SessionId) -> u64 {
+        let lane = self.lanes.get(session.slot as usize);
+        lane.map_or(0, |lane| lane.passed + lane.bytes.len() as u64)
+    }
+
+    /// Takes the `count` bytes from place `from` on back, so that they never leave. False if the
+    /// kernel, or another worker, has taken one of them.
+    #[cold]
+    pub fn withdraw(&mut self, session: SessionId, from: u64, count: u32) -> bool {
+        let Some(lane) = self.lane_mut(session) else { return false };
+        let was_taken = !lane.withdraw(from, count as usize);
+        if lane.is_spent() {
+            let bytes = lane.restart();
+            self.give_back(bytes);
+        }
+        !was_taken
+    }
+
     /// Appends a frame for another worker: it arrived on our `session` but answers a request of
     /// `worker`.
     pub fn relay(&mut self, session: SessionId, worker: WorkerId, frame: &[u8]) {
@@ -301,8 +302,17 @@ impl Outbox {
         }
     }
 
+    /// Nothing can be put on record any more, so nothing more is said, by any session.
+    #[cold]
+    pub(super) const fn stop(&mut self) {
+        self.stopped = true;
+    }
+
     /// Shell: the next session with bytes to write, once per batch each.
     pub fn next_dirty(&mut self) -> Option<SessionId> {
+        if self.stopped {
+            return None;
+        }
         while let Some(session) = self.dirty.pop() {
             if let Some(lane) = self.lane_mut(session) {
                 lane.dirty = false;
@@ -316,14 +326,16 @@ impl Outbox {
 
     /// Shell: true if some lane was appended to since it was last written.
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty() || !self.relays.is_empty() || !self.commands.is_empty()
+        !self.dirty.is_empty() && !self.stopped
+            || !self.relays.is_empty()
+            || !self.commands.is_empty()
     }
 
     /// Shell: what is to be written to `session`.
     pub fn unwritten(&self, session: SessionId) -> &[u8] {
         self.lanes
             .get(session.slot as usize)
-            .filter(|lane| lane.generation == session.generation)
+            .filter(|lane| lane.generation == session.generation && !self.stopped)
             .and_then(|lane| lane.bytes.get(lane.written..lane.released()))
             .unwrap_or(&[])
     }
@@ -334,7 +346,7 @@ impl Outbox {
         let lane = lanes.get_mut(session.slot as usize);
         let Some(lane) = lane.filter(|lane| lane.generation == session.generation) else { return };
         lane.written += count;
-        debug_assert!(lane.written <= lane.released(), "no more was written than was there");
+        debug_assert!(count == 0 || lane.written <= lane.released(), "no more than was there");
         while let Some(&(end, number)) = lane.marks.front() {
             if end > lane.written {
                 break;
@@ -342,9 +354,9 @@ impl Outbox {
             lane.marks.pop_front();
             handed.push(number);
         }
-        if lane.written >= lane.bytes.len() {
-            lane.written = 0;
-            let bytes = std::mem::take(&mut lane.bytes);
+        lane.skip_withdrawn();
+        if lane.is_spent() {
+            let bytes = lane.restart();
             self.give_back(bytes);
         }
     }
@@ -352,19 +364,11 @@ impl Outbox {
     /// Shell: takes what may leave of a shared session, to be mailed to the worker that owns the
     /// socket.
     pub fn take(&mut self, session: SessionId) -> Vec<u8> {
-        let mut spare = self.spare();
-        let Some(lane) = self.lane_mut(session) else { return spare };
-        debug_assert_eq!(lane.written, 0, "a mailbox takes all or nothing");
-        let released = lane.released();
-        if released == lane.bytes.len() {
-            return std::mem::replace(&mut lane.bytes, spare);
+        let spare = self.spare();
+        match self.lane_mut(session) {
+            Some(lane) => lane.take(spare),
+            None => spare,
         }
-        spare.extend_from_slice(lane.bytes.get(..released).unwrap_or(&[]));
-        lane.bytes.drain(..released);
-        for (from, _) in &mut lane.gates {
-            *from -= released;
-        }
-        spare
     }
 
     /// Shell: frames for other workers.

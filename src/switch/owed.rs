@@ -333,6 +333,16 @@ impl Switch {
         }
     }
 
+    /// A planted mistake: what was sent counts as settled.
+    #[cold]
+    pub(super) fn drop_debts(&self, outbox: &mut Outbox) {
+        for owed in self.owed.iter().flatten() {
+            let mut ids: Vec<u64> = owed.sent.values().map(|copy| copy.id).collect();
+            ids.sort_unstable();
+            ids.into_iter().for_each(|id| self.note_done(id, outbox));
+        }
+    }
+
     /// True if no request should be sent to the partner that may end as one more debt.
     #[inline]
     pub(super) fn owes_too_much(&self, partner: LinkId) -> bool {

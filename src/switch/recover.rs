@@ -208,6 +208,7 @@ impl Switch {
     /// Takes this worker's part of what a former life left, before its first session opens.
     pub fn resume(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
         self.now = now;
+        let on = outbox.records.on;
         let (worker, workers) = (self.setup.worker, self.setup.workers);
         for (partner, stan) in &recovery.numbers {
             let partner = usize::from(partner.0);
@@ -229,11 +230,12 @@ impl Switch {
         let is_mine = |id: &&u64| Recovery::is_of(**id, worker, workers);
         for id in recovery.order.iter().filter(is_mine) {
             if let Some(known) = recovery.known.get(id) {
-                let is_owed = recovery.owed.contains_key(id);
+                let is_owed = recovery.owed.contains_key(id) && !self.setup.has(Bug::OwedAgain);
                 self.resume_transaction(now, *id, known, is_owed, outbox);
                 outbox.close_full_batch();
             }
         }
+        outbox.records.on = on;
     }
 
     fn resume_debt(&mut self, now: Now, id: u64, debt: &Debt, outbox: &mut Outbox) {
@@ -291,6 +293,7 @@ impl Switch {
             FormerFate::Declined => false,
         };
         if let (true, false, Some(partner)) = (needs_reversal, is_owed, known.partner) {
+            outbox.records.on &= !self.setup.has(Bug::ResumedUnrecorded);
             let original = Original {
                 id,
                 acquirer: known.acquirer,

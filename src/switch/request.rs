@@ -143,7 +143,8 @@ impl Switch {
         if self.drain != Drain::No {
             return Err(Fault::Draining);
         }
-        if self.storage != Storage::Ready {
+        let takes_it = self.setup.has(Bug::ReserveSpent) && self.storage != Storage::Failed;
+        if self.storage != Storage::Ready && !takes_it {
             return Err(Fault::NotRecorded);
         }
         if sound.clock_is_off {
@@ -201,12 +202,16 @@ impl Switch {
                 fault = Fault::Overload;
                 continue;
             };
+            let from = outbox.end_of(session);
             let written = self.write(batch, partner, session, message, stan, outbox);
             if let Err(fault) = written {
                 self.unreserve(partner, stan);
                 return Err(fault);
             }
             self.wait(batch, message, sound, chosen, route, (partner, session, stan));
+            if let Some(asked) = self.transactions.at_mut(place) {
+                asked.sent_at = (from, (outbox.end_of(session) - from) as u32);
+            }
             self.begin(batch, message, sound, (partner, stan, place), outbox);
             return Ok(partner);
         }
@@ -383,8 +388,7 @@ impl Switch {
                 let mti = answer_mti(message, batch.link.dialect.spec.edition);
                 // The terminal asks no more, and what it takes back may be under way yet: whoever
                 // says "not found" must not forget it.
-                let is_recorded = self.storage == Storage::Ready;
-                let gated = is_recorded && fault == Fault::UnknownOriginal;
+                let gated = fault == Fault::UnknownOriginal;
                 reply::write(message, mti, code, outbox.lane_gated(batch.session, gated));
                 true
             }

@@ -5,7 +5,7 @@
 //! POS. The same holds for one that comes late or twice.
 
 use crate::base::codes::ResponseCode;
-use crate::base::ids::{SessionId, WorkerId};
+use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::iso8583::decode::Index;
 use crate::iso8583::encode;
 use crate::iso8583::message::{Message, answer_header};
@@ -240,7 +240,7 @@ impl Switch {
         if batch.setup.has(Bug::SecondAnswerIgnored) {
             return;
         }
-        if !self.answers_past(batch, message, &past) && !batch.setup.has(Bug::StanAlone) {
+        if !self.answers_past(batch, message, number, past.acquirer) && !batch.setup.has(Bug::StanAlone) {
             return self.stats.count(Counter::UnmatchedAnswers);
         }
         self.stats.count(Counter::DuplicateAnswers);
@@ -274,14 +274,15 @@ impl Switch {
         &mut self,
         batch: &Batch<'_>,
         message: &Message<'_>,
-        past: &recent::Past,
+        number: u64,
+        acquirer: LinkId,
     ) -> bool {
-        let Some(acquirer) = batch.setup.link(past.acquirer) else { return false };
+        let Some(acquirer) = batch.setup.link(acquirer) else { return false };
         let dialect = &*acquirer.dialect;
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         encode::template_header(dialect, &mut bytes);
-        self.recent.kept(past).iter().for_each(|part| bytes.extend_from_slice(part));
+        self.recent.kept(number).iter().for_each(|part| bytes.extend_from_slice(part));
         let mut index = self.refusal_index.take().unwrap_or_default();
         let sound = dialect.decode(&bytes, &mut index).is_ok();
         let asked = Message { bytes: &bytes, index: &index, dialect };

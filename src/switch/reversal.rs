@@ -39,6 +39,10 @@ impl Switch {
         let named = named(message, sound);
         let found = self.original_of(batch, sound, &named);
         match found {
+            // Whoever is told "not found" asks no more, so that must be on record: later, then.
+            None if self.storage != Storage::Ready && !batch.setup.has(Bug::NotFoundForgotten) => {
+                return Err(Fault::NotRecorded);
+            }
             None => {
                 self.remember_taken_back(batch, message, sound, &named, outbox);
                 return Err(Fault::UnknownOriginal);
@@ -70,8 +74,12 @@ impl Switch {
             return Ok(());
         }
         match (past.partner, past.fate) {
-            // Nobody was asked: it was refused, or known only by an earlier copy of this.
-            (None, Fate::Declined) => return Ok(()),
+            // Nobody was asked: it was refused, or known only by an earlier copy of this. A full
+            // disk keeps no refusals, but what is said now must hold in the next life.
+            (None, Fate::Declined) => {
+                noted::refused(past, outbox);
+                return Ok(());
+            }
             (None, Fate::Reversed) => return Err(Fault::UnknownOriginal),
             _ => {}
         }

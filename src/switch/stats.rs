@@ -82,6 +82,8 @@ pub enum Counter {
     UnknownOriginals,
     /// Requests refused because they could not be put on record.
     NotRecorded,
+    /// Requests that were given up before a byte of them had left.
+    Withdrawn,
 }
 
 impl Counter {
@@ -126,9 +128,10 @@ impl Counter {
         Self::Exceptions,
         Self::UnknownOriginals,
         Self::NotRecorded,
+        Self::Withdrawn,
     ];
 
-    const COUNT: usize = 39;
+    const COUNT: usize = 40;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
@@ -172,6 +175,7 @@ impl Counter {
             Self::Exceptions => "exceptions",
             Self::UnknownOriginals => "unknown_originals",
             Self::NotRecorded => "not_recorded",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

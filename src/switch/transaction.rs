@@ -40,6 +40,8 @@ pub struct Transaction {
     pub partner: LinkId,
     /// The connection it was sent on.
     pub partner_session: SessionId,
+    /// Where its frame stands in the lane of that connection, and its bytes.
+    pub sent_at: (u64, u32),
     /// The STAN it was sent with.
     pub stan: u32,
     /// The MTI of the answer, in the partner's edition.
@@ -290,6 +292,7 @@ impl Cell {
                 session: nowhere,
                 partner: LinkId(0),
                 partner_session: nowhere,
+                sent_at: (0, 0),
                 stan: 0,
                 answer_mti: Mti::default(),
                 route: RouteId(0),

@@ -7,3 +7,4 @@ mod restart;
 mod rig;
 mod taken_back;
 mod way;
+mod withdrawn;

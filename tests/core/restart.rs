@@ -8,7 +8,7 @@ use crate::money::one_reversal;
 use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
 
 /// A switch that keeps records; what needs them leaves at once.
-fn recorded() -> Rig {
+pub(crate) fn recorded() -> Rig {
     let mut rig = Rig::closed("pos-bcd", "pos-bcd", |_| ());
     rig.outbox = Outbox::recorded(1);
     open(&mut rig);
@@ -22,7 +22,7 @@ fn open(rig: &mut Rig) {
 }
 
 /// Makes everything on record durable.
-fn store(rig: &mut Rig, recovery: &mut Recovery) {
+pub(crate) fn store(rig: &mut Rig, recovery: &mut Recovery) {
     while let Some(batch) = rig.outbox.seal() {
         recovery.read(&batch.clear, &batch.secret);
     }
@@ -30,7 +30,7 @@ fn store(rig: &mut Rig, recovery: &mut Recovery) {
 }
 
 /// The next life, from what is durable.
-fn restarted(recovery: &Recovery) -> Rig {
+pub(crate) fn restarted(recovery: &Recovery) -> Rig {
     let mut rig = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1);
     let now = rig.now;
     rig.switch.resume(now, recovery, &mut rig.outbox);
@@ -124,11 +124,12 @@ fn what_is_refused_on_a_full_disk_uses_none_of_the_reserve() {
     rig.ask(POS, &sale(1));
     while rig.outbox.seal().is_some() {}
     rig.outbox.durable(u64::MAX);
+    assert_eq!(rig.at_host().len(), 1, "it has left");
     rig.feed(Event::Storage(Storage::ObligationsOnly));
     rig.ask(POS, &sale(2));
     rig.ask(POS, &sale(3).typed("0400"));
     let told = rig.at_pos();
-    assert_eq!((told[0].code(), told[1].code()), ("96", "25"));
+    assert_eq!((told[0].code(), told[1].code()), ("96", "96"), "it is to ask again");
     assert!(rig.outbox.seal().is_none(), "nothing is put on record");
     rig.wait(BUDGET);
     let batch = rig.outbox.seal().expect("the first is reversed");
@@ -184,4 +185,18 @@ fn nothing_leaves_before_its_record_is_durable() {
     store(&mut rig, &mut recovery);
     assert_eq!(rig.at_pos()[0].mti, "0410");
     one_reversal(&mut rig);
+}
+
+/// The process ends: what it says now, the next life could not know.
+#[test]
+fn nothing_leaves_when_nothing_can_be_put_on_record_any_more() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    asked(&mut rig, &mut recovery);
+    rig.outbox.commands.clear();
+    rig.feed(Event::Storage(Storage::Failed));
+    rig.ask(POS, &sale(2));
+    rig.wait(BUDGET);
+    store(&mut rig, &mut recovery);
+    assert!(rig.at_pos().is_empty() && rig.at_host().is_empty());
+    assert!(!rig.outbox.is_dirty(), "nor does the shell wait to write it");
 }
