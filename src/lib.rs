@@ -77,4 +77,10 @@ pub mod manual {
 
     #[doc = include_str!("manual/audit.md")]
     pub mod audit {}
+
+    #[doc = include_str!("manual/simulation.md")]
+    pub mod simulation {}
+
+    #[doc = include_str!("manual/planted_bugs.md")]
+    pub mod planted_bugs {}
 }

@@ -4,10 +4,13 @@ use authswitch::switch::Setup;
 use authswitch::switch::bug::Bug;
 
 use crate::oracle::Breach;
-use crate::{run, steps, world};
+use crate::{run, scenarios, steps, world};
 
 /// Seeds within which each mistake must be found.
 const SEEDS_MAX: u64 = 400;
+
+/// What they do not find is found by crashes everywhere in so many variants of the scenarios.
+const VARIANTS_MAX: u64 = 16;
 
 #[test]
 fn bugs_are_found() {
@@ -39,11 +42,14 @@ fn bugs_are_found() {
     assert!(missed.is_empty(), "\n{}\n", missed.join("\n"));
 }
 
-/// How many seeds it takes, and the rule that is broken.
-fn find(bug: Bug) -> Option<(u64, Breach)> {
+/// How many seeds it takes, and the rule that is broken; or in which scenario.
+fn find(bug: Bug) -> Option<(String, Breach)> {
     let setup = Setup { bug: Some(bug), ..world::setup() };
-    (0..SEEDS_MAX).find_map(|seed| {
-        let (breach, _) = run(seed, steps(), &setup).err()?;
-        Some((seed + 1, breach))
-    })
+    let of_seed = |seed| Some((format!("{}", seed + 1), run(seed, steps(), &setup).err()?.0));
+    let in_scenarios = |seed| {
+        let (_, findings) = scenarios::crash_all(&setup, &(seed..seed + 1), 0);
+        let (name, _, breach) = findings.into_iter().next()?;
+        Some((name.split(", seed").next().unwrap_or_default().to_owned(), breach))
+    };
+    (0..SEEDS_MAX).find_map(of_seed).or_else(|| (0..VARIANTS_MAX).find_map(in_scenarios))
 }

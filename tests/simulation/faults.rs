@@ -2,10 +2,23 @@
 //! them on some bugs would never show.
 
 use crate::dice::Dice;
+use crate::world::{MS, US};
 
-/// Something that goes wrong. The order is that of the rates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+macro_rules! faults {
+    ($($name:ident,)*) => {
+        /// Something that goes wrong. The order is that of the rates.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Fault {
+            $($name,)*
+        }
+
+        impl Fault {
+            pub(crate) const ALL: [Self; COUNT] = [$(Self::$name,)*];
+        }
+    };
+}
+
+faults! {
     // The network.
     SlowLink,
     Sliced,
@@ -51,19 +64,28 @@ pub(crate) enum Fault {
     ReversalTryAgain,
     ReversalRejected,
     ReversalMixedUp,
+    HostAway,
+    HostHangsUp,
     // The machine.
     SlowDisk,
+    DiskFails,
+    DiskFull,
     SlowTurn,
+    Pause,
     ClockStep,
+    Drain,
     Crash,
 }
 
-const COUNT: usize = Fault::Crash as usize + 1;
+pub(crate) const COUNT: usize = Fault::Crash as usize + 1;
 
 /// How often each happens, per thousand occasions.
 #[derive(Debug)]
 pub(crate) struct Faults {
     rates: [u32; COUNT],
+    /// How often each has happened, and how often it may.
+    struck: [u64; COUNT],
+    most: u64,
     /// A reversal that overtakes its original is kept, and the original declined when it comes.
     pub(crate) hosts_keep_overtakers: bool,
     /// Terminals that give no DE 90 in their reversals but the STAN of the original.
@@ -85,13 +107,45 @@ impl Faults {
             let most = if is_rare { 30 } else { 300 };
             *rate = if is_on { heavy.min(most) } else { 0 };
         }
-        rates[Fault::Crash as usize] = rates[Fault::Crash as usize].min(10);
+        for fault in [Fault::Crash, Fault::Drain, Fault::DiskFails, Fault::DiskFull, Fault::Pause] {
+            rates[fault as usize] = rates[fault as usize].min(10);
+        }
         Self {
             rates,
+            struck: [0; COUNT],
+            most: u64::MAX,
             hosts_keep_overtakers: dice.chance(500),
             plain_reversals: dice.chance(300),
             sign_on: dice.chance(200),
         }
+    }
+
+    /// These strike whenever they can, so many times each, and nothing else does.
+    pub(crate) fn only(faults: &[Fault], most: u64) -> Self {
+        let mut rates = [0; COUNT];
+        faults.iter().for_each(|fault| rates[*fault as usize] = 1000);
+        Self {
+            rates,
+            struck: [0; COUNT],
+            most,
+            hosts_keep_overtakers: false,
+            plain_reversals: false,
+            sign_on: false,
+        }
+    }
+
+    /// How long behind its deadline a request may leave: as long as the worker may take to look.
+    pub(crate) fn late_by(&self) -> u64 {
+        match () {
+            () if self.is_on(Fault::Pause) => u64::MAX,
+            () if self.is_on(Fault::SlowTurn) => 401 * MS,
+            () => 100 * US,
+        }
+    }
+
+    /// How often each has happened, in the order of [`Fault`].
+    pub(crate) const fn struck(&self) -> &[u64; COUNT] {
+        &self.struck
     }
 
     /// From now on nothing goes wrong.
@@ -100,8 +154,11 @@ impl Faults {
     }
 
     /// Does it happen now?
-    pub(crate) fn strike(&self, fault: Fault, dice: &mut Dice) -> bool {
-        dice.chance(self.rates[fault as usize])
+    pub(crate) fn strike(&mut self, fault: Fault, dice: &mut Dice) -> bool {
+        let struck = &mut self.struck[fault as usize];
+        let strikes = *struck < self.most && dice.chance(self.rates[fault as usize]);
+        *struck += u64::from(strikes);
+        strikes
     }
 
     pub(crate) fn is_on(&self, fault: Fault) -> bool {

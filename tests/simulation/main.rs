@@ -9,6 +9,7 @@
 
 #[cfg(feature = "planted-bugs")]
 mod bugs;
+mod crash;
 mod dice;
 mod disk;
 mod faults;
@@ -16,6 +17,7 @@ mod host;
 mod network;
 mod oracle;
 mod records;
+mod scenarios;
 mod terminal;
 mod wire;
 mod world;
@@ -23,6 +25,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use authswitch::switch::Setup;
+use faults::{COUNT, Fault};
 use oracle::Breach;
 use world::World;
 
@@ -31,17 +34,39 @@ fn no_rule_is_broken() {
     let (first, seeds, steps) = (knob("SIM_FIRST", 0), knob("SIM_SEEDS", 256), steps());
     let setup = world::setup();
     let threads = 2;
-    let run_share = |share: u64| -> Vec<String> {
+    let run_share = |share: u64| -> (Vec<String>, [u64; COUNT]) {
         let mine = (first..first + seeds).filter(|seed| seed % threads == share);
-        mine.filter_map(|seed| run(seed, steps, &setup).err().map(|breach| tell(seed, &breach)))
-            .collect()
+        let (mut findings, mut struck) = (Vec::new(), [0; COUNT]);
+        for seed in mine {
+            match run(seed, steps, &setup) {
+                Ok(world) => world.iter().zip(&mut struck).for_each(|(one, all)| *all += one),
+                Err(breach) => findings.push(tell(seed, &breach)),
+            }
+        }
+        (findings, struck)
     };
-    let findings: Vec<String> = std::thread::scope(|scope| {
+    let shares: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> =
             (0..threads).map(|share| scope.spawn(move || run_share(share))).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect()
+        workers.into_iter().map(|worker| worker.join().expect("a worker ends")).collect()
     });
+    let findings: Vec<&str> =
+        shares.iter().flat_map(|(findings, _)| findings).map(String::as_str).collect();
     assert!(findings.is_empty(), "{} seeds:\n{}", findings.len(), findings.join("\n"));
+    let struck = |fault: Fault| shares.iter().map(|(_, struck)| struck[fault as usize]).sum();
+    let struck: Vec<(Fault, u64)> = Fault::ALL.map(|fault| (fault, struck(fault))).into();
+    println!("{struck:?}");
+    // A fault that never happens proves nothing.
+    let rare: Vec<_> = struck.iter().filter(|(_, count)| *count < 20).collect();
+    assert!(rare.is_empty() || seeds < 256, "too rare to be of use: {rare:?}");
+}
+
+#[test]
+fn the_manual_names_every_fault() {
+    let page = include_str!("../../src/manual/simulation.md");
+    let missing: Vec<_> =
+        Fault::ALL.iter().filter(|fault| !page.contains(&format!("`{fault:?}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
@@ -57,15 +82,18 @@ fn the_same_seed_gives_the_same_bytes() {
     }
 }
 
-/// Runs one world; says how many steps it took.
-fn run(seed: u64, steps: u32, setup: &Setup) -> Result<u64, (Breach, u64)> {
+/// Runs one world; says how often each fault has happened in it.
+fn run(seed: u64, steps: u32, setup: &Setup) -> Result<[u64; COUNT], (Breach, u64)> {
     let mut world = World::new(seed, steps, setup, knob("SIM_TRACE", 0) > 0);
+    judged(&mut world).map_or(Ok(*world.faults.struck()), |breach| Err((breach, world.steps)))
+}
+
+/// Runs a world to its end; the breach it ends with, if any.
+fn judged(world: &mut World) -> Option<Breach> {
     let panicked = catch_unwind(AssertUnwindSafe(|| world.run())).is_err();
-    let breach = match world.oracle.breach.take() {
-        Some(breach) => Some(breach),
-        None => panicked.then(|| Breach { rule: "panic", sale: 0, what: "see above".into() }),
-    };
-    breach.map_or(Ok(world.steps), |breach| Err((breach, world.steps)))
+    let breach = world.oracle.breach.take();
+    let panic = || Breach { rule: "panic", sale: 0, what: "see above".into() };
+    breach.or_else(|| panicked.then(panic))
 }
 
 fn tell(seed: u64, (breach, step): &(Breach, u64)) -> String {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use authswitch::base::ids::{LinkId, SessionId};
 use authswitch::switch::Event;
 
+use crate::crash::Point;
 use crate::faults::Fault;
 use crate::wire::{self, Message};
 use crate::world::{Input, MS, US, What, World};
@@ -76,6 +77,11 @@ impl Connection {
             empty_at: now,
             rest: Vec::new(),
         }
+    }
+
+    /// Bytes wait for the far end to take some.
+    pub(crate) const fn is_stalled(&self) -> bool {
+        self.open && self.stalled_since.is_some()
     }
 
     pub(crate) fn link(&self) -> LinkId {
@@ -312,11 +318,16 @@ impl World {
             return;
         }
         let mut count = bytes.len().min(room);
+        if count > 0 && self.point(Point::Send) {
+            return;
+        }
         let cut = count > 0 && self.faults.strike(Fault::ShortWrite, &mut self.dice);
         let breaks = count > 0 && self.faults.strike(Fault::ResetInFrame, &mut self.dice);
         if cut || breaks {
             count = self.dice.below(count as u64) as usize;
         }
+        let Some(process) = &mut self.process else { return };
+        let bytes = process.outbox.unwritten(session);
         let (all, taken) = (bytes.to_vec(), bytes[..count].to_vec());
         self.watch(id, &all, count);
         self.trace("writes", id, &taken);
@@ -327,6 +338,9 @@ impl World {
         if connection.alive && count > 0 {
             connection.down.used += count;
             self.push_down(id, Piece::Bytes(taken));
+        }
+        if count > 0 && self.point(Point::Sent) {
+            return;
         }
         if breaks {
             self.reset(id);

@@ -27,8 +27,12 @@ pub(crate) struct Oracle {
     forged: BTreeSet<u64>,
     pub(crate) records: Records,
     pub(crate) breach: Option<Breach>,
-    /// Requests may leave late, because something between the switch and the host is slow.
-    pub(crate) slow: bool,
+    /// How long behind its deadline a request may leave, because the switch itself is slow.
+    pub(crate) late_by: u64,
+    /// A write or a sync has failed in this life.
+    disk_has_failed: bool,
+    /// Since when the switch knows that the disk takes nothing new.
+    full_since: Option<u64>,
     pub(crate) now: u64,
     /// Which life of the process this is.
     life: u32,
@@ -52,6 +56,8 @@ struct Sale {
     accepted_at: Option<u64>,
     told: bool,
     refused_at: Option<u64>,
+    /// It was refused because the disk is full.
+    unrecorded: bool,
     approval: Option<[String; 3]>,
     taken: bool,
     // At the hosts' door.
@@ -105,9 +111,16 @@ impl Oracle {
     /// time is nobody's to know.
     pub(crate) fn lives(&mut self, life: u32) {
         self.life = life;
+        (self.disk_has_failed, self.full_since) = (false, None);
         for (number, sale) in &mut self.sales {
             sale.approval_read &= self.records.owed.contains(number);
             sale.accepted_at = sale.accepted_at.filter(|_| sale.told);
+            let is_recorded = self.records.intents.contains(number) || sale.refused_at.is_some();
+            if sale.unrecorded || !is_recorded {
+                // A full disk keeps no refusals, and what was read only is nowhere: whoever asks
+                // again asks for the first time.
+                (sale.original, sale.refused_at) = (None, None);
+            }
         }
     }
 
@@ -142,14 +155,16 @@ impl Oracle {
             return;
         }
         self.asked.entry(connection).or_default().push(message.clone());
-        let (now, life) = (self.now, self.life);
+        let (now, life, full) = (self.now, self.life, self.full_since.is_some());
         let Some(sale) = self.sales.get_mut(&message.sale()) else { return };
         if message.class() == 4 {
             let part = sale.booked.as_ref().and_then(|[.., amount]| amount.parse().ok());
             let amount = message.number(4);
             if amount == sale.amount || Some(amount) == part {
                 sale.reversal_at.get_or_insert(now);
-                sale.accepted_at.get_or_insert(now);
+                if !full || sale.original.is_some() {
+                    sale.accepted_at.get_or_insert(now);
+                }
             }
         } else if sale.original.is_none() {
             sale.original = Some(message.clone());
@@ -183,7 +198,8 @@ impl Oracle {
             self.check(holds, "I20", number, "0410 before the obligation is durable");
         } else if message.approves() {
             let durable = self.records.approved.contains(&number);
-            self.check(durable, "I42", number, "an approval leaves before it is durable");
+            let rule = if self.disk_has_failed { "I46" } else { "I42" };
+            self.check(durable, rule, number, "an approval leaves before it is durable");
         }
     }
 
@@ -235,13 +251,14 @@ impl Oracle {
     }
 
     fn hands_refusal(&mut self, request: &Message, message: &Message) {
-        let (number, now) = (message.sale(), self.now);
+        let (number, now, full) = (message.sale(), self.now, self.full_since.is_some());
         let Some(sale) = self.sales.get_mut(&number) else { return };
         if !sale.is_same(request) {
             let conflict = message.of(39) == "94";
             return self.check(conflict, "I16", number, "other content under a known key");
         }
         sale.refused_at.get_or_insert(now);
+        sale.unrecorded |= full;
         let approved = sale.approval.is_some() && sale.reversal_at.is_none();
         self.check(!approved, "I15", number, "a refusal after an approval");
     }
@@ -262,7 +279,12 @@ impl Oracle {
         let taken = sale.taken;
         sale.told = true;
         sale.taken |= message.of(39) == "00";
-        let holds = message.of(39) == "00" || !taken || !right;
+        if message.of(39) == "96" && !taken {
+            // Not taken on: it is asked again.
+            sale.accepted_at = None;
+        }
+        // 96 asks it to come again: said before, it may be read behind the 00 of another copy.
+        let holds = matches!(message.of(39), "00" | "96") || !taken || !right;
         self.check(holds, "I28", number, "a reversal taken and then not");
     }
 
@@ -282,23 +304,26 @@ impl Oracle {
         }
         let number = message.sale();
         let intended = self.records.intents.contains(&number);
-        let (now, slow, budget, life) = (self.now, self.slow, self.budget, self.life);
+        let (now, life, full_since) = (self.now, self.life, self.full_since);
+        let allowed = self.budget.saturating_add(self.late_by);
         let Some(sale) = self.sales.get_mut(&number) else {
             return self.fail("I5", number, "a request nobody made");
         };
         let again = sale.forwarded.is_some();
         let taken_back = sale.accepted_at.is_some_and(|at| at < sale.original_at);
-        let late = now > sale.original_at + budget && !slow;
+        let late = now - sale.original_at > allowed;
+        let in_reserve = full_since.is_some_and(|since| sale.original_at > since);
         sale.forwarded = Some((host, message.clone()));
         sale.life = life;
         self.check(!again, "I14", number, "a request is forwarded twice");
         self.check(!taken_back, "I27", number, "forwarded after it was taken back");
         self.check(!late, "I18", number, "forwarded after its deadline");
         self.check(intended, "I42", number, "a request leaves before its intent is durable");
+        self.check(!in_reserve, "I31", number, "a request is taken though the disk is full");
     }
 
     fn begins_reversal(&mut self, message: &Message, (host, bytes): (usize, &[u8]), empty_at: u64) {
-        let now = self.now;
+        let (now, life) = (self.now, self.life);
         let number = message.sale();
         let owed = self.records.owed.contains(&number);
         let part = self.records.parts.get(&number).copied();
@@ -312,6 +337,8 @@ impl Oracle {
         sale.reversal.get_or_insert((now, first_copy.clone()));
         let amount = part.unwrap_or(sale.amount);
         let forwarded = sale.forwarded.clone();
+        let known_unsent = forwarded.is_none() && sale.original_life == life;
+        self.check(!known_unsent, "I27", number, "a reversal of what never left");
         self.check(owed, "I20", number, "a reversal leaves before it is durable");
         self.check(!own_will, "I12", number, "a handed approval is reversed unasked");
         self.check(message.number(4) == amount, "I23", number, "a reversal of another amount");
@@ -411,6 +438,25 @@ impl Oracle {
     /// A connection is gone, and with it whatever was asked on it.
     pub(crate) fn ends(&mut self, connection: usize) {
         self.asked.remove(&connection);
+    }
+
+    /// Nothing that is given to the disk from now on is durable.
+    pub(crate) fn disk_fails(&mut self) {
+        self.disk_has_failed = true;
+    }
+
+    /// The switch hears whether the disk has room for something new.
+    pub(crate) fn disk_takes(&mut self, anything: bool) {
+        self.full_since = (!anything).then_some(self.now);
+    }
+
+    /// The switch says that it has drained: whom it let in, and who is still there, has an answer.
+    pub(crate) fn drains(&mut self, is_there: impl Fn(usize) -> bool) {
+        let those = self.asked.iter().filter(|(id, _)| is_there(**id));
+        let waits = those.into_iter().find_map(|(_, asked)| asked.first());
+        if let Some(number) = waits.map(Message::sale) {
+            self.fail("I49", number, "a request is not answered when the switch has drained");
+        }
     }
 
     /// Nothing goes wrong any more: whoever still waits for an answer waits in vain.

@@ -243,7 +243,7 @@ impl World {
         let which = (place + usize::from(elsewhere)) % 2;
         let id = match self.clients[client].connections[which] {
             Some(id) => id,
-            None if self.process.is_some() => {
+            None if self.listens() => {
                 let id = self.connect(End::Client(client, which));
                 self.clients[client].connections[which] = Some(id);
                 id

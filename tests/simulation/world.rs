@@ -1,6 +1,8 @@
 //! A world: one switch with its shell, terminals, hosts, a disk and a clock, all of them moved by
 //! one queue of events in virtual time.
 
+#[path = "world/life.rs"]
+mod life;
 #[path = "world/shell.rs"]
 mod shell;
 
@@ -14,8 +16,11 @@ use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;
 use authswitch::routing::RouteTable;
 use authswitch::switch::recover::Recovery;
-use authswitch::switch::{CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Switch};
+use authswitch::switch::{
+    CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Storage, Switch,
+};
 
+use crate::crash::{Crashes, Point};
 use crate::dice::{Dice, mixed};
 use crate::disk::Disk;
 use crate::faults::{Fault, Faults};
@@ -35,6 +40,9 @@ pub(crate) const BUDGET: u64 = 1500 * MS;
 /// not found, and what comes before it.
 const QUIET_BY: u64 = 3000 * SECOND;
 
+/// Some worlds are so bad that nothing ever gets done in them: they heal by then.
+const FAULTS_UNTIL: u64 = 600 * SECOND;
+
 /// More steps than any world needs.
 const STEPS_MAX: u64 = 200_000;
 
@@ -52,6 +60,11 @@ pub(crate) enum What {
     Turn(u32),
     Alarm(u32),
     Synced(u32),
+    SyncFails(u32),
+    /// The process ends, for its disk has failed.
+    Exits(u32),
+    /// The disk has room again.
+    HasSpace,
     Dial(usize, usize),
     Acts(usize, u32, Act),
     HostActs(usize, u64),
@@ -71,6 +84,8 @@ pub(crate) enum Input {
     Lost(usize),
     Writable(usize),
     Durable(u64),
+    /// The process is told to end.
+    Drain,
 }
 
 /// A running switch.
@@ -82,6 +97,9 @@ pub(crate) struct Process {
     turn_is_due: bool,
     alarm_at: u64,
     durable: u64,
+    storage: Storage,
+    /// Set once it drains: when it ends at the latest.
+    leaves_by: Option<u64>,
     generations: Vec<u32>,
     free: Vec<u32>,
     by_slot: BTreeMap<u32, usize>,
@@ -98,6 +116,9 @@ pub(crate) struct World {
     setup: Setup,
     life: u32,
     pub(crate) disk: Disk,
+    paused_until: u64,
+    /// Set where points are counted.
+    pub(crate) crashes: Option<Crashes>,
     pub(crate) clients: Vec<Client>,
     pub(crate) terminals: Vec<Terminal>,
     pub(crate) hosts: Vec<Host>,
@@ -106,6 +127,8 @@ pub(crate) struct World {
     wall_step: i64,
     undisturbed: bool,
     healed: bool,
+    /// Transactions of each terminal after the faults.
+    healed_sales: u32,
     /// Of all that happened.
     pub(crate) digest: u64,
     pub(crate) steps: u64,
@@ -113,20 +136,50 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// A world of a seed, with its own subset of faults.
     pub(crate) fn new(seed: u64, sales: u32, setup: &Setup, tells: bool) -> Self {
         let mut dice = Dice::new(seed);
         let faults = Faults::swarm(&mut dice);
+        let key = dice.next();
+        let mut world = Self::empty(faults, dice, setup, tells);
+        world.setup.key = key;
+        world.digest = seed;
+        world.populate(sales);
+        world.starts();
+        world.at(2 * SECOND, What::Tick);
+        world
+    }
+
+    /// A small world: one terminal, one transaction, these faults whenever they can strike, and
+    /// crashes at these points.
+    pub(crate) fn scripted(seed: u64, faults: Faults, setup: &Setup, crashes: Crashes) -> Self {
+        let mut world = Self::empty(faults, Dice::new(seed), setup, false);
+        world.setup.recent_bytes = 1 << 14;
+        world.undisturbed &= crashes.planned.is_empty();
+        world.crashes = Some(crashes);
+        world.healed_sales = 1;
+        world.clients.push(Client::default());
+        world.terminals.push(Terminal::new(0, 0, false));
+        world.terminals[0].left = 1;
+        world.hosts.extend([0, 1].map(Host::new));
+        world.starts();
+        let begins = world.now + 100 * MS;
+        world.at(begins, What::Acts(0, 0, Act::Begin));
+        // Chance looks in a little before it, or while it is under way.
+        let looks = begins - 10 * MS + world.dice.between(0, 25_000) * US;
+        world.at(looks, What::Tick);
+        world
+    }
+
+    fn empty(faults: Faults, dice: Dice, setup: &Setup, tells: bool) -> Self {
         let mut setup = setup.clone();
-        setup.key = dice.next();
         for link in setup.links.iter_mut().skip(1) {
             link.sign_on = faults.sign_on;
         }
         let undisturbed = faults.none();
-        let slow = [Fault::SlowDisk, Fault::StopsReading, Fault::ShortWrite, Fault::SlowTurn];
-        let slow = slow.iter().any(|fault| faults.is_on(*fault));
         let mut oracle = Oracle::default();
-        (oracle.slow, oracle.budget) = (slow, BUDGET);
-        let mut world = Self {
+        (oracle.late_by, oracle.budget) = (faults.late_by(), BUDGET);
+        Self {
             now: SECOND,
             queue: BTreeMap::new(),
             scheduled: 0,
@@ -137,6 +190,8 @@ impl World {
             setup,
             life: 0,
             disk: Disk::default(),
+            paused_until: 0,
+            crashes: None,
             clients: Vec::new(),
             terminals: Vec::new(),
             hosts: Vec::new(),
@@ -145,14 +200,11 @@ impl World {
             wall_step: 0,
             undisturbed,
             healed: false,
-            digest: seed,
+            healed_sales: 2,
+            digest: 0,
             steps: 0,
             tells,
-        };
-        world.populate(sales);
-        world.starts();
-        world.at(2 * SECOND, What::Tick);
-        world
+        }
     }
 
     fn populate(&mut self, sales: u32) {
@@ -218,7 +270,11 @@ impl World {
             What::Turn(life) if life == self.life => self.turn(),
             What::Alarm(life) if life == self.life => self.poke(),
             What::Synced(life) if life == self.life => self.synced(),
+            What::SyncFails(life) if life == self.life => self.sync_fails(),
+            What::Exits(life) if life == self.life => self.crash_anyhow(),
             What::Turn(_) | What::Alarm(_) | What::Synced(_) => {}
+            What::SyncFails(_) | What::Exits(_) => {}
+            What::HasSpace => self.disk_has_room(),
             What::Dial(host, place) => self.dial(host, place),
             What::Acts(terminal, serial, act) => self.acts(terminal, serial, act),
             What::HostActs(host, job) => self.host_acts(host, job),
@@ -263,6 +319,9 @@ impl World {
         if self.healed {
             return;
         }
+        if self.now > FAULTS_UNTIL {
+            return self.heal();
+        }
         let pause = self.dice.between(10, 60) * MS;
         self.at(self.now + pause, What::Tick);
         let alive = |world: &Self, host: bool| -> Vec<usize> {
@@ -289,8 +348,17 @@ impl World {
         if self.faults.strike(Fault::ClockStep, &mut self.dice) {
             self.wall_step = self.dice.between(0, 172_800) as i64 - 86_400;
         }
+        if self.faults.strike(Fault::DiskFull, &mut self.dice) {
+            self.disk_fills();
+        }
+        if self.faults.strike(Fault::Pause, &mut self.dice) {
+            self.pauses();
+        }
+        if self.faults.strike(Fault::Drain, &mut self.dice) {
+            self.terminates();
+        }
         if self.faults.strike(Fault::Crash, &mut self.dice) {
-            self.crash();
+            self.crash_anyhow();
         }
     }
 
@@ -304,82 +372,14 @@ impl World {
         self.trace("heal", 0, b"");
         self.faults.heal();
         for place in 0..self.terminals.len() {
-            self.terminals[place].left = 2;
+            self.terminals[place].left = self.healed_sales;
             let at = self.now + self.dice.between(100, 3000) * MS;
             let serial = self.terminals[place].serial;
             self.at(at, What::Acts(place, serial, Act::Begin));
         }
+        self.disk_has_room();
         for id in 0..self.connections.len() {
             self.reads_on(id);
-        }
-    }
-
-    // The process.
-
-    fn starts(&mut self) {
-        self.life += 1;
-        self.oracle.lives(self.life);
-        self.trace("starts", 0, b"");
-        let setup = Setup { epoch: self.life, ..self.setup.clone() };
-        self.process = Some(Process {
-            switch: Switch::new(setup),
-            outbox: Outbox::recorded(self.disk.last_number() + 1),
-            inbox: VecDeque::new(),
-            turn_is_due: false,
-            alarm_at: u64::MAX,
-            durable: self.disk.last_number(),
-            generations: Vec::new(),
-            free: Vec::new(),
-            by_slot: BTreeMap::new(),
-        });
-        self.recovers();
-        for host in 0..self.hosts.len() {
-            for place in 0..2 {
-                let at = self.now + self.dice.between(1, 20) * MS;
-                self.at(at, What::Dial(host, place));
-            }
-        }
-    }
-
-    /// What is on the disk is read back, and the new switch takes over what the old one owed.
-    fn recovers(&mut self) {
-        let mut recovery = Recovery::default();
-        for batch in &self.disk.log {
-            recovery.read(&batch.clear, &batch.secret);
-        }
-        let now = self.clock();
-        if let Some(process) = &mut self.process {
-            process.switch.resume(now, &recovery, &mut process.outbox);
-        }
-        self.poke();
-    }
-
-    /// Killed, or the power is cut: memory is gone, and what was not durable perhaps.
-    fn crash(&mut self) {
-        if self.process.take().is_none() {
-            return;
-        }
-        self.trace("crash", 0, b"");
-        self.life += 1;
-        self.power_is_cut();
-        let delivers = self.dice.chance(500);
-        for id in 0..self.connections.len() {
-            self.orphan(id, delivers);
-        }
-        let pause = self.dice.between(10, 2000) * MS;
-        self.at(self.now + pause, What::Restarts);
-    }
-
-    fn dial(&mut self, host: usize, place: usize) {
-        let end = End::Host(host, place);
-        let taken = self.connections.iter().any(|other| other.end == end && other.open);
-        if taken && self.hosts[host].connections[place].is_none() {
-            // The switch has not heard yet that the old one is gone.
-            return self.at(self.now + 100 * MS, What::Dial(host, place));
-        }
-        if !taken && self.process.is_some() {
-            let id = self.connect(end);
-            self.hosts[host].connections[place] = Some(id);
         }
     }
 }

@@ -22,7 +22,7 @@ impl World {
         }
     }
 
-    pub(super) fn poke(&mut self) {
+    pub(crate) fn poke(&mut self) {
         let Some(process) = &mut self.process else { return };
         if std::mem::replace(&mut process.turn_is_due, true) {
             return;
@@ -31,7 +31,8 @@ impl World {
         if self.faults.strike(Fault::SlowTurn, &mut self.dice) {
             pause = self.dice.between(1, 400) * MS;
         }
-        self.at(self.now + pause, What::Turn(self.life));
+        let at = (self.now + pause).max(self.paused_until);
+        self.at(at, What::Turn(self.life));
     }
 
     pub(crate) fn feed(&mut self, event: Event<'_>) -> usize {
@@ -48,19 +49,30 @@ impl World {
     /// One turn of the worker, as the shell does it: what came, deadlines, records to the disk,
     /// one write per lane, commands, the timer.
     pub(super) fn turn(&mut self) {
+        let paused_until = self.paused_until;
         let Some(process) = &mut self.process else { return };
+        if self.now < paused_until {
+            return self.at(paused_until, What::Turn(self.life));
+        }
         process.turn_is_due = false;
         for input in std::mem::take(&mut process.inbox) {
             self.takes(input);
         }
         if self.next_deadline().is_some_and(|at| at <= self.now) {
+            if self.point(Point::Timer) {
+                return;
+            }
             self.feed(Event::Deadline);
+            if self.point(Point::Met) {
+                return;
+            }
         }
         for _ in 0..8 {
             if !self.flush() {
                 break;
             }
         }
+        self.steps_drain();
         let (now, life) = (self.now, self.life);
         let next = self.next_deadline().unwrap_or(u64::MAX).max(now + 1);
         let Some(process) = &mut self.process else { return };
@@ -91,11 +103,15 @@ impl World {
                     process.durable = number;
                 }
             }
+            Input::Drain => {
+                self.feed(Event::Drain);
+            }
         }
     }
 
     /// True if something was done that may have made more to do.
-    fn flush(&mut self) -> bool {
+    pub(super) fn flush(&mut self) -> bool {
+        self.tells_of_disk();
         while let Some(batch) = self.process.as_mut().and_then(|p| p.outbox.seal()) {
             self.stores(batch);
         }
@@ -122,6 +138,22 @@ impl World {
             }
         }
         did
+    }
+}
+
+impl World {
+    fn tells_of_disk(&mut self) {
+        let storage = self.disk.storage();
+        let Some(process) = &mut self.process else { return };
+        if std::mem::replace(&mut process.storage, storage) != storage {
+            self.feed(Event::Storage(storage));
+            self.oracle.disk_takes(storage == Storage::Ready);
+        }
+    }
+
+    /// True if somebody new is let in.
+    pub(crate) fn listens(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.leaves_by.is_none())
     }
 }
 
