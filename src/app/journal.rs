@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
 
+use super::closing::Office;
 use crate::base::ids::WorkerId;
 use crate::base::time::{Instant, Now};
 use crate::journal::{self, Desk, Durability, Folder, Key, Options, State, Writer};
@@ -33,6 +34,8 @@ pub struct JournalPlan {
 pub struct Desks {
     /// By worker: its desk, until it is taken.
     desks: Vec<ArrayQueue<Desk>>,
+    /// Where the acts of persons are taken in, until it is taken.
+    pub office: Option<Office>,
     recovery: Recovery,
     /// Secret from which terminal keys are hashed.
     pub secret: u64,
@@ -56,7 +59,8 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> 
         durability: plan.durability,
         segment_bytes: plan.segment_bytes,
         reserve_bytes: plan.segment_bytes,
-        ..Options::new(workers, key.clone())
+        // One desk more, for what persons do.
+        ..Options::new(workers + 1, key.clone())
     };
     let mut recovery = Recovery::default();
     let found = journal::recover(&options, &files, &mut |batch| {
@@ -78,8 +82,9 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> 
     let epoch = found.life() as u32;
     let clock = Clock::start();
     let wall = move || clock.now().wall;
-    let (writer, desks) = journal::start(&options, Arc::new(files), found, Arc::new(wall))
+    let (writer, mut desks) = journal::start(&options, Arc::new(files), found, Arc::new(wall))
         .map_err(|halt| halt.to_string())?;
+    let office = desks.pop().map(|desk| Office::new(desk, &plan.folder));
     let desks = desks.into_iter().map(|desk| {
         let place = ArrayQueue::new(1);
         let _ = place.push(desk);
@@ -87,7 +92,7 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> 
     });
     let desks = desks.collect();
     let secret = key.derived("authswitch terminal keys");
-    Ok((writer, Desks { desks, recovery, secret, epoch, report }))
+    Ok((writer, Desks { desks, office, recovery, secret, epoch, report }))
 }
 
 impl Desks {

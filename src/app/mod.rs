@@ -2,10 +2,12 @@
 
 pub mod audit;
 pub mod cli;
+pub mod closing;
 pub mod config;
 pub mod demo;
 pub mod dialect_file;
 pub mod dialects;
+pub mod exceptions;
 pub mod journal;
 pub mod json;
 pub mod serve;

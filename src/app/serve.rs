@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::closing::Office;
 use super::wiring::{Blueprint, Running, WORKERS_THAT_KEEP_A_JOURNAL};
 use crate::journal::{Durability, Writer};
 use crate::net::Notice;
@@ -23,7 +24,7 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
     say.line(about.into());
     print_plan(&say, &blueprint);
     let signals = Signals::watch()?;
-    let Running { shell, writer, report } = blueprint.start(sender)?;
+    let Running { shell, writer, mut office, report } = blueprint.start(sender)?;
     for line in report {
         say.line(line);
     }
@@ -46,6 +47,7 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
             say.finish();
             return Ok(Finished::StorageFailed);
         }
+        office.iter_mut().flat_map(Office::look).for_each(|line| say.line(line));
         match notices.recv_timeout(SIGNAL_POLL) {
             Ok(notice) => print_notice(&say, &notice, &names, &roles),
             Err(RecvTimeoutError::Timeout) if !shell.is_running() => break,

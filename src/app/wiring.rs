@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use super::closing::Office;
 use super::config::{self, Config};
 use super::journal::{self, JournalPlan};
 use crate::base::ids::{LinkId, WorkerId};
@@ -40,6 +41,8 @@ pub struct Running {
     pub shell: Shell<Stats>,
     /// Its journal's writer, if one is kept.
     pub writer: Option<Writer>,
+    /// Where it takes in what persons do, if a journal is kept.
+    pub office: Option<Office>,
     /// What the journal had to say when it was opened.
     pub report: Vec<String>,
 }
@@ -186,7 +189,8 @@ impl Blueprint {
             Some(_) => limits::RECENT_BYTES,
             None => limits::RECENT_BYTES_UNKEPT,
         };
-        let (writer, desks) = journal.unzip();
+        let (writer, mut desks) = journal.unzip();
+        let office = desks.as_mut().and_then(|desks| desks.office.take());
         let report = desks.as_ref().map(|desks| desks.report.clone()).unwrap_or_default();
         let make = move |worker: WorkerId| {
             let core = Switch::new(Setup {
@@ -206,7 +210,7 @@ impl Blueprint {
             }
         };
         let shell = Shell::start(&self.plan, make, notices)?;
-        Ok(Running { shell, writer, report })
+        Ok(Running { shell, writer, office, report })
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Record {
     pub number: u64,
     /// True if it may use the reserve.
     pub urgent: bool,
+    /// When its block was written.
+    pub written: Wall,
     /// What is stored in clear.
     pub clear: Vec<u8>,
     /// What is stored encrypted, decrypted.
@@ -59,6 +61,7 @@ impl Iterator for Records<'_> {
                     worker: batch.worker,
                     number: batch.number,
                     urgent: batch.urgent,
+                    written: batch.written,
                     clear: batch.clear.to_vec(),
                     secret: batch.secret.to_vec(),
                 });

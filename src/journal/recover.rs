@@ -33,6 +33,8 @@ pub struct Recovered<'a> {
     pub clear: &'a [u8],
     /// What is stored encrypted, decrypted.
     pub secret: &'a [u8],
+    /// When its block was written.
+    pub written: Wall,
     /// Where it is.
     pub place: Place,
 }
@@ -171,7 +173,8 @@ pub(super) fn open(
         }
         let secret = secrets.get(entry.secret.clone()).ok_or_else(|| halt(Damage::Malformed))?;
         let (worker, number, urgent) = (entry.worker, entry.number, entry.urgent);
-        each(Recovered { worker, number, urgent, clear: entry.clear, secret, place });
+        let (clear, written) = (entry.clear, block.header.written);
+        each(Recovered { worker, number, urgent, clear, secret, written, place });
     }
     Ok(entries.len() as u64)
 }

@@ -44,6 +44,8 @@ pub enum Record<'r> {
     Done(u64),
     /// The partner will never take it: DE 39. A person must look.
     Exception(u64, u8),
+    /// A person has closed what came of it, and nobody need look again.
+    Closed(Closed<'r>),
 }
 
 /// See [`Record::Intent`].
@@ -114,6 +116,22 @@ pub struct Owed<'r> {
     pub message: &'r [u8],
 }
 
+/// See [`Record::Closed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed<'r> {
+    /// Of which transaction.
+    pub id: u64,
+    /// Unix seconds.
+    pub at_s: u64,
+    /// True if its message was still owed, and is not any more. False leaves what is owed alone:
+    /// it may have come to be owed since the person looked.
+    pub ends_debt: bool,
+    /// Who did it, 255 bytes at most.
+    pub by: &'r [u8],
+    /// Why.
+    pub reason: &'r [u8],
+}
+
 impl Records {
     /// Appends a record, if records are kept.
     #[inline]
@@ -159,10 +177,23 @@ impl Records {
                 out.push(code);
                 9
             }
+            Record::Closed(closed) => {
+                out.extend_from_slice(&closed.id.to_le_bytes());
+                out.extend_from_slice(&closed.at_s.to_le_bytes());
+                out.push(u8::from(closed.ends_debt));
+                out.push(closed.by.len() as u8);
+                out.extend_from_slice(closed.by);
+                out.extend_from_slice(closed.reason);
+                10
+            }
         };
         self.urgent |= matches!(
             record,
-            Record::Owed(_) | Record::Sent(_) | Record::Done(_) | Record::Exception(..)
+            Record::Owed(_)
+                | Record::Sent(_)
+                | Record::Done(_)
+                | Record::Exception(..)
+                | Record::Closed(_)
         );
         let bytes = (out.len() - start - 3) as u16;
         if let Some([slot, low, high]) = out.get_mut(start..start + 3) {
@@ -194,6 +225,12 @@ pub fn read<'r>(clear: &'r [u8], secret: &'r [u8]) -> impl Iterator<Item = Recor
             7 => Record::Sent(body.u64()?),
             8 => Record::Done(body.u64()?),
             9 => Record::Exception(body.u64()?, body.u8()?),
+            10 => {
+                let (id, at_s, ends_debt) = (body.u64()?, body.u64()?, body.u8()? == 1);
+                let bytes = body.u8()?;
+                let by = body.take(usize::from(bytes))?;
+                Record::Closed(Closed { id, at_s, ends_debt, by, reason: body.0 })
+            }
             _ => return None,
         })
     })
@@ -337,6 +374,7 @@ mod tests {
             kind: Kind::Reversal,
             message: b"0420 with 4111",
         };
+        let closed = Closed { id: 9, at_s: 5, ends_debt: true, by: b"rb", reason: b"settled" };
         let written = [
             Record::Intent(intent),
             Record::Outcome(outcome),
@@ -347,6 +385,7 @@ mod tests {
             Record::Sent(7),
             Record::Done(7),
             Record::Exception(9, 30),
+            Record::Closed(closed),
             Record::Intent(Intent { amount: None, pan: b"", ..intent }),
         ];
         let mut records = Records { on: true, ..Records::default() };

@@ -19,7 +19,7 @@ use super::compose::Original;
 use super::outbox::Outbox;
 use super::pending::Share;
 use super::recent::{Fate, Past};
-use super::record::{self, Intent, Outcome, Record, Refused};
+use super::record::{self, Closed, Intent, Outcome, Record, Refused};
 use super::saf::{Kind, Obligation};
 use super::{Switch, noted, repeat};
 
@@ -98,12 +98,15 @@ impl Recovery {
                         debt.sent = true;
                     }
                 }
-                Record::Done(id) | Record::Exception(id, _) => {
+                Record::Done(id)
+                | Record::Exception(id, _)
+                | Record::Closed(Closed { id, ends_debt: true, .. }) => {
                     if let Some(debt) = self.owed.get_mut(&id) {
                         debt.settled = true;
                         debt.message = Vec::new();
                     }
                 }
+                Record::Closed(_) => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A crash: the next life knows from its records what it may say and what it owes.
 
 use authswitch::switch::event::Storage;
+use authswitch::switch::record::{self, Closed, Record, Records};
 use authswitch::switch::recover::Recovery;
 use authswitch::switch::{Event, Outbox};
 
@@ -103,6 +104,35 @@ fn what_was_taken_is_not_sent_again() {
     let mut next = restarted(&recovery);
     assert!(next.at_host().is_empty());
     repeat_hears(&mut next, "91");
+}
+
+/// A person settled it with the partner while the switch was down.
+#[test]
+fn what_a_person_closed_is_not_sent_again() {
+    for ends_debt in [true, false] {
+        let (mut rig, mut recovery) = (recorded(), Recovery::default());
+        asked(&mut rig, &mut recovery);
+        rig.wait(BUDGET);
+        let mut batches = Vec::new();
+        while let Some(batch) = rig.outbox.seal() {
+            recovery.read(&batch.clear, &batch.secret);
+            batches.push((batch.clear, batch.secret));
+        }
+        let owed = batches.iter().flat_map(|(clear, secret)| record::read(clear, secret));
+        let id = owed.filter_map(|record| match record {
+            Record::Owed(owed) => Some(owed.id),
+            _ => None,
+        });
+        let id = id.last().expect("it is owed");
+        let mut records = Records { on: true, ..Records::default() };
+        let (by, reason) = (&b"rb"[..], &b"settled by telephone"[..]);
+        records.push(&Record::Closed(Closed { id, at_s: 1, ends_debt, by, reason }));
+        recovery.read(&records.clear, &records.secret);
+        assert_eq!(recovery.counts().1, usize::from(!ends_debt));
+        let mut next = restarted(&recovery);
+        assert_eq!(next.at_host().len(), usize::from(!ends_debt), "an act that ends no debt");
+        repeat_hears(&mut next, "91");
+    }
 }
 
 /// A terminal took back what was never asked; the request comes in the next life.

@@ -14,6 +14,7 @@ mod disk;
 mod drain;
 mod frozen;
 mod hostile;
+mod journal;
 mod links;
 mod management;
 mod message;

@@ -18,7 +18,7 @@ pub(super) enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
         /// The key file; with it, it is also checked that every secret part can be opened
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, visible_alias = "journal-key", value_name = "FILE")]
         key: Option<PathBuf>,
     },
     /// Write every record, one line each; account data is never shown
@@ -27,7 +27,7 @@ pub(super) enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
         /// The key file; without one, journal.key in the folder
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, visible_alias = "journal-key", value_name = "FILE")]
         key: Option<PathBuf>,
         /// Only records of this transaction
         #[arg(long, value_name = "NUMBER")]
@@ -138,6 +138,9 @@ fn line(record: &Record<'_>) -> (&'static str, u64, String) {
         Record::Sent(id) => ("sent", *id, String::new()),
         Record::Done(id) => ("done", *id, String::new()),
         Record::Exception(id, code) => ("exception", *id, format!("{code:02}")),
+        Record::Closed(closed) => {
+            ("closed", closed.id, format!("by {}: {}", text(closed.by), text(closed.reason)))
+        }
     }
 }
 
