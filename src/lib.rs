@@ -57,8 +57,8 @@ pub mod net;
 pub mod routing;
 pub mod switch;
 
-/// What does not belong to one module: the whole trip, what can go wrong, what is owed, the words,
-/// the bounds.
+/// What does not belong to one module: the whole trip, what can go wrong, what is owed, what is on
+/// record, the words, the bounds.
 pub mod manual {
     #[doc = include_str!("manual/life_of_a_message.md")]
     pub mod life_of_a_message {}
@@ -68,6 +68,9 @@ pub mod manual {
 
     #[doc = include_str!("manual/saf.md")]
     pub mod saf {}
+
+    #[doc = include_str!("manual/journal.md")]
+    pub mod journal {}
 
     #[doc = include_str!("manual/lexicon.md")]
     pub mod lexicon {}

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod dialect_file;
 pub mod dialects;
 pub mod exceptions;
+mod export;
 pub mod journal;
 pub mod json;
 pub mod serve;

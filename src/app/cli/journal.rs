@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::{Ended, FAILED, USAGE};
+use super::{Ended, FAILED, USAGE, export};
 use crate::app::journal::KEY_FILE;
 use crate::journal::{self, Folder, Key, Verified};
 use crate::switch::record::{self, Record};
@@ -33,6 +33,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "NUMBER")]
         only: Option<u64>,
     },
+    Export(export::Args),
 }
 
 pub(super) fn run(command: &Command) -> Ended {
@@ -43,6 +44,7 @@ pub(super) fn run(command: &Command) -> Ended {
                 Err(code) => Ok(code),
             };
         }
+        Command::Export(args) => return export::run(args),
         Command::Verify { folder, key } => (folder, key.as_deref()),
     };
     let key = match named.map(|path| key_of(folder, Some(path))).transpose() {

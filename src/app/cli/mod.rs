@@ -12,6 +12,7 @@ mod dialect;
 mod encode;
 mod exceptions;
 mod explain;
+mod export;
 mod guess;
 mod infer;
 mod journal;
