@@ -199,6 +199,10 @@ impl Office {
     /// Takes in what has come, now and then, and returns what is to be told the operator.
     pub fn look(&mut self) -> Vec<String> {
         let mut told = Vec::new();
+        // An act matters for no longer than what it is about.
+        if let Some(asked) = self.desk.giving_up() {
+            self.desk.noted_again(asked);
+        }
         let durable = self.desk.durable();
         self.under_way.retain(|(number, act, path)| {
             if *number <= durable {

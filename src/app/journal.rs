@@ -10,7 +10,7 @@ use crossbeam::queue::ArrayQueue;
 use super::closing::Office;
 use crate::base::ids::WorkerId;
 use crate::base::time::{Instant, Now};
-use crate::journal::{self, Desk, Durability, Folder, Key, Options, State, Writer};
+use crate::journal::{self, Desk, Durability, Folder, GivingUp, Key, Options, State, Writer};
 use crate::net::{Clock, Make, Store};
 use crate::switch::batch::Batch;
 use crate::switch::recover::Recovery;
@@ -104,7 +104,7 @@ impl Desks {
         let wall = Clock::start().now().wall;
         let now = Now { instant: Instant::from_ns(0), wall };
         core.resume(now, &self.recovery, &mut outbox);
-        Make { core, outbox, store: Some(Box::new(Records(desk))) }
+        Make { core, outbox, store: Some(Box::new(Records { desk, asked: None })) }
     }
 }
 
@@ -147,31 +147,46 @@ fn has_segments(folder: &Path) -> bool {
 
 /// A desk of the journal, as a worker sees it.
 #[derive(Debug)]
-struct Records(Desk);
+struct Records {
+    desk: Desk,
+    /// What was asked last and is not answered.
+    asked: Option<GivingUp>,
+}
 
 impl Store for Records {
     fn hand_in(&mut self, batch: Batch) -> Result<(), Batch> {
-        self.0.hand_in(batch)
+        self.desk.hand_in(batch)
     }
 
     fn durable(&self) -> u64 {
-        self.0.durable()
+        self.desk.durable()
     }
 
     fn spare(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
-        self.0.spare()
+        self.desk.spare()
     }
 
     fn storage(&self) -> Storage {
-        match self.0.state() {
+        match self.desk.state() {
             State::Writing => Storage::Ready,
             State::Full | State::Spent => Storage::ObligationsOnly,
             State::Failed => Storage::Failed,
         }
     }
 
+    fn giving_up(&mut self) -> Option<u64> {
+        self.asked = self.desk.giving_up();
+        self.asked.map(|asked| asked.batch)
+    }
+
+    fn noted_again(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            self.desk.noted_again(asked);
+        }
+    }
+
     fn on_progress(&mut self, wake: Box<dyn Fn() + Send>) {
-        self.0.on_progress(wake);
+        self.desk.on_progress(wake);
     }
 }
 

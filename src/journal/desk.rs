@@ -9,6 +9,7 @@ use std::thread::Thread;
 use crossbeam::queue::{ArrayQueue, SegQueue};
 
 use super::log::Failure;
+use super::recover::Kept;
 use super::stock::Delivery;
 use crate::switch::batch::Batch;
 
@@ -33,6 +34,14 @@ pub enum State {
     Spent,
     /// Nothing any more: a write or a sync failed, or the journal was stopped.
     Failed,
+}
+
+/// What is about to be removed for its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivingUp {
+    segment: u64,
+    /// The last batch of this desk that stands in it.
+    pub batch: u64,
 }
 
 impl Desk {
@@ -92,8 +101,28 @@ impl Desk {
         self.common.failure.get()
     }
 
-    /// Has `wake` called, on the writer's thread, whenever [`durable`](Self::durable) has moved or
-    /// the state has changed. It must not wait. Only the last one given is called.
+    /// Asked before old segments are removed; nothing is removed before every desk has answered
+    /// ([`noted_again`](Self::noted_again)).
+    pub fn giving_up(&self) -> Option<GivingUp> {
+        let slot = &self.common.slots[self.worker];
+        let segment = slot.asked.load(Ordering::Acquire);
+        // It was stored first: it is that of this segment or a later one.
+        let batch = slot.asked_batch.load(Ordering::Acquire);
+        let is_open = segment > slot.answered.load(Ordering::Relaxed);
+        is_open.then_some(GivingUp { segment, batch })
+    }
+
+    /// What matters of the batches that are given up has been handed in again by now: when that is
+    /// durable they may go.
+    pub fn noted_again(&mut self, asked: GivingUp) {
+        let slot = &self.common.slots[self.worker];
+        slot.answered_by.store(self.next - 1, Ordering::Release);
+        slot.answered.store(asked.segment, Ordering::Release);
+        self.common.bell.ring();
+    }
+
+    /// Has `wake` called, on the writer's thread, whenever [`durable`](Self::durable) has moved,
+    /// batches are to be given up, or the state has changed. It must not wait. Only the last one given is called.
     pub fn on_progress(&mut self, wake: impl Fn() + Send + 'static) {
         self.common.slots[self.worker].wake.force_push(Wake(Box::new(wake)));
         self.common.bell.ring();
@@ -118,6 +147,12 @@ pub(super) struct Slot {
     pub(super) queue: ArrayQueue<Batch>,
     pub(super) spare: ArrayQueue<(Vec<u8>, Vec<u8>)>,
     pub(super) durable: AtomicU64,
+    /// Segments up to this one are to be given up, and the last batch of this desk in them.
+    pub(super) asked: AtomicU64,
+    pub(super) asked_batch: AtomicU64,
+    /// Nothing in segments up to this one matters any more once that batch is durable.
+    pub(super) answered: AtomicU64,
+    pub(super) answered_by: AtomicU64,
     /// On its way to the writer, which keeps it.
     pub(super) wake: ArrayQueue<Wake>,
 }
@@ -132,6 +167,10 @@ impl Common {
             queue: ArrayQueue::new(BATCHES_MAX),
             spare: ArrayQueue::new(BATCHES_MAX),
             durable: AtomicU64::new(*last),
+            asked: AtomicU64::new(0),
+            asked_batch: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            answered_by: AtomicU64::new(0),
             wake: ArrayQueue::new(1),
         };
         Self {
@@ -142,6 +181,24 @@ impl Common {
             bell: Bell::default(),
             deliveries: SegQueue::new(),
         }
+    }
+
+    /// Has the first `desks` note again what matters of segments up to that of `kept`.
+    pub(super) fn ask(&self, desks: usize, kept: &Kept) {
+        for (worker, slot) in self.slots.iter().enumerate().take(desks) {
+            let batch = kept.last.get(worker).copied().unwrap_or(0);
+            slot.asked_batch.store(batch, Ordering::Release);
+            slot.asked.store(kept.segment, Ordering::Release);
+        }
+    }
+
+    /// True if nothing in segments up to `segment` matters any more to the first `desks`.
+    pub(super) fn may_give_up(&self, desks: usize, segment: u64) -> bool {
+        self.slots.iter().take(desks).all(|slot| {
+            // The answer first: what it waits for was stored before it.
+            slot.answered.load(Ordering::Acquire) >= segment
+                && slot.durable.load(Ordering::Acquire) >= slot.answered_by.load(Ordering::Acquire)
+        })
     }
 
     pub(super) fn state(&self) -> State {

@@ -96,7 +96,8 @@ impl Log {
         self.append(files, batches, false, now)
     }
 
-    /// Finishes the segment and goes on in `segment`, which follows it.
+    /// Finishes the segment and goes on in `segment`, which follows it. Whose last batch is in it
+    /// is not known here.
     pub(super) fn rotate(
         &mut self,
         files: &dyn Files,
@@ -105,7 +106,7 @@ impl Log {
     ) -> Result<Kept, Failure> {
         debug_assert_eq!(segment.number, self.segment.number + 1, "segments follow each other");
         self.append(files, &[], true, now)?;
-        let kept = Kept { segment: self.segment.number, written: now };
+        let kept = Kept { segment: self.segment.number, written: now, last: Box::default() };
         self.segment = segment;
         self.end = HEADER_BYTES as u64;
         Ok(kept)

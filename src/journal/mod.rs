@@ -48,7 +48,7 @@ use std::time::Duration;
 
 use crate::base::limits;
 
-pub use desk::{Desk, State};
+pub use desk::{Desk, GivingUp, State};
 pub use files::{File, Files, Folder};
 pub use follow::{Follow, read_block};
 pub use halt::{Damage, Halt};
@@ -77,7 +77,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Kept free for urgent batches.
     pub reserve_bytes: u64,
-    /// How long a segment is kept after its last block was written, at least.
+    /// How long a segment is kept after its last block was written, at least. It is kept on until
+    /// every desk has said that nothing in it matters any more ([`Desk::giving_up`]).
     pub retention: Duration,
     /// How many desks there are.
     pub workers: u8,

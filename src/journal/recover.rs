@@ -83,11 +83,13 @@ pub(super) struct Next {
 }
 
 /// A segment that may be given up some day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kept {
     pub(super) segment: u64,
     /// When its last block was written.
     pub(super) written: Wall,
+    /// The last batch of each worker up to its end.
+    pub(super) last: Box<[u64]>,
 }
 
 /// Reads the journal in `files` and calls `each` for every batch, in the order in which they were
@@ -108,10 +110,13 @@ pub fn recover(
     let mut kept: VecDeque<Kept> = VecDeque::new();
     while let Some(found) = scan.next()? {
         blocks += 1;
-        let one = Kept { segment: found.header.segment, written: found.block.header.written };
-        match kept.back_mut().filter(|kept| kept.segment == one.segment) {
-            Some(kept) => *kept = one,
-            None => kept.push_back(one),
+        let (segment, written) = (found.header.segment, found.block.header.written);
+        match kept.back_mut() {
+            Some(kept) if kept.segment == segment => kept.written = written,
+            before => {
+                before.into_iter().for_each(|kept| kept.last = last.0.as_slice().into());
+                kept.push_back(Kept { segment, written, last: Box::default() });
+            }
         }
         batches += open(&options.key, files, &found, &mut last, each)?;
     }
@@ -128,6 +133,7 @@ pub fn recover(
         oldest: scan.oldest(),
     };
     mend(files, &next)?;
+    kept.back_mut().into_iter().for_each(|kept| kept.last = last.0.as_slice().into());
     last.0.resize(last.0.len().max(usize::from(options.workers)), 0);
     Ok(Recovery { blocks, batches, cut, last: last.0, next, kept, lock })
 }

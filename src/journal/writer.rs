@@ -75,6 +75,8 @@ pub fn start(
         files,
         clock,
         retention_s: options.retention.as_secs(),
+        desks: usize::from(options.workers),
+        asked_in: 0,
         kept,
         gathered: Vec::new(),
         held: None,
@@ -173,6 +175,9 @@ struct Duty {
     files: Arc<dyn Files>,
     clock: Clock,
     retention_s: u64,
+    /// Desks that are asked before a segment is given up, and the last one it was done in.
+    desks: usize,
+    asked_in: u64,
     /// Segments that are finished, oldest first.
     kept: VecDeque<Kept>,
     gathered: Vec<(u8, Batch)>,
@@ -210,6 +215,7 @@ impl Duty {
             self.take_wakes();
             self.take_deliveries()?;
             self.show_state();
+            self.ask();
             self.gather();
             if !self.gathered.is_empty() {
                 self.store()?;
@@ -281,7 +287,9 @@ impl Duty {
             Spare::Ready(segment) => {
                 let now = (self.clock)();
                 let oldest = self.retire(now);
-                let finished = self.log.rotate(&*self.files, segment, now)?;
+                let mut finished = self.log.rotate(&*self.files, segment, now)?;
+                let durable = |slot: &Slot| slot.durable.load(Ordering::Acquire);
+                finished.last = self.common.slots.iter().map(durable).collect();
                 self.statistics.segments.fetch_add(1, Ordering::Relaxed);
                 self.kept.push_back(finished);
                 self.order(Order::RemoveBefore(oldest));
@@ -301,11 +309,34 @@ impl Duty {
         }
     }
 
-    /// Gives up segments that are old enough. The block that finishes a segment says so, and only
+    /// Has desks note again what matters of segments that are old enough, well before the next
+    /// segment begins, so that they can go then.
+    fn ask(&mut self) {
+        if self.asked_in == self.log.segment() || !self.log.is_low() {
+            return;
+        }
+        self.asked_in = self.log.segment();
+        let limit = self.limit((self.clock)());
+        let old = self.kept.iter().take_while(|kept| kept.written.unix_s() < limit).last();
+        if let Some(kept) = old {
+            self.common.ask(self.desks, kept);
+            self.wakes.iter().flatten().for_each(|wake| (wake.0)());
+        }
+    }
+
+    /// Segments written before this, in Unix seconds, are old enough.
+    fn limit(&self, now: Wall) -> u64 {
+        now.unix_s().saturating_sub(self.retention_s)
+    }
+
+    /// Gives up segments that are old enough and matter to nobody. The block that finishes a segment says so, and only
     /// when it is stored may they be removed. Returns the oldest segment that is kept.
     fn retire(&mut self, now: Wall) -> u64 {
-        let limit = now.unix_s().saturating_sub(self.retention_s);
-        while let Some(kept) = self.kept.front().filter(|kept| kept.written.unix_s() < limit) {
+        let limit = self.limit(now);
+        let (common, desks) = (Arc::clone(&self.common), self.desks);
+        let may_go =
+            |kept: &&Kept| kept.written.unix_s() < limit && common.may_give_up(desks, kept.segment);
+        while let Some(kept) = self.kept.front().filter(may_go) {
             self.log.give_up_before(kept.segment + 1);
             self.kept.pop_front();
         }

@@ -24,6 +24,13 @@ pub trait Store: std::fmt::Debug + Send {
     /// What it takes at present.
     fn storage(&self) -> Storage;
 
+    /// Batches up to this one are about to be removed for their age: what matters of them is to be
+    /// handed in again, then [`Self::noted_again`] is to be told. Not asked again before.
+    fn giving_up(&mut self) -> Option<u64>;
+
+    /// What matters of the batches that [`Self::giving_up`] named last has been handed in again.
+    fn noted_again(&mut self);
+
     /// Has `wake` called, on any thread, when one of the answers above has changed.
     fn on_progress(&mut self, wake: Box<dyn Fn() + Send>);
 }

@@ -154,6 +154,12 @@ impl<C: Core> Worker<C> {
             self.feed(Event::Storage(storage));
             self.parts.notices.push(Notice::Storage { worker: self.parts.id, storage });
         }
+        if !self.noting
+            && let Some(batch) = store.giving_up()
+        {
+            self.noting = true;
+            self.feed(Event::Forgetting(batch));
+        }
         while let Some(batch) = self.outbox.seal() {
             self.unstored.push_back(batch);
         }
@@ -164,6 +170,10 @@ impl<C: Core> Worker<C> {
                 self.unstored.push_front(refused);
                 break;
             }
+        }
+        if self.noting && self.unstored.is_empty() {
+            self.noting = false;
+            store.noted_again();
         }
         while let Some((clear, secret)) = store.spare() {
             self.outbox.give_back(clear);

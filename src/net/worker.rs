@@ -75,6 +75,8 @@ pub(super) struct Worker<C> {
     pub(super) store: Option<Box<dyn Store>>,
     pub(super) storage: Storage,
     pub(super) unstored: VecDeque<Batch>,
+    /// What matters of old batches was put on record again, and that is not handed in yet.
+    pub(super) noting: bool,
     /// Tasks that let new connections in.
     pub(super) doormen: Vec<AbortHandle>,
 }
@@ -115,6 +117,7 @@ impl<C: Core> Worker<C> {
             store,
             storage: Storage::default(),
             unstored: VecDeque::new(),
+            noting: false,
             sessions: Sessions::default(),
             offers: Offers::default(),
             phase: Phase::Running,

@@ -46,6 +46,9 @@ pub enum Event<'a> {
     Routes(Arc<RouteTable>),
     /// What can be put on record has changed.
     Storage(Storage),
+    /// The records of this worker's batches up to this one are about to be removed for their age:
+    /// what is still open in them is put on record again.
+    Forgetting(u64),
     /// Finish what was accepted, take nothing new on. Done when [`super::Switch::is_drained`].
     Drain,
     /// No worker has anything under way any more: sign off. What comes now is not read.

@@ -214,6 +214,10 @@ impl Switch {
                 }
                 0
             }
+            Event::Forgetting(batch) => {
+                self.note_debts_again(batch, outbox);
+                0
+            }
             Event::Drain => {
                 let forgets = self.setup.has(Bug::DrainForgets);
                 self.drain = if forgets { Drain::Done } else { Drain::Answering };

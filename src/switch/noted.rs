@@ -77,6 +77,30 @@ impl Switch {
         outbox.records.push(&Record::Owed(owed));
     }
 
+    /// Puts what is owed on record again, if its record stands in a batch up to this one: as many
+    /// batches as it takes.
+    #[cold]
+    pub(super) fn note_debts_again(&mut self, batch: u64, outbox: &mut Outbox) {
+        let setup = std::sync::Arc::clone(&self.setup);
+        for link in 0..self.owed.len() {
+            let partner = LinkId(link as u16);
+            let Some(dialect) = setup.link(partner).map(|link| &*link.dialect) else { continue };
+            let Some(mut owed) = self.take_owed(partner) else { continue };
+            owed.lane.note_again(batch, |debt| {
+                let stan = self.stan_of(dialect, Some(debt.message)).unwrap_or(0);
+                let (id, kind, message) = (debt.id, debt.kind, debt.message);
+                outbox.records.push(&Record::Owed(Owed { id, partner, stan, kind, message }));
+                if debt.repeat {
+                    outbox.records.push(&Record::Sent(id));
+                }
+                let noted = outbox.batch();
+                outbox.close_full_batch();
+                noted
+            });
+            self.put_owed(partner, owed);
+        }
+    }
+
     pub(super) fn note_sent(&self, id: u64, outbox: &mut Outbox) {
         outbox.records.push(&Record::Sent(id));
     }

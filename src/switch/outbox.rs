@@ -188,6 +188,11 @@ impl Outbox {
         None
     }
 
+    /// The batch that what is recorded now will be part of.
+    pub(super) const fn batch(&self) -> u64 {
+        self.batch
+    }
+
     /// Begins another batch if what was recorded so far is enough for one.
     pub(super) fn close_full_batch(&mut self) {
         if self.records.clear.len() + self.records.secret.len() > BATCH_BYTES {

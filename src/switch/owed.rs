@@ -128,6 +128,7 @@ impl Switch {
                 message,
                 sent_before: false,
                 not_before: now.instant,
+                noted: outbox.batch(),
             };
             self.note_owed(&obligation, original.partner, stan, outbox);
             owed.lane.add(obligation);
@@ -216,7 +217,7 @@ impl Switch {
         }
     }
 
-    fn stan_of(&mut self, dialect: &Dialect, frame: Option<&[u8]>) -> Option<u32> {
+    pub(super) fn stan_of(&mut self, dialect: &Dialect, frame: Option<&[u8]>) -> Option<u32> {
         let body = body_of(dialect, frame?)?;
         let mut index = self.refusal_index.take().unwrap_or_default();
         let sound = dialect.decode(body, &mut index).is_ok();

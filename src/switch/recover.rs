@@ -253,6 +253,7 @@ impl Switch {
             message: debt.message.clone(),
             sent_before: debt.sent && !self.setup.has(Bug::ResentAsFirst),
             not_before: now.instant,
+            noted: outbox.batch(),
         };
         self.note_owed(&obligation, debt.partner, debt.stan, outbox);
         if debt.sent {

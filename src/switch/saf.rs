@@ -60,6 +60,8 @@ pub struct Lane {
     in_flight_count: usize,
     provisional_count: usize,
     spares: Vec<Vec<u8>>,
+    /// No record of what is here stands in a batch before this one.
+    noted_from: u64,
     stats: Stats,
 }
 
@@ -94,6 +96,7 @@ impl Lane {
             in_flight_count: 0,
             provisional_count: 0,
             spares: Vec::new(),
+            noted_from: u64::MAX,
             stats: Stats::default(),
         }
     }
@@ -112,6 +115,8 @@ impl Lane {
         cell.added_at = self.now;
         cell.due = obligation.not_before;
         cell.may_be_sent = obligation.sent_before;
+        cell.noted = obligation.noted;
+        self.noted_from = self.noted_from.min(obligation.noted);
         self.next_number += 1;
         let place = self.cells.take(cell);
         self.places.insert(id, place);
@@ -281,6 +286,24 @@ impl Lane {
         self.leave(reversal);
         self.leave(advice);
         Some(ids)
+    }
+
+    /// Hands up all whose record stands in a batch up to `up_to`, the provisional ones too, with
+    /// [`Send::repeat`] as the next copy will have it. `note` returns the batch of the new record.
+    /// Walks past all that is here, but only if something may be that old.
+    pub fn note_again(&mut self, up_to: u64, mut note: impl FnMut(Send<'_>) -> u64) {
+        if self.noted_from > up_to {
+            return;
+        }
+        self.noted_from = u64::MAX;
+        for (place, cell) in self.cells.all_mut() {
+            if cell.noted <= up_to {
+                let Cell { id, kind, attempts: attempt, may_be_sent: repeat, .. } = *cell;
+                let message = &*cell.message;
+                cell.noted = note(Send { place, id, kind, repeat, message, attempt });
+            }
+            self.noted_from = self.noted_from.min(cell.noted);
+        }
     }
 
     /// The next provisional one whose late window has passed: it is done. Call until `None`.

@@ -4,6 +4,7 @@ mod bad_input;
 mod money;
 mod network;
 mod restart;
+mod retention;
 mod rig;
 mod taken_back;
 mod way;

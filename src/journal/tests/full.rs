@@ -82,14 +82,27 @@ fn old_segments_are_removed_and_their_absence_is_no_damage() {
         .expect("an empty disk");
     let mut all = Vec::new();
     let first = segment::name(1);
-    wait("the first segment is removed", || {
+    let is_kept = || disk.files().contains_key(&first);
+    // Both desks are asked. Only one answers, however old the segment is by now.
+    for _ in 0..100 {
         now.fetch_add(10, Ordering::SeqCst);
         assert!(offer(&mut desks[0], false, &mut all));
-        !disk.files().contains_key(&first)
+        answer(&mut desks[1]);
+    }
+    let asked = desks[0].giving_up().expect("asked long ago");
+    assert!(is_kept() && asked.batch > 1, "{asked:?}");
+    let mut given_up = 0;
+    wait("the first segment is removed", || {
+        now.fetch_add(10, Ordering::SeqCst);
+        given_up = answer(&mut desks[0]).unwrap_or(given_up);
+        answer(&mut desks[1]);
+        assert!(offer(&mut desks[0], false, &mut all));
+        !is_kept()
     });
     writer.stop();
     let (recovery, found) = recovered(&disk, &options).expect("sound");
     assert!(found.len() < all.len() && !found.is_empty());
+    assert!(found[0].1 <= given_up + 1, "no more is gone than was said");
     assert_eq!(found, all[all.len() - found.len()..]);
     assert_eq!(recovery.last[0], all.len() as u64);
     // One more is missing than was given up.
@@ -97,4 +110,46 @@ fn old_segments_are_removed_and_their_absence_is_no_damage() {
     disk.remove(&segment::name(oldest)).expect("removed");
     let halt = recovered(&disk, &options).expect_err("missing");
     assert!(matches!(halt.damage, Damage::Missing), "{halt}");
+}
+
+/// Nothing matters to this desk; returns up to which batch it was asked for.
+fn answer(desk: &mut Desk) -> Option<u64> {
+    let asked = desk.giving_up()?;
+    desk.noted_again(asked);
+    Some(asked.batch)
+}
+
+/// What the desk notes again must be durable first, and a desk of a former life is not waited for.
+#[test]
+fn a_segment_stays_until_what_matters_of_it_is_durable_elsewhere() {
+    let (disk, _) = journal(6);
+    let mut options = options();
+    (options.workers, options.retention) = (1, Duration::ZERO);
+    let now = Arc::new(AtomicU64::new(1_800_000_000));
+    let clock: Clock = Arc::new(move || Wall::from_unix_s(now.fetch_add(1, Ordering::SeqCst)));
+    let (recovery, _) = recovered(&disk, &options).expect("sound");
+    assert_eq!(recovery.kept.back().map(|kept| kept.last.to_vec()), Some(vec![6, 6]));
+    assert!(recovery.kept.iter().map(|kept| kept.last.first()).is_sorted());
+    let (writer, mut desks) =
+        start(&options, Arc::new(disk.clone()), recovery, clock).expect("started");
+    let desk = &mut desks[0];
+    let first = segment::name(1);
+    while desk.giving_up().is_none() {
+        assert!(put(desk, 0));
+    }
+    // The answer depends on a batch that is handed in before it.
+    let asked = desk.giving_up().expect("asked");
+    assert!(asked.batch >= 6 && disk.files().contains_key(&first));
+    let (mut again, number) = (batch(0, desk.next_number()), desk.next_number());
+    again.clear = b"noted again".to_vec();
+    desk.hand_in(again).expect("taken");
+    desk.noted_again(asked);
+    assert_eq!(desk.giving_up(), None);
+    while disk.files().contains_key(&first) {
+        assert!(put(desk, 0));
+    }
+    assert!(desk.durable() >= number);
+    writer.stop();
+    let (_, found) = recovered(&disk, &options).expect("sound");
+    assert!(found.iter().any(|(_, _, clear, _)| clear == b"noted again"));
 }

@@ -84,6 +84,9 @@ fn it_follows_a_journal_that_grows_and_forgets_what_was_removed() {
     let feed = Feed::start(Arc::clone(&index), Arc::new(disk.clone()), key(), keys());
     for number in 1..=60 {
         assert!(put(&mut desks[0], 0));
+        for desk in &mut desks {
+            desk.giving_up().into_iter().for_each(|asked| desk.noted_again(asked));
+        }
         if number % 20 == 0 {
             wait("the index", || index.find(&own(0, number)).expect("readable").len() == 1);
         }

@@ -8,6 +8,7 @@ use crate::base::time::{Instant, Now};
 use crate::net::Core;
 use crate::switch::event::Event;
 use crate::switch::outbox::{CloseCause, Command, Outbox};
+use crate::switch::record::Record;
 
 /// What the cores here count.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +41,7 @@ impl Core for Echo {
             Event::Closed { .. } => self.counts.closed += 1,
             Event::Routes(_) => self.counts.routes += 1,
             Event::Storage(_) => {}
+            Event::Forgetting(batch) => outbox.records.push(&Record::Handed(batch)),
             Event::Ended { session } => {
                 self.counts.ended += 1;
                 let cause = CloseCause::Finished;
@@ -160,6 +162,7 @@ impl Core for Forward {
             Event::Deadline
             | Event::Routes(_)
             | Event::Storage(_)
+            | Event::Forgetting(_)
             | Event::Drain
             | Event::Leave => {}
         }

@@ -4,6 +4,7 @@ mod connections;
 mod cores;
 mod draining;
 mod partners;
+mod storing;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

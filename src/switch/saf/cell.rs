@@ -33,6 +33,8 @@ pub(super) struct Cell {
     pub(super) due: Instant,
     /// It may have been sent, in this life or a former one.
     pub(super) may_be_sent: bool,
+    /// The batch its last record is part of.
+    pub(super) noted: u64,
     /// Copies sent in this life.
     pub(super) attempts: u32,
     /// Its original was approved late: "not found" is not true, or not true any more.
@@ -99,6 +101,11 @@ impl Cells {
         self.cells.get(place as usize).filter(lives)
     }
 
+    /// All that live.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (u32, &mut Cell)> {
+        (0..).zip(&mut self.cells).filter(|(_, cell)| cell.state != State::Free)
+    }
+
     pub(super) fn of(&self, place: u32) -> &Cell {
         &self.cells[place as usize]
     }
@@ -142,6 +149,7 @@ impl Cell {
             added_at: Instant::default(),
             due: Instant::default(),
             may_be_sent: false,
+            noted: 0,
             attempts: 0,
             approved_late: false,
             not_found: 0,

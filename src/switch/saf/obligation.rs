@@ -55,6 +55,8 @@ pub struct Obligation {
     pub sent_before: bool,
     /// Not to be sent before: lets the original arrive first, if it is on another connection.
     pub not_before: Instant,
+    /// The batch its record is part of.
+    pub noted: u64,
 }
 
 /// What an obligation is.

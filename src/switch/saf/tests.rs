@@ -21,7 +21,8 @@ fn lane() -> Lane {
 fn obligation(id: u64, kind: Kind, transaction: u64, card: u64) -> Obligation {
     let message = id.to_be_bytes().to_vec();
     let not_before = Instant::default();
-    Obligation { id, kind, transaction, card, message, sent_before: false, not_before }
+    let sent_before = false;
+    Obligation { id, kind, transaction, card, message, sent_before, not_before, noted: id }
 }
 
 /// A reversal on its own: nothing else of its transaction or card.
@@ -309,4 +310,33 @@ fn buffers_come_back() {
     lane.answered(place, 1, at(1), Verdict::Final);
     let again = lane.buffer();
     assert!(again.is_empty() && again.as_ptr() == kept);
+}
+
+/// What is old is put on record again wherever it stands, once, and what is new is not.
+#[test]
+fn what_is_about_to_be_forgotten_is_noted_again() {
+    let mut lane = lane();
+    (1..=5).for_each(|id| lane.add(lone(id)));
+    let noted = |lane: &mut Lane, up_to, in_batch| {
+        let mut noted = Vec::new();
+        lane.note_again(up_to, |send| {
+            assert_eq!(send.message, lone(send.id).message);
+            noted.push((send.id, send.repeat));
+            in_batch
+        });
+        noted
+    };
+    for id in 1..=3 {
+        let send = lane.next(at(1), 0).expect("one is ready");
+        assert_eq!(send.id, id);
+    }
+    lane.answered(0, 1, at(2), Verdict::Final);
+    lane.answered(1, 2, at(2), Verdict::NotFound);
+    assert_eq!(noted(&mut lane, 0, 0), []);
+    assert_eq!(noted(&mut lane, 4, 9), [(2, true), (3, true), (4, false)]);
+    assert_eq!(noted(&mut lane, 4, 9), []);
+    assert_eq!(noted(&mut lane, 8, 12), [(5, false)]);
+    lane.add(Obligation { noted: 10, ..lone(6) });
+    assert_eq!(noted(&mut lane, 9, 12), [(2, true), (3, true), (4, false)]);
+    assert_eq!(noted(&mut lane, 11, 13), [(6, false)]);
 }

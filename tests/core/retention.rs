@@ -1,0 +1,170 @@
+//! A life longer than the retention: what is still owed outlives the segment it was noted in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use authswitch::base::time::Wall;
+use authswitch::journal::{self, Desk, Folder, Key, Options, Writer};
+use authswitch::switch::batch::Batch;
+use authswitch::switch::record::{self, Owed, Record, Records};
+use authswitch::switch::recover::Recovery;
+use authswitch::switch::{Event, Outbox};
+
+use crate::money::one_reversal;
+use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, Rig, sale};
+
+/// A journal of small segments that are old after 100 s.
+struct Kept {
+    folder: PathBuf,
+    now: Arc<AtomicU64>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+impl Kept {
+    fn new() -> Self {
+        let name = format!("authswitch-retention-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        drop(std::fs::remove_dir_all(&folder));
+        Self { folder, now: Arc::new(AtomicU64::new(1_795_313_565)) }
+    }
+
+    /// Opens it: the writer, the desk of the one worker, and what was found.
+    fn open(&self) -> (Writer, Desk, Recovery) {
+        let key = Key::from_text(&"5a".repeat(32)).expect("a key");
+        let mut options = Options::new(1, key);
+        (options.segment_bytes, options.reserve_bytes) = (16 << 10, 16 << 10);
+        options.retention = Duration::from_secs(100);
+        let files = Folder::at(&self.folder).expect("a folder");
+        let mut found = Recovery::default();
+        let recovery = journal::recover(&options, &files, &mut |batch| {
+            found.read(batch.clear, batch.secret);
+        });
+        let now = Arc::clone(&self.now);
+        let clock = Arc::new(move || Wall::from_unix_s(now.load(Ordering::SeqCst)));
+        let recovery = recovery.expect("sound");
+        let (writer, mut desks) =
+            journal::start(&options, Arc::new(files), recovery, clock).expect("started");
+        (writer, desks.pop().expect("a desk"), found)
+    }
+
+    fn has_first_segment(&self) -> bool {
+        self.folder.join("000000000001.segment").exists()
+    }
+}
+
+/// What the shell does at the end of a turn; waits until all is durable.
+fn turn(rig: &mut Rig, desk: &mut Desk) {
+    let asked = desk.giving_up();
+    if let Some(asked) = asked {
+        rig.feed(Event::Forgetting(asked.batch));
+    }
+    while let Some(batch) = rig.outbox.seal() {
+        desk.hand_in(batch).expect("taken");
+    }
+    asked.into_iter().for_each(|asked| desk.noted_again(asked));
+    while desk.durable() + 1 < desk.next_number() {
+        std::thread::park_timeout(Duration::from_micros(100));
+    }
+    rig.outbox.durable(desk.durable());
+}
+
+/// The partner is silent for longer than anything is kept.
+#[test]
+fn what_is_owed_outlives_the_segment_it_was_noted_in() {
+    let kept = Kept::new();
+    let (writer, mut desk, _) = kept.open();
+    let mut rig = Rig::closed("pos-bcd", "pos-bcd", |_| ());
+    rig.outbox = Outbox::recorded(desk.next_number());
+    rig.open(POS, ACQUIRER);
+    rig.open(HOST, PARTNER);
+    // One is sent and never answered; of the other no copy was ever sent.
+    rig.ask(POS, &sale(1));
+    turn(&mut rig, &mut desk);
+    rig.at_host();
+    rig.wait(BUDGET);
+    turn(&mut rig, &mut desk);
+    let sent = one_reversal(&mut rig);
+    rig.ask(POS, &sale(2));
+    turn(&mut rig, &mut desk);
+    rig.feed(Event::Closed { session: HOST });
+    turn(&mut rig, &mut desk);
+    // Nothing else happens, but other workers fill the journal.
+    let mut rounds = 0;
+    while kept.has_first_segment() {
+        kept.now.fetch_add(10, Ordering::SeqCst);
+        (0..50).for_each(|_| rig.outbox.records.push(&Record::Handed(1)));
+        turn(&mut rig, &mut desk);
+        rounds += 1;
+        assert!(rounds < 10_000, "it is never removed");
+    }
+    writer.stop();
+    let (writer, mut desk, recovery) = kept.open();
+    assert_eq!(recovery.counts(), (0, 2), "what was asked is forgotten, not what is owed");
+    let mut next = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1);
+    next.outbox = Outbox::recorded(desk.next_number());
+    let now = next.now;
+    next.switch.resume(now, &recovery, &mut next.outbox);
+    next.open(POS, ACQUIRER);
+    next.open(HOST, PARTNER);
+    turn(&mut next, &mut desk);
+    let mut owed = next.at_host();
+    owed.sort_by_key(|message| message.mti.clone());
+    assert_eq!((owed.len(), owed[0].mti.as_str()), (2, "0420"), "{owed:?}");
+    assert_eq!(owed[1], sent.typed("0421"), "a copy may have been sent");
+    writer.stop();
+}
+
+/// A backlog that is read back is more than a journal takes at once.
+#[test]
+fn a_long_backlog_is_noted_again_in_batches_that_a_journal_takes() {
+    let mut rig = Rig::closed("pos-bcd", "pos-bcd", |_| ());
+    rig.outbox = Outbox::recorded(1);
+    rig.open(POS, ACQUIRER);
+    rig.open(HOST, PARTNER);
+    rig.ask(POS, &sale(1));
+    rig.wait(BUDGET);
+    let batches: Vec<Batch> = std::iter::from_fn(|| rig.outbox.seal()).collect();
+    let records = batches.iter().flat_map(|batch| record::read(&batch.clear, &batch.secret));
+    let owed = records.filter_map(|record| match record {
+        Record::Owed(owed) => Some(owed),
+        _ => None,
+    });
+    let owed = owed.last().expect("a reversal");
+    let mut backlog = Records { on: true, ..Records::default() };
+    (0..COUNT).for_each(|id| {
+        backlog.push(&Record::Owed(Owed { id, stan: 750_001 + id as u32, ..owed }));
+    });
+    let mut recovery = Recovery::default();
+    recovery.read(&backlog.clear, &backlog.secret);
+
+    let mut next = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1);
+    next.outbox = Outbox::recorded(1);
+    let now = next.now;
+    next.switch.resume(now, &recovery, &mut next.outbox);
+    check_backlog(&mut next);
+    next.feed(Event::Forgetting(0));
+    assert!(next.outbox.seal().is_none(), "what is young is left alone");
+    next.feed(Event::Forgetting(1 << 20));
+    check_backlog(&mut next);
+}
+
+/// What was noted is all there, in several batches of a size that is taken.
+fn check_backlog(rig: &mut Rig) {
+    let (mut again, mut longest, mut count) = (Recovery::default(), 0, 0);
+    while let Some(batch) = rig.outbox.seal() {
+        longest = longest.max(batch.clear.len() + batch.secret.len());
+        count += 1;
+        again.read(&batch.clear, &batch.secret);
+    }
+    assert!(count > 1 && longest < 1 << 20, "{count} batches, {longest} bytes");
+    assert_eq!(again.counts().1, COUNT as usize);
+}
+
+const COUNT: u64 = 6000;
