@@ -12,8 +12,10 @@ pub enum File {
     Acquirer,
     /// That of a partner, counted from 0.
     Partner(usize),
-    /// The journal's records.
+    /// The journal's records, as lines.
     Records,
+    /// The journal itself; its records are counted from 1.
+    Journal,
 }
 
 /// A line of a transcript, counted from 1.
@@ -32,6 +34,7 @@ impl fmt::Display for Place {
             File::Partner(0) => write!(out, "partner:{}", self.line),
             File::Partner(number) => write!(out, "partner {}:{}", number + 1, self.line),
             File::Records => write!(out, "records:{}", self.line),
+            File::Journal => write!(out, "journal:{}", self.line),
         }
     }
 }

@@ -2,21 +2,25 @@
 //!
 //! It reads what acquirers and partners wrote down and judges the switch by that alone. Nothing of
 //! floors 1 to 4 is used, so that a mistake of the switch is not repeated by its auditor; a test
-//! enforces it. It does not read the journal: its records come decoded, as lines. Form of the
-//! transcripts, rules and limits: [`crate::manual::audit`].
+//! enforces it. The journal is read by a decoder of its own. Form of the transcripts, rules and
+//! limits: [`crate::manual::audit`].
 
 mod case;
+mod journal;
 mod line;
 mod money;
 mod pairing;
+mod recorded;
 mod records;
 mod report;
 mod reversals;
 mod rules;
+mod segments;
 #[cfg(test)]
 mod tests;
 
 use case::{Case, Leg};
+pub use journal::Journal;
 use line::Line;
 pub use line::{File, Place};
 pub use report::{Finding, Report};
@@ -39,6 +43,8 @@ pub struct Inputs {
     pub partners: Vec<String>,
     /// The journal's records, if they are to be held against the transcripts.
     pub records: Option<String>,
+    /// The journal itself, likewise.
+    pub journal: Option<Journal>,
 }
 
 /// Judges the transcripts.
@@ -70,6 +76,9 @@ pub fn audit(inputs: &Inputs, terms: Terms) -> Result<Report, String> {
     }
     if let Some(text) = &inputs.records {
         records::check(text, &cases, findings)?;
+    }
+    if let Some(journal) = &inputs.journal {
+        recorded::check(journal, &cases, findings);
     }
     for finding in findings.iter_mut() {
         let case = cases.list.get(&(finding.terminal.as_str(), finding.rrn.as_str()));

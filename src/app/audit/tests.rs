@@ -1,5 +1,7 @@
 //! Each rule is proven by breaking it: a clean pair of transcripts, one edit, one rule named.
 
+mod recorded;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
@@ -152,7 +154,7 @@ impl Script {
     fn audit(&self, records: Option<String>) -> Report {
         let mut partners = vec![self.text("partner")];
         partners.extend(Some(self.text(OTHER)).filter(|text| !text.is_empty()));
-        let inputs = Inputs { acquirer: self.text("acquirer"), partners, records };
+        let inputs = Inputs { acquirer: self.text("acquirer"), partners, records, journal: None };
         audit(&inputs, Terms { budget_ns: 1_000 * MS, slack_ns: 10 * MS }).expect("lines are sound")
     }
 }
@@ -432,7 +434,7 @@ fn each_planted_violation_is_named_and_nothing_else() {
     let rules: BTreeSet<String> = cells
         .flat_map(|cell| cell.trim().split(", I"))
         .map(|number| format!("I{number}"))
-        .filter(|rule| !matches!(rule.as_str(), "I41" | "I42"))
+        .filter(|rule| !matches!(rule.as_str(), "I41" | "I42" | "I54"))
         .collect();
     assert!(rules.iter().all(|rule| broken.contains(rule.as_str())), "{rules:?} {broken:?}");
     assert_eq!(rules.len(), broken.len(), "each rule of the manual is broken: {broken:?}");

@@ -5,9 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::journal::key_of;
 use super::{Ended, FAILED, USAGE};
-use crate::app::audit::{self, Inputs, Terms};
+use crate::app::audit::{self, Inputs, Journal, Terms};
 use crate::app::config;
+use crate::app::journal::KEY_FILE;
 
 /// Check the money rules from the transcripts of acquirers and partners.
 ///
@@ -24,6 +26,12 @@ pub(super) struct Args {
     /// Records of the journal as lines of JSON
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
+    /// The folder of the journal, at rest: it is read and held against the transcripts
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+    /// The key file of the journal; without one, journal.key in its folder
+    #[arg(long, value_name = "FILE", requires = "journal")]
+    journal_key: Option<PathBuf>,
     /// What acquirers were promised, with what the way takes
     #[arg(long, value_name = "TIME", default_value = "2s")]
     budget: String,
@@ -45,6 +53,7 @@ pub(super) fn run(args: &Args) -> Ended {
             acquirer: read(&args.acquirer)?,
             partners: args.partner.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
             records: args.records.as_deref().map(read).transpose()?,
+            journal: args.journal.as_deref().map(|folder| journal(args, folder)).transpose()?,
         })
     };
     let inputs = match inputs() {
@@ -61,6 +70,18 @@ pub(super) fn run(args: &Args) -> Ended {
     };
     std::io::stdout().lock().write_all(report.to_string().as_bytes())?;
     Ok(ExitCode::from(if report.findings.is_empty() { 0 } else { FAILED }))
+}
+
+fn journal(args: &Args, folder: &Path) -> Result<Journal, ExitCode> {
+    let wrong = |why: String| {
+        eprintln!("authswitch: {why}");
+        ExitCode::from(USAGE)
+    };
+    let key = args.journal_key.clone().unwrap_or_else(|| folder.join(KEY_FILE));
+    // Whether others can read it is looked at too.
+    key_of(folder, Some(&key))?;
+    let keys = fs::read_to_string(&key).map_err(|e| wrong(format!("{}: {e}", key.display())))?;
+    Journal::read(folder, &keys).map_err(wrong)
 }
 
 /// Messages of two connections that are this close may have been read in the wrong order.
