@@ -1,6 +1,7 @@
 //! Reading a journal without opening it for writing: for people, exports and rebuilding indexes.
 //!
-//! Nothing is changed, nothing is locked. Read next to a running switch, the end may look torn.
+//! Nothing is changed, nothing is locked. Read next to a running switch, the end may look torn, and
+//! what is written meanwhile may be part of it or not.
 
 use std::collections::VecDeque;
 

@@ -79,7 +79,9 @@ impl<'f> Scan<'f> {
     pub(super) fn next(&mut self) -> Result<Option<Found<'_>>, Halt> {
         loop {
             let Some(mut loaded) = self.loaded.take() else {
-                let Some(segment) = self.ahead.pop() else { return self.finish() };
+                let Some(segment) = self.ahead.pop().or(self.later()?) else {
+                    return self.finish();
+                };
                 self.loaded = Some(Loaded::read(self.files, segment)?);
                 continue;
             };
@@ -88,8 +90,17 @@ impl<'f> Scan<'f> {
                 continue;
             }
             let Some(bytes) = loaded.next_bytes() else {
-                self.end_or_hole(&loaded)?;
-                return Ok(None);
+                let ahead = self.ahead.clone();
+                let Err(hole) = self.end_or_hole(&loaded) else { return Ok(None) };
+                // A block that is written while its segment is read may be missing in front of one
+                // that is not.
+                let again = Loaded::read(self.files, loaded.segment)?;
+                if again.next_bytes_at(loaded.offset).is_none() {
+                    return Err(hole);
+                }
+                (self.ahead, self.is_torn) = (ahead, false);
+                self.loaded = Some(Loaded { offset: loaded.offset, ..again });
+                continue;
             };
             let offset = loaded.offset;
             loaded.offset += bytes;
@@ -142,6 +153,15 @@ impl<'f> Scan<'f> {
         })
     }
 
+    /// The segment behind the last one, if it was begun since the segments were listed.
+    fn later(&self) -> Result<Option<u64>, Halt> {
+        let Some(end) = self.end.filter(|end| end.sealed && !self.is_torn) else {
+            return Ok(None);
+        };
+        let numbers = segment::numbers(self.files)?;
+        Ok(numbers.into_iter().find(|number| *number == end.segment + 1))
+    }
+
     /// All segments were read and finished: then there is one more, which was made before the
     /// last one was finished.
     fn finish(&self) -> Result<Option<Found<'_>>, Halt> {
@@ -186,7 +206,11 @@ impl Loaded {
 
     /// The length of the sound block that comes next.
     fn next_bytes(&self) -> Option<usize> {
-        let rest = self.bytes.get(self.offset..)?;
+        self.next_bytes_at(self.offset)
+    }
+
+    fn next_bytes_at(&self, offset: usize) -> Option<usize> {
+        let rest = self.bytes.get(offset..)?;
         Block::at_front(rest, self.crc_start).map(|block| block.bytes())
     }
 

@@ -1,5 +1,6 @@
 //! The journal against disks that tear, fail and fill up.
 
+mod beside;
 mod crash;
 mod damage;
 mod disk;
