@@ -122,7 +122,8 @@ impl Desk {
     }
 
     /// Has `wake` called, on the writer's thread, whenever [`durable`](Self::durable) has moved,
-    /// batches are to be given up, or the state has changed. It must not wait. Only the last one given is called.
+    /// batches are to be given up, or the state has changed. It must not wait. Only the last one
+    /// given is called.
     pub fn on_progress(&mut self, wake: impl Fn() + Send + 'static) {
         self.common.slots[self.worker].wake.force_push(Wake(Box::new(wake)));
         self.common.bell.ring();

@@ -329,8 +329,9 @@ impl Duty {
         now.unix_s().saturating_sub(self.retention_s)
     }
 
-    /// Gives up segments that are old enough and matter to nobody. The block that finishes a segment says so, and only
-    /// when it is stored may they be removed. Returns the oldest segment that is kept.
+    /// Gives up segments that are old enough and matter to nobody. The block that finishes a
+    /// segment says so, and only when it is stored may they be removed. Returns the oldest segment
+    /// that is kept.
     fn retire(&mut self, now: Wall) -> u64 {
         let limit = self.limit(now);
         let (common, desks) = (Arc::clone(&self.common), self.desks);

@@ -2,7 +2,10 @@
 
 use std::process::Stdio;
 
-use crate::rig::{Folder, switch};
+use serde_json::json;
+
+use crate::message::{Plain, answer_to, sale};
+use crate::rig::{Folder, Host, Serve, switch};
 
 const ASKED: &str = concat!(
     r#"{"at_ns":1,"connection":1,"direction":"to-switch","mti":"0100","fields":"#,
@@ -48,4 +51,68 @@ fn what_cannot_be_read_is_bad_usage() {
     assert_eq!((code, errors.contains("--budget")), (2, true), "{errors}");
     let (code, _, errors) = audited("audit-records", "", "", &["--records", "/nowhere"]);
     assert_eq!((code, errors.contains("/nowhere")), (2, true), "{errors}");
+}
+
+/// A line of a transcript.
+fn line(at_ns: u64, direction: &str, message: &Plain) -> String {
+    let fields: serde_json::Map<_, _> =
+        message.fields.iter().map(|(element, value)| (element.to_string(), json!(value))).collect();
+    let Plain { mti, .. } = message;
+    let line = json!({
+        "at_ns": at_ns, "connection": 1, "direction": direction, "mti": mti, "fields": fields,
+    });
+    format!("{line}\n")
+}
+
+/// What a real switch puts on record is what both sides saw, and a journal of other things is not.
+#[test]
+fn a_journal_is_held_against_what_both_sides_saw() {
+    let (folder, host) = (Folder::new("audit-kept", &[]), Host::new());
+    let journal = folder.path("journal");
+    let kept = ["--durability", "process", "--journal", &journal, "--deadline", "300ms"];
+    let mut serve = Serve::start(host.address, &kept);
+    let mut partner = host.accept();
+    partner.takes_reversals = false;
+    serve.wait_for_line("connected");
+    let mut pos = serve.call();
+    pos.send(&sale(1));
+    let forwarded = partner.receive();
+    let approval = answer_to(&forwarded, "00").with(38, "A1B2C3");
+    partner.send(&approval);
+    let told = pos.receive();
+    // The second is not answered, and reversed.
+    pos.send(&sale(2));
+    let silent = partner.receive();
+    let refused = pos.receive();
+    let reversal = partner.receive();
+    let taken = answer_to(&reversal, "00");
+    partner.send(&taken);
+    serve.signal("TERM");
+    assert!(serve.ends().success());
+    let acquirer = [
+        line(1, "to-switch", &sale(1)),
+        line(4, "from-switch", &told),
+        line(5, "to-switch", &sale(2)),
+        line(7, "from-switch", &refused),
+    ];
+    let seen = [
+        line(2, "from-switch", &forwarded),
+        line(3, "to-switch", &approval),
+        line(6, "from-switch", &silent),
+        line(8, "from-switch", &reversal),
+        line(9, "to-switch", &taken),
+    ];
+    let options = ["--journal", &journal];
+    let run = |name: &str, seen: &str| audited(name, &acquirer.concat(), seen, &options);
+    let (code, out, errors) = run("audit-kept-clean", &seen.concat());
+    assert_eq!((code, out.lines().last()), (0, Some("rules broken: none")), "{out}{errors}");
+    // The partner was asked under another STAN than the journal has.
+    let stan = forwarded.of(11).expect("DE 11");
+    let other = seen.concat().replace(&format!("\"11\":\"{stan}\""), "\"11\":\"123456\"");
+    let (code, out, _) = run("audit-kept-other", &other);
+    assert!(code == 1 && out.contains("I41") && out.contains("journal:"), "{out}");
+    let key = folder.path("nowhere");
+    let options = [&options[..], &["--journal-key", &key]].concat();
+    let (code, _, errors) = audited("audit-kept-key", "", "", &options);
+    assert_eq!((code, errors.contains("nowhere")), (2, true), "{errors}");
 }

@@ -74,7 +74,7 @@ impl<'c> Check<'c, '_> {
                         && (code.is_empty() || outcome.approval == code)
                 })
             };
-            if !is_stand_in && !lives.is_empty() && !lives.iter().any(|life| says(life)) {
+            if !is_stand_in && !lives.is_empty() && !lives.iter().any(says) {
                 let expected = "a record of this approval";
                 self.out.push(Finding::new("I41", approval, expected, "none", &[]));
             }

@@ -12,13 +12,13 @@ fn segments_that_are_begun_while_it_is_read_are_part_of_it() {
     let (writer, mut desks, _) = open(&disk, &options()).expect("an empty disk");
     assert!(put(&mut desks[0], 0));
     let key = key();
-    let mut records = read(&disk, &key).expect("readable");
+    let records = read(&disk, &key).expect("readable");
     let before = segment::numbers(&disk).expect("segments");
     while segment::numbers(&disk).expect("segments").len() < before.len() + 3 {
         assert!(put(&mut desks[0], 0));
     }
     let count = desks[0].durable();
-    let read = records.by_ref().map(|record| record.expect("sound")).count();
+    let read = records.collect::<Result<Vec<_>, _>>().expect("sound").len();
     writer.stop();
     assert_eq!(read as u64, count);
 }
