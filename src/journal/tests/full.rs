@@ -153,3 +153,20 @@ fn a_segment_stays_until_what_matters_of_it_is_durable_elsewhere() {
     let (_, found) = recovered(&disk, &options).expect("sound");
     assert!(found.iter().any(|(_, _, clear, _)| clear == b"noted again"));
 }
+
+#[test]
+fn an_answer_counts_when_what_was_handed_in_before_it_is_durable() {
+    let common = Arc::new(desk::Common::new(&[5, 9]));
+    let mut desk = Desk::new(&common, 0, 1 << 20);
+    let (written, last) = (Wall::from_unix_s(0), [4, 9].into());
+    assert_eq!(desk.giving_up(), None);
+    common.ask(1, &recover::Kept { segment: 3, written, last });
+    let asked = desk.giving_up().expect("asked");
+    assert!(asked.batch == 4 && !common.may_give_up(1, 3), "it has not answered");
+    desk.hand_in(batch(0, 6)).expect("taken");
+    desk.noted_again(asked);
+    assert!(!common.may_give_up(1, 3), "batch 6 is not durable");
+    common.slots[0].durable.store(6, Ordering::Release);
+    assert!(common.may_give_up(1, 3) && !common.may_give_up(1, 4));
+    assert!(!common.may_give_up(2, 3), "the other desk was not asked");
+}
