@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::books::{self, Books, Faults, Span};
 use self::speed::{DrainArgs, RestartArgs, VersusArgs};
+use crate::books::{self, Books, Faults, Span};
 use crate::failure::Failure;
 use crate::fate::{Decline, Fate, Share};
 use crate::floor::{self, Floor};

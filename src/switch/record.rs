@@ -184,7 +184,7 @@ impl Records {
                 out.push(closed.by.len() as u8);
                 out.extend_from_slice(closed.by);
                 out.extend_from_slice(closed.reason);
-                10
+                11
             }
         };
         self.urgent |= matches!(
@@ -225,7 +225,7 @@ pub fn read<'r>(clear: &'r [u8], secret: &'r [u8]) -> impl Iterator<Item = Recor
             7 => Record::Sent(body.u64()?),
             8 => Record::Done(body.u64()?),
             9 => Record::Exception(body.u64()?, body.u8()?),
-            10 => {
+            11 => {
                 let (id, at_s, ends_debt) = (body.u64()?, body.u64()?, body.u8()? == 1);
                 let bytes = body.u8()?;
                 let by = body.take(usize::from(bytes))?;

@@ -240,7 +240,9 @@ impl Switch {
         if batch.setup.has(Bug::SecondAnswerIgnored) {
             return;
         }
-        if !self.answers_past(batch, message, number, past.acquirer) && !batch.setup.has(Bug::StanAlone) {
+        if !self.answers_past(batch, message, number, past.acquirer)
+            && !batch.setup.has(Bug::StanAlone)
+        {
             return self.stats.count(Counter::UnmatchedAnswers);
         }
         self.stats.count(Counter::DuplicateAnswers);

@@ -177,6 +177,7 @@ fn what_ends_or_resumes_at_one_moment_is_recorded_in_batches_a_journal_takes() {
         rig.ask(POS, &sale(stan));
     }
     store(&mut rig, &mut recovery);
+    assert_eq!(rig.at_host().len(), sales as usize, "all have left");
     rig.wait(BUDGET);
     assert_batches(&mut rig.outbox, &mut recovery);
     assert_eq!(recovery.counts().1, sales as usize);

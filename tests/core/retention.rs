@@ -93,6 +93,7 @@ fn what_is_owed_outlives_the_segment_it_was_noted_in() {
     let sent = one_reversal(&mut rig);
     rig.ask(POS, &sale(2));
     turn(&mut rig, &mut desk);
+    assert_eq!(rig.at_host().len(), 1, "it has left");
     rig.feed(Event::Closed { session: HOST });
     turn(&mut rig, &mut desk);
     // Nothing else happens, but other workers fill the journal.
@@ -129,8 +130,11 @@ fn a_long_backlog_is_noted_again_in_batches_that_a_journal_takes() {
     rig.open(POS, ACQUIRER);
     rig.open(HOST, PARTNER);
     rig.ask(POS, &sale(1));
+    let mut batches: Vec<Batch> = std::iter::from_fn(|| rig.outbox.seal()).collect();
+    rig.outbox.durable(u64::MAX);
+    assert_eq!(rig.at_host().len(), 1, "it has left");
     rig.wait(BUDGET);
-    let batches: Vec<Batch> = std::iter::from_fn(|| rig.outbox.seal()).collect();
+    batches.extend(std::iter::from_fn(|| rig.outbox.seal()));
     let records = batches.iter().flat_map(|batch| record::read(&batch.clear, &batch.secret));
     let owed = records.filter_map(|record| match record {
         Record::Owed(owed) => Some(owed),

@@ -118,8 +118,8 @@ impl Journal {
             }
             8 => life.done = true,
             9 => life.given_up = true,
-            10 => life.given_up |= chunk::<1>(body, 16)?[0] == 1,
-            3 | 4 | 5 | 7 => {}
+            11 => life.given_up |= chunk::<1>(body, 16)?[0] == 1,
+            3 | 4 | 5 | 7 | 10 => {}
             other => return Err(format!("of kind {other}, which is not known here")),
         }
         Ok(())
