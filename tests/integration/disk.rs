@@ -175,7 +175,6 @@ fn nothing_leaves_before_a_slow_disk_has_it() {
 
 /// The answer is due although the disk is not done, and the request must not leave any more.
 #[test]
-#[ignore = "what waits for the disk leaves when that is done, however late"]
 fn what_the_disk_has_too_late_is_not_forwarded() {
     if !strace_works() {
         return;
