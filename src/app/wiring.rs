@@ -19,6 +19,8 @@ use crate::iso8583::dialect::Dialect;
 use crate::journal::{Durability, Writer};
 use crate::net::{Dial, Listen, Notice, Plan, Shell};
 use crate::routing::RouteTable;
+use crate::switch::index::TransactionIndex;
+use crate::switch::recent::Recent;
 use crate::switch::{LinkSetup, Role, Setup, Stats, Switch};
 
 /// A switch, ready to be started.
@@ -115,7 +117,6 @@ impl Blueprint {
         });
         let plan = Plan {
             workers: match settings.workers {
-                0 if journal.is_some() => WORKERS_THAT_KEEP_A_JOURNAL,
                 0 => cores(),
                 workers => workers,
             },
@@ -189,6 +190,8 @@ impl Blueprint {
             Some(_) => limits::RECENT_BYTES,
             None => limits::RECENT_BYTES_UNKEPT,
         };
+        let transactions = Recent::transactions_in(recent_bytes);
+        let index = Arc::new(TransactionIndex::new(workers, transactions));
         let (writer, mut desks) = journal.unzip();
         let office = desks.as_mut().and_then(|desks| desks.office.take());
         let report = desks.as_ref().map(|desks| desks.report.clone()).unwrap_or_default();
@@ -202,6 +205,7 @@ impl Blueprint {
                 key,
                 epoch,
                 recent_bytes,
+                index: Some(Arc::clone(&index)),
                 ..Setup::new(Arc::clone(&routes))
             });
             match &desks {
@@ -226,9 +230,6 @@ fn resolve(host_and_port: &str) -> Result<SocketAddr, String> {
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(limits::WORKERS_MAX)
 }
-
-/// A worker does not know yet what another one was asked: where money counts, one is chosen.
-pub const WORKERS_THAT_KEEP_A_JOURNAL: usize = 1;
 
 /// How often a silent partner that wants sign-on is asked whether it is there.
 const ECHO_INTERVAL: Duration = Duration::from_secs(30);

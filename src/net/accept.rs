@@ -55,6 +55,13 @@ pub(super) fn read_mail<C: Core>(worker: &mut Worker<C>, shared: &Rc<RefCell<Wor
             Mail::Recall { owner, session } => worker.return_borrowed(owner, session),
             Mail::Frames { from, session, bytes } => worker.send_for(from, session, bytes),
             Mail::Relay { owner, session, bytes } => worker.receive_for(owner, session, bytes),
+            Mail::Visit { visit, bytes } => worker.receive_guest(visit, bytes),
+            Mail::Answers { from, session, bytes, approvals } => {
+                worker.answer_for(from, session, bytes, &approvals);
+            }
+            Mail::Told { told } => worker.hear(told),
+            Mail::GuestEnds { owner, session, gone } => worker.end_guest(owner, session, gone),
+            Mail::GuestLeft { worker: from, session } => worker.miss_guest(from, session),
         }
     }
 }

@@ -127,6 +127,7 @@ impl<C: Core> Worker<C> {
         session.inflow = Inflow::Ended;
         let carry = std::mem::take(&mut session.carry);
         self.give_carry_back(carry);
+        self.tell_guests(id, false);
         self.feed(Event::Ended { session: id });
     }
 

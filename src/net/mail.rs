@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crossbeam::queue::ArrayQueue;
 use tokio::sync::Notify;
 
+use super::guests::Visit;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::routing::RouteTable;
+use crate::switch::outbox::Told;
 
 /// What all workers of a shell can reach.
 #[derive(Debug)]
@@ -48,6 +50,16 @@ pub(super) enum Mail {
     Frames { from: WorkerId, session: SessionId, bytes: Vec<u8> },
     /// Frames that arrived on my session for you.
     Relay { owner: WorkerId, session: SessionId, bytes: Vec<u8> },
+    /// Requests on my connection that you remember.
+    Visit { visit: Visit, bytes: Vec<u8> },
+    /// Answers for your connection; behind which of their bytes approvals end, and their numbers.
+    Answers { from: WorkerId, session: SessionId, bytes: Vec<u8>, approvals: Vec<(usize, u64)> },
+    /// What became of an approval of yours.
+    Told { told: Told },
+    /// The peer of my connection sends no more, or is gone.
+    GuestEnds { owner: WorkerId, session: SessionId, gone: bool },
+    /// I have nothing more for your connection.
+    GuestLeft { worker: WorkerId, session: SessionId },
 }
 
 /// Bytes that wait for a lent session: what bounds the workers that send through it.

@@ -20,6 +20,7 @@ mod clock;
 mod connection;
 mod dial;
 mod drain;
+mod guests;
 mod mail;
 mod notice;
 mod sessions;

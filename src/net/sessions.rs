@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) closing: Option<(CloseCause, Instant)>,
     /// True while other workers may send through this session.
     pub(super) lent: bool,
+    /// Workers that were passed a request of it: a bit each.
+    pub(super) guest_of: u64,
     /// Set from when it was first lent: what waits here, as those workers see it.
     pub(super) load: Option<Arc<Load>>,
 }
@@ -104,6 +106,7 @@ impl Session {
             watched: false,
             closing: None,
             lent: false,
+            guest_of: 0,
             load: None,
         }
     }

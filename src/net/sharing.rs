@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Core;
 use super::mail::{Load, Mail};
 use super::notice::Notice;
-use super::sessions::{Origin, Wire};
+use super::sessions::{Origin, Session, Wire};
 use super::worker::{Loss, Worker};
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::switch::event::Event;
@@ -151,9 +151,13 @@ impl<C: Core> Worker<C> {
             }
             return self.retry_soon();
         }
-        let bytes = self.outbox.take(id);
-        load.mail(bytes.len());
-        self.post(owner, Mail::Frames { from: self.parts.id, session: theirs, bytes });
+        if self.guests.get(&(owner, theirs)) == Some(&id) {
+            self.post_answers(owner, theirs, id);
+        } else {
+            let bytes = self.outbox.take(id);
+            load.mail(bytes.len());
+            self.post(owner, Mail::Frames { from: self.parts.id, session: theirs, bytes });
+        }
         let closing = self.sessions.at(id).and_then(|session| session.closing);
         if let Some((cause, _)) = closing {
             self.close_written(id, cause);
@@ -164,9 +168,14 @@ impl<C: Core> Worker<C> {
     pub(super) fn send_for(&mut self, from: WorkerId, id: SessionId, bytes: Vec<u8>) {
         if let Some(lane) = self.outbox.lane(id) {
             lane.extend_from_slice(&bytes);
-            // Opens a turn, at whose end the lane is written.
-            self.now();
         }
+        self.sent_for(from, id, bytes);
+    }
+
+    /// Frames of another worker are in the lane.
+    pub(super) fn sent_for(&mut self, from: WorkerId, id: SessionId, bytes: Vec<u8>) {
+        // Opens a turn, at whose end the lane is written.
+        self.now();
         let queued = self.outbox.backlog_bytes(id);
         if let Some(load) = self.sessions.at(id).and_then(|session| session.load.as_ref()) {
             load.receive(bytes.len());
@@ -198,12 +207,17 @@ impl<C: Core> Worker<C> {
                 continue;
             }
             let (owner, session, bytes) = (self.parts.id, relay.session, relay.bytes);
-            self.post(worker, Mail::Relay { owner, session, bytes });
+            let accepted = |s: &Session| s.origin == Origin::Accepted;
+            if self.sessions.get(session).is_some_and(accepted) {
+                self.pass(worker, session, bytes);
+            } else {
+                self.post(worker, Mail::Relay { owner, session, bytes });
+            }
         }
     }
 
     /// Mails, in order; what finds the mailbox full is tried again.
-    fn post(&mut self, to: WorkerId, mail: Mail) {
+    pub(super) fn post(&mut self, to: WorkerId, mail: Mail) {
         let unposted = &mut self.unposted[usize::from(to.0)];
         if unposted.is_empty() {
             match self.parts.commons.door(to).mail.push(mail) {
@@ -262,13 +276,13 @@ impl<C: Core> Worker<C> {
     }
 
     /// Gives a read buffer back to the worker that filled it.
-    fn send_home(&self, worker: WorkerId, mut bytes: Vec<u8>) {
+    pub(super) fn send_home(&self, worker: WorkerId, mut bytes: Vec<u8>) {
         bytes.clear();
         // A full queue means that it has enough of them.
         drop(self.parts.commons.door(worker).spent.push(bytes));
     }
 
-    fn others(&self) -> impl Iterator<Item = WorkerId> + use<C> {
+    pub(super) fn others(&self) -> impl Iterator<Item = WorkerId> + use<C> {
         let (count, own) = (self.parts.commons.doors().len(), self.parts.id);
         (0..count).map(|place| WorkerId(place as u8)).filter(move |worker| *worker != own)
     }

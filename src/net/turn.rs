@@ -142,6 +142,7 @@ impl<C: Core> Worker<C> {
         std::mem::swap(&mut commands, &mut self.outbox.commands);
         self.outbox.commands.append(&mut commands);
         self.post_relays();
+        self.post_told();
         self.report_decisions();
     }
 

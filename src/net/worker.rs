@@ -22,6 +22,7 @@ use super::shell::Make;
 use super::store::Store;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::limits::{self, Bounds};
+use crate::base::map::Map;
 use crate::base::time::{Instant, Now};
 use crate::switch::batch::Batch;
 use crate::switch::decision::Decision;
@@ -48,6 +49,8 @@ pub(super) struct Worker<C> {
     pub(super) outbox: Outbox,
     pub(super) sessions: Sessions,
     pub(super) offers: Offers,
+    /// Sessions without a socket, for connections of other workers.
+    pub(super) guests: Map<(WorkerId, SessionId), SessionId>,
     pub(super) phase: Phase,
     /// One for all sessions: what is read is handled before the next session is read.
     pub(super) buffer: Box<[u8]>,
@@ -120,6 +123,7 @@ impl<C: Core> Worker<C> {
             noting: false,
             sessions: Sessions::default(),
             offers: Offers::default(),
+            guests: Map::default(),
             phase: Phase::Running,
             buffer: vec![0; CARRY_BYTES_MAX + limits::READ_BYTES].into_boxed_slice(),
             carries: Vec::new(),
@@ -173,6 +177,7 @@ impl<C: Core> Worker<C> {
 
     /// Ends a session, whatever is still in its lane.
     pub(super) fn lose(&mut self, id: SessionId, loss: Loss) {
+        self.tell_guests(id, true);
         let Some(mut session) = self.sessions.remove(id) else { return };
         session.wake();
         self.give_carry_back(std::mem::take(&mut session.carry));
@@ -186,6 +191,7 @@ impl<C: Core> Worker<C> {
             self.recall(id);
         }
         self.offers.returned(id);
+        self.guest_left(&session.wire);
         self.feed(Event::Closed { session: id });
         self.outbox.close(id);
     }

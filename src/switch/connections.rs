@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::base::ids::{LinkId, SessionId};
+use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::time::Now;
 
 use super::fault::Fault;
@@ -28,7 +28,8 @@ impl Switch {
         self.stats.count(Counter::SessionsOpened);
         let Some(link) = setup.link(link_id) else { return 0 };
         let state = match link.role {
-            Role::Acquirer if link.sign_on => State::SignedOff,
+            // Who passes requests on has seen the sign-on.
+            Role::Acquirer if link.sign_on && !shared => State::SignedOff,
             Role::Partner if link.sign_on && !shared => {
                 self.sign_on(now, id, link_id, link, outbox)
             }
@@ -95,7 +96,7 @@ impl Switch {
         let Some(session) = self.sessions.of_mut(id) else { return 0 };
         let (link, shared) = (session.link, session.shared);
         let is_acquirer = self.setup.link(link).is_some_and(|link| link.role == Role::Acquirer);
-        if is_acquirer && session.in_flight > 0 {
+        if is_acquirer && (session.in_flight > 0 || session.guest_of != 0) {
             session.state = State::Ended;
         } else {
             self.went_down(id, link, shared, outbox);
@@ -130,9 +131,24 @@ impl Switch {
         let Some(session) = self.sessions.of_mut(id) else { return };
         debug_assert!(session.in_flight > 0, "an answer has its request");
         session.in_flight = session.in_flight.saturating_sub(1);
-        if session.in_flight == 0 && session.state == State::Ended {
+        if session.in_flight == 0 && session.state == State::Ended && session.guest_of == 0 {
             self.close(id, CloseCause::Finished, outbox);
         }
+    }
+
+    /// Another worker has nothing more to answer on the session.
+    pub(super) fn guest_left(
+        &mut self,
+        id: SessionId,
+        worker: WorkerId,
+        outbox: &mut Outbox,
+    ) -> usize {
+        let Some(session) = self.sessions.of_mut(id) else { return 0 };
+        session.guest_of &= !(1 << worker.0);
+        if session.in_flight == 0 && session.state == State::Ended && session.guest_of == 0 {
+            self.close(id, CloseCause::Finished, outbox);
+        }
+        0
     }
 
     pub(super) fn close(&mut self, id: SessionId, cause: CloseCause, outbox: &mut Outbox) {

@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
-use crate::base::ids::{LinkId, SessionId};
+use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::routing::RouteTable;
+
+use super::outbox::Told;
 
 /// Something happened.
 #[derive(Debug)]
@@ -39,6 +41,15 @@ pub enum Event<'a> {
     Closed {
         /// Which session.
         session: SessionId,
+    },
+    /// What became of an approval that left through another worker.
+    Told(Told),
+    /// Another worker has nothing more to answer on this session.
+    GuestLeft {
+        /// Which session.
+        session: SessionId,
+        /// Which worker.
+        worker: WorkerId,
     },
     /// [`super::Switch::next_deadline`] has been reached.
     Deadline,

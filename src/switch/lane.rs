@@ -94,10 +94,21 @@ impl Lane {
         self.bytes.drain(..gone);
         self.passed += gone as u64;
         self.gates.iter_mut().for_each(|(from, _)| *from = from.saturating_sub(gone));
+        self.marks.iter_mut().for_each(|(end, _)| *end = end.saturating_sub(gone));
         for (from, to) in &mut self.withdrawn {
             (*from, *to) = (*from - gone, *to - gone);
         }
         spare
+    }
+
+    /// The same, and where approvals end in it, which are not in the lane any more.
+    pub(super) fn take_marked(&mut self, spare: Vec<u8>) -> (Vec<u8>, Vec<(usize, u64)>) {
+        let gate = self.gates.front().map_or(self.bytes.len(), |(from, _)| *from);
+        let from = self.written;
+        debug_assert!(self.marks.is_empty() || self.withdrawn.is_empty(), "answers stay");
+        let count = self.marks.partition_point(|(end, _)| *end <= gate);
+        let marks = self.marks.drain(..count).map(|(end, number)| (end - from, number)).collect();
+        (self.take(spare), marks)
     }
 }
 

@@ -34,6 +34,7 @@ pub mod setup;
 pub mod sound;
 pub mod standin;
 pub mod stats;
+mod told;
 pub mod transaction;
 
 use std::sync::Arc;
@@ -199,6 +200,8 @@ impl Switch {
             }
             Event::Ended { session } => self.ended(session, outbox),
             Event::Closed { session } => self.closed(now, session, outbox),
+            Event::Told(told) => self.told(now, told, outbox),
+            Event::GuestLeft { session, worker } => self.guest_left(session, worker, outbox),
             Event::Routes(routes) => {
                 self.routes = routes;
                 0

@@ -14,6 +14,8 @@ pub use super::cause::CloseCause;
 use super::decision::Decision;
 use super::lane::Lane;
 use super::record::Records;
+pub use super::told::Told;
+use super::told::foreign;
 
 /// Lanes, commands and decisions of one worker.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Outbox {
     stopped: bool,
     /// Numbers of approvals that the kernel has taken whole since the core last looked.
     pub(super) handed: Vec<u64>,
+    /// The same of approvals that other workers remember.
+    pub(super) told: Vec<(WorkerId, Told)>,
     /// What became of each request, if the tap is on. The shell drains it after each batch.
     pub decisions: Vec<Decision>,
 }
@@ -86,6 +90,7 @@ impl Default for Outbox {
             held: Vec::new(),
             stopped: false,
             handed: Vec::new(),
+            told: Vec::new(),
             decisions: Vec::new(),
         }
     }
@@ -254,7 +259,15 @@ impl Outbox {
     /// The approvals for `session` that the kernel has not taken whole.
     pub fn unhanded(&mut self, session: SessionId) -> Vec<u64> {
         let Some(lane) = self.lane_mut(session) else { return Vec::new() };
-        lane.marks.drain(..).map(|(_, number)| number).collect()
+        let mut unhanded: Vec<u64> = lane.marks.drain(..).map(|(_, number)| number).collect();
+        unhanded.retain(|mark| match foreign(*mark) {
+            Some((worker, number)) => {
+                self.told.push((worker, Told { number, handed: false }));
+                false
+            }
+            None => true,
+        });
+        unhanded
     }
 
     /// Bytes of `session` that the kernel has not taken.
@@ -347,7 +360,7 @@ impl Outbox {
 
     /// Shell: the kernel took `count` bytes of `session`. An emptied buffer goes back to the pool.
     pub fn wrote(&mut self, session: SessionId, count: usize) {
-        let Self { lanes, handed, .. } = self;
+        let Self { lanes, handed, told, .. } = self;
         let lane = lanes.get_mut(session.slot as usize);
         let Some(lane) = lane.filter(|lane| lane.generation == session.generation) else { return };
         lane.written += count;
@@ -357,7 +370,10 @@ impl Outbox {
                 break;
             }
             lane.marks.pop_front();
-            handed.push(number);
+            match foreign(number) {
+                None => handed.push(number),
+                Some((worker, number)) => told.push((worker, Told { number, handed: true })),
+            }
         }
         lane.skip_withdrawn();
         if lane.is_spent() {
@@ -390,7 +406,7 @@ impl Outbox {
         }
     }
 
-    fn lane_mut(&mut self, session: SessionId) -> Option<&mut Lane> {
+    pub(super) fn lane_mut(&mut self, session: SessionId) -> Option<&mut Lane> {
         self.lanes
             .get_mut(session.slot as usize)
             .filter(|lane| lane.generation == session.generation)

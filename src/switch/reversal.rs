@@ -15,7 +15,7 @@ use super::bug::Bug;
 use super::compose::Original;
 use super::fault::Fault;
 use super::index::Place;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Told};
 use super::recent::{Claim, Fate, Known, Past, TerminalKey};
 use super::repeat;
 use super::sound::Sound;
@@ -206,6 +206,17 @@ impl Switch {
             }
         }
         outbox.handed = handed;
+    }
+
+    /// What became of an approval that left through another worker.
+    pub(super) fn told(&mut self, now: Now, told: Told, outbox: &mut Outbox) -> usize {
+        if !told.handed {
+            self.stats.count(Counter::Undelivered);
+            self.reverse_unhanded(now, told.number, outbox);
+        } else if let Some(id) = self.recent.handed(told.number) {
+            self.note_handed_record(id, outbox);
+        }
+        0
     }
 
     /// Approvals in the lane of a session that is gone: what was not taken by the kernel whole was

@@ -197,7 +197,6 @@ fn on_both_workers() -> (Serve, Host, Line, Vec<Line>) {
 }
 
 #[test]
-#[ignore = "a worker knows only what came to itself"]
 fn a_repeat_that_comes_to_another_worker_is_not_asked_twice() {
     let (_serve, _host, mut partner, mut lines) = on_both_workers();
     lines[0].send(&sale(1));
@@ -212,7 +211,6 @@ fn a_repeat_that_comes_to_another_worker_is_not_asked_twice() {
 }
 
 #[test]
-#[ignore = "a worker knows only what came to itself"]
 fn a_reversal_that_comes_to_another_worker_finds_its_original() {
     let (_serve, _host, mut partner, mut lines) = on_both_workers();
     partner.takes_reversals = false;
@@ -226,4 +224,51 @@ fn a_reversal_that_comes_to_another_worker_finds_its_original() {
     }
     reversals(&mut partner, &[seen]);
     partner.hears_nothing(ms(50));
+}
+
+/// Its first connection is gone when it asks again, on all others: each hears the one answer, and
+/// the approval is not reversed, since it was handed to somebody.
+#[test]
+fn repeats_on_other_workers_wait_for_the_answer_of_the_first() {
+    let (_serve, host, mut partner, mut lines) = on_both_workers();
+    lines[0].send(&sale(1));
+    let seen = partner.receive();
+    lines.remove(0).reset();
+    pause(ms(100));
+    // No more than wait for one answer.
+    lines.truncate(8);
+    for line in &mut lines {
+        line.send(&Plain { mti: "0201".into(), ..sale(1) });
+    }
+    // The last two send no more, but read on.
+    lines[6].finish();
+    lines[7].finish();
+    pause(ms(100));
+    partner.send(&answer_to(&seen, "00"));
+    for line in &mut lines {
+        line.receive().answers(&sale(1), "00");
+    }
+    lines[6].ends_within(ms(1000));
+    lines[7].ends_within(ms(1000));
+    nothing_is_owed(&host, partner);
+}
+
+/// Nobody is there when the approval comes, neither on the worker that asked nor on another.
+#[test]
+fn an_approval_that_no_worker_can_hand_over_is_reversed() {
+    let (_serve, host, mut partner, mut lines) = on_both_workers();
+    partner.takes_reversals = false;
+    lines[0].send(&sale(1));
+    let seen = partner.receive();
+    lines.truncate(8);
+    for line in &mut lines[1..] {
+        line.send(&Plain { mti: "0201".into(), ..sale(1) });
+    }
+    pause(ms(100));
+    lines.drain(..).for_each(Line::reset);
+    pause(ms(100));
+    partner.send(&answer_to(&seen, "00"));
+    let reversal = reversals(&mut partner, &[seen]).remove(0);
+    partner.send(&answer_to(&reversal, "00"));
+    nothing_is_owed(&host, partner);
 }

@@ -65,7 +65,7 @@ impl Core for Echo {
                     }
                 });
             }
-            Event::Drain | Event::Leave => {}
+            Event::Drain | Event::Leave | Event::Told(_) | Event::GuestLeft { .. } => {}
         }
         0
     }
@@ -163,6 +163,8 @@ impl Core for Forward {
             | Event::Routes(_)
             | Event::Storage(_)
             | Event::Forgetting(_)
+            | Event::Told(_)
+            | Event::GuestLeft { .. }
             | Event::Drain
             | Event::Leave => {}
         }
