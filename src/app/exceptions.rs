@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::time::Wall;
+use crate::switch::number::{self, Role};
 use crate::switch::record::{self, Closed, Record};
 
 /// All transactions of a journal, each with what is known of it.
@@ -25,10 +26,13 @@ struct Life {
     approved: bool,
     handed: bool,
     taken_back: bool,
-    owed: bool,
-    /// It was owed and is not any more.
-    settled: bool,
+    /// Which messages are owed for it: a bit for each role.
+    owed: u8,
+    /// Which were owed and are not any more.
+    settled: u8,
     exception: Option<u8>,
+    /// What the partner said it said to the advice.
+    of_advice: bool,
     closed: Option<Box<Closing>>,
 }
 
@@ -69,18 +73,21 @@ impl Ledger {
             Record::Handed(id) => self.life(id).handed = true,
             Record::TakenBack(id) => self.life(id).taken_back = true,
             Record::Owed(owed) => {
-                let life = self.life(owed.id);
-                life.taken_back = true;
+                let life = self.life(number::transaction_of(owed.id));
+                let role = number::role_of(owed.id);
                 // On record again after a crash: what is known of it already stays.
-                if !life.owed && !life.settled {
-                    (life.owed, life.closed) = (true, None);
+                if !life.was_owed(role) {
+                    (life.owed, life.closed) = (life.owed | bit(role), None);
                 }
             }
-            Record::Done(id) => self.life(id).settle(),
+            Record::Done(id) => {
+                self.life(number::transaction_of(id)).settle(bit(number::role_of(id)));
+            }
             Record::Exception(id, code) => {
-                let life = self.life(id);
-                life.settle();
+                let (life, role) = (self.life(number::transaction_of(id)), number::role_of(id));
+                life.settle(bit(role));
                 (life.exception, life.closed) = (Some(code), None);
+                life.of_advice = role == Role::Advice;
             }
             Record::Closed(closed) => self.life(closed.id).close(&closed),
             Record::Refused(_) | Record::Sent(_) => {}
@@ -101,7 +108,7 @@ impl Ledger {
             return Err(format!("this journal knows no transaction {id}"));
         };
         match (&life.closed, life.why()) {
-            _ if life.owed => Ok(Entry::Owed),
+            _ if life.owed != 0 => Ok(Entry::Owed),
             (Some(closing), _) => Err(format!("{id} was closed by {}", closing.by)),
             (None, Some(_)) => Ok(Entry::Listed),
             (None, None) => Err(format!("{id} is no exception and nothing is owed for it")),
@@ -119,7 +126,7 @@ impl Ledger {
             let shown = match (&life.closed, why) {
                 (Some(closing), _) if all => closing.to_string(),
                 (None, Some(why)) => why,
-                (None, None) if all && life.owed => "still owed to the partner".to_owned(),
+                (None, None) if all && life.owed != 0 => "still owed to the partner".to_owned(),
                 _ => continue,
             };
             let at = Wall::from_unix_s(life.at_s).civil();
@@ -142,20 +149,31 @@ impl Life {
     /// Why a person must look, or had to.
     fn why(&self) -> Option<String> {
         if let Some(code) = self.exception {
-            return Some(format!("the partner said {code:02}"));
+            let to = if self.of_advice { " to the advice" } else { "" };
+            return Some(format!("the partner said {code:02}{to}"));
         }
-        let unknown = self.approved && !self.handed && !self.taken_back;
+        // It was told, not asked: nobody needs to see the answer.
+        let is_seen = self.handed || self.was_owed(Role::Advice);
+        let unknown = self.approved && !is_seen && !self.is_taken_back();
         unknown.then(|| "U: approved, seen?".to_owned())
     }
 
-    const fn settle(&mut self) {
-        self.settled |= self.owed;
-        self.owed = false;
+    const fn is_taken_back(&self) -> bool {
+        self.taken_back || self.was_owed(Role::Reversal) || self.was_owed(Role::AdviceReversal)
+    }
+
+    const fn was_owed(&self, role: Role) -> bool {
+        (self.owed | self.settled) & bit(role) != 0
+    }
+
+    const fn settle(&mut self, which: u8) {
+        self.settled |= self.owed & which;
+        self.owed &= !which;
     }
 
     fn close(&mut self, closed: &Closed<'_>) {
         if closed.ends_debt {
-            self.settle();
+            self.settle(u8::MAX);
         }
         let (by, reason) = (shown(closed.by), shown(closed.reason));
         self.closed = Some(Box::new(Closing { at_s: closed.at_s, by, reason }));
@@ -169,6 +187,10 @@ impl std::fmt::Display for Closing {
         write!(out, "closed {:04}-{:02}-{:02} ", at.year, at.month, at.day)?;
         write!(out, "{hour:02}:{minute:02} by {by}: {}", self.reason)
     }
+}
+
+const fn bit(role: Role) -> u8 {
+    1 << role as u8
 }
 
 /// Text of a person, without what a terminal would obey.
@@ -200,6 +222,11 @@ mod tests {
         Record::Owed(Owed { id, partner, stan: 1, kind, message: b"" })
     }
 
+    fn advised(id: u64) -> Record<'static> {
+        let (id, partner) = (number::owed(id, Role::Advice), LinkId(1));
+        Record::Owed(Owed { id, partner, stan: 1, kind: Kind::Advice, message: b"" })
+    }
+
     fn closed(id: u64, ends_debt: bool) -> Record<'static> {
         Record::Closed(Closed { id, at_s: 60, ends_debt, by: b"rb", reason: b"paid\x1b out" })
     }
@@ -217,6 +244,12 @@ mod tests {
             Record::Outcome(declined),
             Record::Exception(5, 30),
             owed(6),
+            approved(8),
+            advised(8),
+            Record::Done(number::owed(8, Role::Advice)),
+            approved(9),
+            advised(9),
+            Record::Exception(number::owed(9, Role::Advice), 12),
         ]);
         let listed: Vec<u64> = ledger
             .lives
@@ -224,10 +257,11 @@ mod tests {
             .filter(|(_, life)| life.why().is_some())
             .map(|(id, _)| *id)
             .collect();
-        assert_eq!(listed, [2, 5]);
+        assert_eq!(listed, [2, 5, 9]);
         let text = ledger.table(false);
         assert!(text.contains("U: approved") && text.contains("the partner said 30"), "{text}");
-        assert!(text.ends_with("2 exceptions in 6 transactions\n"), "{text}");
+        assert!(text.contains("the partner said 12 to the advice"), "{text}");
+        assert!(text.ends_with("3 exceptions in 8 transactions\n"), "{text}");
         assert!(!text.contains("owed") && ledger.table(true).contains("still owed"), "{text}");
         let entries = [2, 5, 6].map(|id| ledger.entry(id));
         assert_eq!(entries, [Ok(Entry::Listed), Ok(Entry::Listed), Ok(Entry::Owed)]);
@@ -256,7 +290,8 @@ mod tests {
             assert!(ledger.entry(2).is_ok(), "{news:?}");
         }
         let raced = ledger(&[approved(2), owed(2), closed(2, false)]);
-        assert!(raced.lives[&2].owed, "what is owed stays so");
-        assert!(!ledger(&[owed(2), closed(2, true)]).lives[&2].owed, "unless it was meant");
+        assert!(raced.lives[&2].owed != 0, "what is owed stays so");
+        let meant = ledger(&[advised(2), owed(2), closed(2, true)]);
+        assert_eq!(meant.lives[&2].owed, 0, "unless it was meant");
     }
 }

@@ -90,6 +90,11 @@ pub const TLV_TAGS_MAX: u8 = 64;
 /// [`IN_FLIGHT_MAX`] more: obligations are never shed.
 pub const SAF_ENTRIES_MAX: usize = 262_144;
 
+/// From so many obligations on a lane takes no new advice from an acquirer: what is in flight needs
+/// the rest. Twice [`SAF_ENTRIES_MAX`], so that advices are taken over long after requests are not
+/// sent any more: 260 MiB per lane.
+pub const SAF_ADVICES_MAX: usize = 2 * SAF_ENTRIES_MAX;
+
 /// Copies in flight per store-and-forward lane: 10,000/s to a partner that takes 400 ms. A
 /// sixteenth of [`IN_FLIGHT_MAX`], so live requests never find the ring filled by obligations.
 pub const SAF_IN_FLIGHT_MAX: usize = 4096;

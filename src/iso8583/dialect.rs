@@ -30,6 +30,8 @@ pub struct Dialect {
     pub(super) begins_packed: bool,
     /// Elements that may be kept after authorization, and from which a reversal is written.
     pub kept: Bitmap,
+    /// The same of an advice: it is delivered from what is kept of it, so that is more.
+    pub kept_of_advice: Bitmap,
     /// Bytes before the MTI.
     pub header_bytes: usize,
     /// Bytes of the MTI.
@@ -95,8 +97,10 @@ impl Dialect {
         let id = COMPILED.fetch_add(1, Ordering::Relaxed);
         let open = |element: &u8| *element == 2 || field_is_open(&fields, *element);
         let kept = KEPT.into_iter().filter(open).collect();
+        let kept_of_advice = KEPT.into_iter().chain(KEPT_OF_ADVICE).filter(open).collect();
         Self {
             kept,
+            kept_of_advice,
             id,
             begins_packed,
             fields,
@@ -207,6 +211,10 @@ const KEPT: [u8; 29] = [
     2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19, 22, 24, 25, 32, 33, 37, 41, 42, 43,
     49, 50, 51, 100,
 ];
+
+/// What an advice says beside these. Again no track, PIN block, EMV or private data: it is stored
+/// before it is sent.
+const KEPT_OF_ADVICE: [u8; 11] = [14, 20, 21, 23, 26, 38, 39, 44, 54, 90, 95];
 
 static EMPTY_RULES: Rules = Rules {
     mandatory: Bitmap::from_words([0; 3]),

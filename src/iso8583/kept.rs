@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::bitmap::Bitmap;
 use super::encode;
 use super::message::Message;
 use super::value;
@@ -38,8 +39,16 @@ impl Kept {
 
     /// The same, element by element: for forms not met before.
     pub fn fill_with_care(&mut self, message: &Message<'_>) {
+        self.fill_elements(message, message.present().and(&message.dialect.kept));
+    }
+
+    /// Keeps what may be kept of an advice.
+    pub fn fill_advice(&mut self, message: &Message<'_>) {
+        self.fill_elements(message, message.present().and(&message.dialect.kept_of_advice));
+    }
+
+    fn fill_elements(&mut self, message: &Message<'_>, mut elements: Bitmap) {
         let dialect = message.dialect;
-        let mut elements = message.present().and(&dialect.kept);
         let from_track = !elements.has(2) && message.has(35) && dialect.has(2);
         if from_track {
             elements.insert(2);
@@ -67,7 +76,7 @@ impl Kept {
     }
 
     #[cold]
-    fn fill_from_track(&mut self, message: &Message<'_>, elements: &mut super::bitmap::Bitmap) {
+    fn fill_from_track(&mut self, message: &Message<'_>, elements: &mut Bitmap) {
         let dialect = message.dialect;
         let written = message.pan().is_some_and(|pan| {
             value::write(dialect.field(2), pan.reveal(), &mut self.bytes).is_ok()

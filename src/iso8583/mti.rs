@@ -81,6 +81,18 @@ impl Mti {
         self.class() == 8
     }
 
+    /// True for 012x and 022x: who sends it has done it, and tells.
+    #[inline]
+    pub const fn is_advice(self) -> bool {
+        self.function() == 2 && matches!(self.class(), 1 | 2)
+    }
+
+    /// The advice of the class of this request: 0120 for 0100.
+    #[must_use]
+    pub const fn advice(self) -> Self {
+        Self(self.0 & 0xFF0F | 0x20)
+    }
+
     /// The MTI that answers this request or advice: third digit + 1, repeat flag cleared (0101 is
     /// answered with 0110, 0421 with 0430). `None` for a response, and for functions 8 and 9.
     pub const fn response(self) -> Option<Self> {
@@ -138,6 +150,18 @@ mod tests {
     fn a_response_is_never_answered() {
         for response in [0x0110, 0x0210, 0x0430, 0x0810, 0x1814, 0x0130] {
             assert_eq!(Mti::from_packed(response).expect("digits").response(), None);
+        }
+    }
+
+    #[test]
+    fn an_advice_is_of_the_class_of_its_request() {
+        for (request, advice) in [(0x0100, 0x0120), (0x1200, 0x1220), (0x0221, 0x0221)] {
+            let request = Mti::from_packed(request).expect("digits");
+            assert_eq!(request.advice().packed(), advice);
+            assert!(request.advice().is_advice());
+        }
+        for other in [0x0100, 0x0230, 0x0420, 0x0820] {
+            assert!(!Mti::from_packed(other).expect("digits").is_advice());
         }
     }
 

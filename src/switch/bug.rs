@@ -120,6 +120,12 @@ pub enum Bug {
     OwedAgain,
     /// What is owed since a restart is not put on record.
     ResumedUnrecorded,
+    /// 0130 or 0230 leaves before the advice is durable.
+    AdviceUngated,
+    /// What takes an advice back may overtake it.
+    AdviceOvertaken,
+    /// A completion goes by its route, wherever its original went.
+    OriginalIgnored,
 }
 
 impl Bug {

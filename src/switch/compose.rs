@@ -1,21 +1,25 @@
-//! The reversals the switch writes: from what was kept of the original, to the partner's dialect.
+//! The messages the switch writes for what it owes: reversals and advices, from what was kept of
+//! the original, in the partner's dialect.
 //!
 //! DE 90 names the original as the partner saw it. Everything else is what the original said, but
-//! for the STAN, the date and, of a partial approval, the amount.
+//! for the STAN; of a reversal also the date and, of a partial approval, the amount; of an advice
+//! what was approved. An advice keeps the date of the sale.
 
-use crate::base::codes::Edition;
+use crate::base::codes::{Edition, ResponseCode};
 use crate::base::ids::LinkId;
 use crate::base::time::Now;
+use crate::iso8583::bitmap::Bitmap;
 use crate::iso8583::dialect::Dialect;
 use crate::iso8583::digits;
 use crate::iso8583::encode;
 use crate::iso8583::frame::{self, Cut};
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
-use crate::iso8583::transcode::Changes;
+use crate::iso8583::transcode::{self, Changes};
 
 use super::bug::Bug;
-use super::{Switch, setup, sound};
+use super::recent::Told;
+use super::{Switch, reply, setup, sound};
 
 /// What a reversal has to say about its original, beside what was kept of it.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,19 @@ pub(super) struct Original {
     pub(super) approval: Option<[u8; 6]>,
     /// What of the amount was approved, if not all.
     pub(super) part: Option<u64>,
+    /// How the partner heard of it.
+    pub(super) told: Told,
+}
+
+/// What an advice has to say, beside what was kept of what it tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Advice {
+    pub(super) acquirer: LinkId,
+    pub(super) partner: LinkId,
+    /// DE 38, if it was the switch that approved.
+    pub(super) approval: Option<[u8; 6]>,
+    /// DE 90, if it completes something that the partner knows under another name.
+    pub(super) original: Option<[u8; 42]>,
 }
 
 impl Switch {
@@ -41,10 +58,57 @@ impl Switch {
         scratch: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> bool {
+        let acquirers_stan = self.setup.has(Bug::AcquirersStan);
+        let ways = (original.acquirer, original.partner);
+        self.write_from_kept(ways, kept, scratch, out, |kept, to, texts| {
+            let mut named = original.stan;
+            if acquirers_stan {
+                named = kept.number(11).unwrap_or(0) as u32;
+            }
+            texts.stan(to, stan);
+            texts.put(7, &now.wall.civil().de7());
+            texts.put_amount(original.part);
+            texts.put(38, original.approval.as_ref().map_or(&[], |code| code));
+            texts.put(90, &original_data(kept, named, original.told, to));
+            Mti::from_packed(0x0420)
+        })
+    }
+
+    /// Writes an 0120 or 0220 as it will be sent, framed.
+    pub(super) fn write_advice(
+        &mut self,
+        advice: &Advice,
+        kept: &[u8],
+        stan: u32,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let ways = (advice.acquirer, advice.partner);
+        self.write_from_kept(ways, kept, scratch, out, |kept, to, texts| {
+            texts.stan(to, stan);
+            if let Some(approval) = &advice.approval {
+                texts.put(38, approval);
+                let mut code = [0; 3];
+                texts.put(39, reply::code_of(to, ResponseCode::APPROVED, &mut code));
+            }
+            texts.put(90, advice.original.as_ref().map_or(&[], |data| data));
+            Some(kept.mti().advice())
+        })
+    }
+
+    /// Carries what was kept to the partner's dialect, with the texts and the MTI that `change`
+    /// says. False if it cannot be written there; `out` is then as it was.
+    fn write_from_kept(
+        &mut self,
+        (acquirer, partner): (LinkId, LinkId),
+        kept: &[u8],
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+        change: impl FnOnce(&Message<'_>, &Dialect, &mut Texts) -> Option<Mti>,
+    ) -> bool {
         let setup = std::sync::Arc::clone(&self.setup);
-        let path = setup::path(&self.paths, setup.links.len(), original.acquirer, original.partner);
-        let (Some(path), Some(from), Some(to)) =
-            (path, setup.link(original.acquirer), setup.link(original.partner))
+        let path = setup::path(&self.paths, setup.links.len(), acquirer, partner);
+        let (Some(path), Some(from), Some(to)) = (path, setup.link(acquirer), setup.link(partner))
         else {
             return false;
         };
@@ -56,17 +120,14 @@ impl Switch {
         let sound = from.decode(scratch, &mut index).is_ok();
         let written = sound && {
             let message = Message { bytes: scratch, index: &index, dialect: from };
-            let mut texts = Texts::new();
-            let mut named = *original;
-            if setup.has(Bug::AcquirersStan) {
-                named.stan = message.number(11).unwrap_or(0) as u32;
-            }
-            let (values, count) = texts.fill(now, &named, &message, to, stan);
+            let mut texts = Texts::default();
+            let mti = change(&message, to, &mut texts);
+            let (values, count) = texts.said(to);
             let edition = to.spec.edition.map_or(0, Edition::digit);
             let changes = Changes {
-                mti: Mti::from_packed(0x0420 | u16::from(edition) << 12),
+                mti: mti.map(|mti| transcode::mti_in_edition(mti, edition)),
                 replaced: values.get(..count).unwrap_or(&[]),
-                ..Changes::default()
+                without: left_out(&message, mti),
             };
             let header = |out: &mut Vec<u8>| encode::template_header(to, out);
             path.there.carry(&message, to, header, &changes, &mut self.scratch, out).is_ok()
@@ -76,71 +137,87 @@ impl Switch {
     }
 }
 
-/// The values of a reversal that differ from its original's.
+/// What a reversal does not repeat of an advice that it takes back.
+fn left_out(kept: &Message<'_>, mti: Option<Mti>) -> Bitmap {
+    if mti.is_some_and(Mti::is_advice) {
+        return Bitmap::default();
+    }
+    let mut left_out = kept.present().without(&kept.dialect.kept);
+    left_out.remove(38);
+    left_out
+}
+
+/// The values of a message that differ from its original's.
+#[derive(Default)]
 struct Texts {
-    stan: [u8; 12],
-    stan_digits: usize,
-    date: [u8; 10],
-    amount: [u8; 12],
-    approval: [u8; 6],
-    original: [u8; 42],
+    values: [(u8, Text); 6],
+    count: usize,
+}
+
+/// Up to 42 characters, as many as DE 90 has.
+#[derive(Clone, Copy)]
+struct Text {
+    bytes: [u8; 42],
+    length: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { bytes: [0; 42], length: 0 }
+    }
 }
 
 impl Texts {
-    const fn new() -> Self {
-        Self {
-            stan: [0; 12],
-            stan_digits: 0,
-            date: [0; 10],
-            amount: [0; 12],
-            approval: [0; 6],
-            original: [0; 42],
+    /// Says `value` of an element; nothing if it is empty.
+    fn put(&mut self, element: u8, value: &[u8]) {
+        let Some((slot, text)) = self.values.get_mut(self.count).filter(|_| !value.is_empty())
+        else {
+            return;
+        };
+        *slot = element;
+        text.length = value.len().min(text.bytes.len());
+        text.bytes[..text.length].copy_from_slice(&value[..text.length]);
+        self.count += 1;
+    }
+
+    fn put_amount(&mut self, amount: Option<u64>) {
+        let mut digits = [0; 12];
+        if let Some(minor) = amount {
+            digits::write_ascii_number(minor, &mut digits);
+            self.put(4, &digits);
         }
     }
 
-    fn fill(
-        &mut self,
-        now: Now,
-        original: &Original,
-        kept: &Message<'_>,
-        to: &Dialect,
-        stan: u32,
-    ) -> ([(u8, &[u8]); 5], usize) {
-        self.stan_digits = usize::from(to.field(11).units).min(12);
-        let written = sound::stan_digits(to.field(11), stan, &mut self.stan).is_some();
-        self.date = now.wall.civil().de7();
-        self.approval = original.approval.unwrap_or_default();
-        if let Some(part) = original.part {
-            digits::write_ascii_number(part, &mut self.amount);
+    fn stan(&mut self, to: &Dialect, stan: u32) {
+        let mut buffer = [0; 12];
+        if let Some(digits) = sound::stan_digits(to.field(11), stan, &mut buffer) {
+            self.put(11, digits);
         }
-        self.original = original_data(kept, original.stan, to);
-        let stan = self.stan.get(..self.stan_digits).unwrap_or(&[]);
-        let values: [(u8, &[u8], bool); 5] = [
-            (4, &self.amount, original.part.is_some()),
-            (7, &self.date, true),
-            (11, stan, written),
-            (38, &self.approval, original.approval.is_some()),
-            (90, &self.original, true),
-        ];
+    }
+
+    /// What the dialect `to` has of them, and how many that is.
+    fn said(&self, to: &Dialect) -> ([(u8, &[u8]); 6], usize) {
+        let mut said: [(u8, &[u8]); 6] = [(0, &[]); 6];
         let mut count = 0;
-        let mut there: [(u8, &[u8]); 5] = [(0, &[]); 5];
-        for (element, value, _) in
-            values.into_iter().filter(|(element, _, said)| *said && to.has(*element))
-        {
-            there[count] = (element, value);
-            count += 1;
+        for (element, text) in self.values.iter().take(self.count) {
+            if to.has(*element) {
+                said[count] = (*element, &text.bytes[..text.length]);
+                count += 1;
+            }
         }
-        (there, count)
+        (said, count)
     }
 }
 
 /// DE 90: MTI 4, STAN 6, DE 7 10, DE 32 and DE 33 right-justified in 11 each.
-fn original_data(kept: &Message<'_>, stan: u32, to: &Dialect) -> [u8; 42] {
+pub(super) fn original_data(kept: &Message<'_>, stan: u32, told: Told, to: &Dialect) -> [u8; 42] {
     let mut data = [b'0'; 42];
-    let mti = match to.spec.edition {
-        Some(edition) => crate::iso8583::transcode::mti_in_edition(kept.mti(), edition.digit()),
-        None => kept.mti(),
+    let mti = match told {
+        Told::Asked => kept.mti(),
+        Told::Advised => kept.mti().advice(),
     };
+    let edition = to.spec.edition;
+    let mti = edition.map_or(mti, |edition| transcode::mti_in_edition(mti, edition.digit()));
     data[..4].copy_from_slice(&mti.ascii());
     digits::write_ascii_number(u64::from(stan), &mut data[4..10]);
     digits::write_ascii_number(kept.number(7).unwrap_or(0), &mut data[10..20]);

@@ -5,6 +5,7 @@
 //! way back, [`network`] speaks 0800, [`reply`] writes what the switch says itself. The decision
 //! whether a request was answered or timed out is taken once, by [`pending::Pending::settle`].
 
+mod advice;
 pub mod batch;
 pub mod bug;
 pub mod cause;
@@ -17,6 +18,8 @@ pub mod index;
 mod lane;
 pub mod network;
 mod noted;
+pub mod number;
+mod original;
 pub mod outbox;
 mod owed;
 pub mod pending;
@@ -456,8 +459,7 @@ impl Switch {
     #[inline]
     fn next_id(&mut self) -> u64 {
         self.counted += 1;
-        let life = u64::from(self.setup.epoch) << 6 | u64::from(self.setup.worker.0);
-        life << ID_COUNT_BITS | self.counted
+        number::transaction(self.setup.epoch, self.setup.worker.0, self.counted)
     }
 
     /// After every event, in debug builds: what must hold between the structures.
@@ -474,9 +476,3 @@ impl Switch {
         }
     }
 }
-
-/// Bits of a transaction's number that count within one life of a worker: days at a million a
-/// second. 18 bits are left for lives, 6 for workers.
-const ID_COUNT_BITS: u32 = 40;
-
-const _: () = assert!(limits::WORKERS_MAX <= 64);

@@ -32,6 +32,13 @@ pub(super) fn intent(now: Now, past: &Past, partner: LinkId, kept: &Kept, outbox
     }));
 }
 
+/// A message that only tells was taken over; what is told can be taken back.
+pub(super) fn told(now: Now, past: &Past, kept: &Kept, outbox: &mut Outbox) {
+    if let Some(partner) = past.partner {
+        intent(now, past, partner, kept, outbox);
+    }
+}
+
 /// What became of it: an approval is durable before its first byte leaves.
 #[inline]
 pub(super) fn outcome(past: &Past, outbox: &mut Outbox) {

@@ -1,9 +1,10 @@
-//! What the switch owes its partners: reversals, made, sent, and sent again until they are taken.
+//! What the switch owes its partners: reversals and advices, made, sent, and sent again until they
+//! are taken.
 //!
 //! A reversal is made from what was kept of its original and names it as the partner saw it: the
-//! STAN the partner was sent, DE 7, DE 32 and DE 33, in DE 90. It keeps its own STAN and its bytes
-//! for ever; a later copy differs in the last digit of its MTI only. Which copy is sent when is
-//! decided by the [`saf::Lane`] of the partner.
+//! STAN the partner was sent, DE 7, DE 32 and DE 33, in DE 90. An advice is made the same way. Each
+//! keeps its own STAN and its bytes for ever; a later copy differs in the last digit of its MTI
+//! only. Which copy is sent when is decided by the [`saf::Lane`] of the partner.
 
 use std::collections::VecDeque;
 
@@ -17,12 +18,14 @@ use crate::iso8583::digits;
 use crate::iso8583::message::Message;
 
 use super::bug::Bug;
-use super::compose::{Original, body_of, mark_repeat};
+use super::compose::{Advice, Original, body_of, mark_repeat};
+use super::number::{self, Role};
 use super::outbox::Outbox;
 use super::pending::Share;
-use super::saf::{Kind, Lane, Obligation, Settings, Settled, Verdict};
+use super::recent::Told;
+use super::saf::{Lane, Obligation, Settings, Settled, Verdict};
 use super::stats::Counter;
-use super::{Batch, Switch};
+use super::{Batch, Switch, repeat};
 
 /// What is owed to one partner link by one worker.
 #[derive(Debug)]
@@ -117,26 +120,79 @@ impl Switch {
             partner.0 ^= 3;
         }
         let Some(mut owed) = self.take_owed(partner) else { return };
+        let role = match original.told {
+            Told::Asked => Role::Reversal,
+            Told::Advised => Role::AdviceReversal,
+        };
         let stan = owed.number();
         let mut message = owed.lane.buffer();
         if self.write_reversal(now, original, kept, stan, &mut owed.scratch, &mut message) {
-            let obligation = Obligation {
-                id: original.id,
-                kind: Kind::Reversal,
-                transaction: original.id,
-                card: 0,
-                message,
-                sent_before: false,
-                not_before: now.instant,
-                noted: outbox.batch(),
-            };
+            let id = number::owed(original.id, role);
+            let obligation = self.obligation(now, original.partner, id, message, outbox);
             self.note_owed(&obligation, original.partner, stan, outbox);
             owed.lane.add(obligation);
+            self.cancel_unsent(&mut owed, original.id, outbox);
         } else {
             self.stats.count(Counter::Exceptions);
-            self.note_exception(original.id, ResponseCode::FORMAT_ERROR.number(), outbox);
+            let id = number::owed(original.id, role);
+            self.note_exception(id, ResponseCode::FORMAT_ERROR.number(), outbox);
         }
         self.put_owed(partner, owed);
+    }
+
+    /// Owes the partner the advice of the transaction `id`, of which `kept` was kept (without
+    /// header). Returns its STAN; `None` if it cannot be written in the partner's dialect.
+    #[cold]
+    pub(super) fn owe_advice(
+        &mut self,
+        now: Now,
+        id: u64,
+        advice: &Advice,
+        kept: &[u8],
+        outbox: &mut Outbox,
+    ) -> Option<u32> {
+        let partner = advice.partner;
+        let mut owed = self.take_owed(partner)?;
+        let stan = owed.number();
+        let mut message = owed.lane.buffer();
+        let written = self.write_advice(advice, kept, stan, &mut owed.scratch, &mut message);
+        if written {
+            self.stats.count(Counter::AdvicesOwed);
+            let id = number::owed(id, Role::Advice);
+            let obligation = self.obligation(now, partner, id, message, outbox);
+            self.note_owed(&obligation, partner, stan, outbox);
+            owed.lane.add(obligation);
+        }
+        self.put_owed(partner, owed);
+        written.then_some(stan)
+    }
+
+    /// The message of this number as its lane takes it: behind what is owed for the same
+    /// transaction, and if it is about an advice, for the same card.
+    pub(super) fn obligation(
+        &mut self,
+        now: Now,
+        partner: LinkId,
+        id: u64,
+        message: Vec<u8>,
+        outbox: &Outbox,
+    ) -> Obligation {
+        let role = number::role_of(id);
+        let card = if role == Role::Reversal { 0 } else { self.card_of(partner, &message) };
+        let transaction = match self.setup.has(Bug::AdviceOvertaken) {
+            false => number::transaction_of(id),
+            true => 0,
+        };
+        let (sent_before, not_before) = (false, now.instant);
+        let (kind, noted) = (role.kind(), outbox.batch());
+        Obligation { id, kind, transaction, card, message, sent_before, not_before, noted }
+    }
+
+    /// An advice and what takes it back, neither of which was sent, need not be.
+    fn cancel_unsent(&mut self, owed: &mut Owed, transaction: u64, outbox: &mut Outbox) {
+        for id in owed.lane.cancel_unsent(transaction).into_iter().flatten() {
+            self.settle_owed(Settled::Done(id), outbox);
+        }
     }
 
     /// Sends what is owed and may be sent now.
@@ -218,13 +274,32 @@ impl Switch {
     }
 
     pub(super) fn stan_of(&mut self, dialect: &Dialect, frame: Option<&[u8]>) -> Option<u32> {
-        let body = body_of(dialect, frame?)?;
+        let stan = self.look_into(dialect, frame?, |message| message.number(11))?;
+        u32::try_from(stan).ok()
+    }
+
+    /// Keyed hash of the card that a framed message is about, 0 if it names none.
+    fn card_of(&mut self, partner: LinkId, frame: &[u8]) -> u64 {
+        let setup = std::sync::Arc::clone(&self.setup);
+        let Some(link) = setup.link(partner) else { return 0 };
+        let pan = self.look_into(&link.dialect, frame, |message| message.pan());
+        pan.map_or(0, |pan| repeat::hash_of_text(setup.key, pan.reveal()))
+    }
+
+    /// What `ask` finds in a framed message, if it is sound.
+    fn look_into<T>(
+        &mut self,
+        dialect: &Dialect,
+        frame: &[u8],
+        ask: impl FnOnce(&Message<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let body = body_of(dialect, frame)?;
         let mut index = self.refusal_index.take().unwrap_or_default();
         let sound = dialect.decode(body, &mut index).is_ok();
         let message = Message { bytes: body, index: &index, dialect };
-        let stan = message.number(11).filter(|_| sound);
+        let found = if sound { ask(&message) } else { None };
         self.refusal_index = Some(index);
-        stan.and_then(|stan| u32::try_from(stan).ok())
+        found
     }
 
     /// A partner's answer to a reversal or advice.
@@ -296,7 +371,10 @@ impl Switch {
     fn settle_owed(&mut self, settled: Settled, outbox: &mut Outbox) {
         match settled {
             Settled::Done(id) => {
-                self.stats.count(Counter::ReversalsDone);
+                self.stats.count(match number::role_of(id) {
+                    Role::Advice => Counter::AdvicesDone,
+                    Role::Reversal | Role::AdviceReversal => Counter::ReversalsDone,
+                });
                 self.note_done(id, outbox);
             }
             Settled::Provisional(..) => {}
@@ -349,6 +427,12 @@ impl Switch {
     pub(super) fn owes_too_much(&self, partner: LinkId) -> bool {
         let owed = || self.owed.get(usize::from(partner.0)).and_then(Option::as_ref);
         self.owed_links > 0 && owed().is_some_and(|owed| owed.lane.is_full())
+    }
+
+    /// How much is owed to the partner.
+    pub(super) fn owes(&self, partner: LinkId) -> usize {
+        let owed = self.owed.get(usize::from(partner.0)).and_then(Option::as_ref);
+        owed.map_or(0, |owed| owed.lane.len())
     }
 
     /// Takes the partner's debts out for a moment, so that the switch can be used beside them.

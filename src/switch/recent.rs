@@ -46,6 +46,8 @@ pub struct Past {
     pub amount: Option<u64>,
     /// What became of it.
     pub fate: Fate,
+    /// How its partner hears of it.
+    pub told: Told,
     /// DE 39 as it was handed on, space padded.
     pub code: [u8; 3],
     /// DE 38, if there was one.
@@ -94,10 +96,22 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// Of one that was claimed, and nothing was decided about it yet.
+    pub(super) const UNDECIDED: Self = Self::InFlight(u32::MAX);
+
     /// True while it may not be forgotten.
     const fn is_needed(self) -> bool {
         matches!(self, Self::InFlight(_)) || matches!(self, Self::Approved { waiting: 1.., .. })
     }
+}
+
+/// How a partner hears of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It is asked.
+    Asked,
+    /// It gets an advice: somebody else has approved.
+    Advised,
 }
 
 /// Who knows a request.
@@ -210,8 +224,8 @@ impl Recent {
         let past = &mut self.cells[place];
         (past.id, past.key, past.acquirer, past.at) =
             (claim.id, claim.key, claim.acquirer, claim.at);
-        (past.fate, past.partner, past.amount) = (Fate::InFlight(u32::MAX), None, None);
-        (past.approval, past.part) = (None, None);
+        (past.fate, past.partner, past.amount) = (Fate::UNDECIDED, None, None);
+        (past.approval, past.part, past.told) = (None, None, Told::Asked);
         (past.from, past.bytes) = (from, 0);
         (past.reference, past.held) = (reference, true);
         Known::New(number)
@@ -251,6 +265,12 @@ impl Recent {
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(&Past) -> bool) -> Option<Place> {
         let is_it = |number| self.past(number).is_some_and(&is_it);
         self.index.find(hash, &View { recent: self }, is_it)
+    }
+
+    /// The newest `count` at most, the last one first, with their numbers.
+    pub(super) fn newest(&self, count: u64) -> impl Iterator<Item = (u64, &Past)> {
+        let from = self.first.max(self.next.saturating_sub(count));
+        (from..self.next).rev().map(|number| (number, &self.cells[self.place(number)]))
     }
 
     /// The transaction of this number, if it is remembered.
@@ -447,6 +467,7 @@ impl Default for Past {
             stan: 0,
             amount: None,
             fate: Fate::Declined,
+            told: Told::Asked,
             code: [b' '; 3],
             approval: None,
             part: None,

@@ -16,11 +16,11 @@ use crate::iso8583::kept::Kept;
 
 use super::bug::Bug;
 use super::compose::Original;
+use super::number::{self, Role};
 use super::outbox::Outbox;
 use super::pending::Share;
-use super::recent::{Fate, Past};
+use super::recent::{Fate, Past, Told};
 use super::record::{self, Closed, Intent, Outcome, Record, Refused};
-use super::saf::{Kind, Obligation};
 use super::{Switch, noted, repeat};
 
 /// What records say, so far.
@@ -63,7 +63,6 @@ enum FormerFate {
 struct Debt {
     partner: LinkId,
     stan: u32,
-    kind: Kind,
     message: Vec<u8>,
     sent: bool,
     settled: bool,
@@ -83,9 +82,9 @@ impl Recovery {
                 }
                 Record::Refused(refused) => self.refused(&refused),
                 Record::Owed(owed) => {
-                    let record::Owed { id, partner, stan, kind, message } = owed;
+                    let record::Owed { id, partner, stan, message, .. } = owed;
                     let message = message.to_vec();
-                    let debt = Debt { partner, stan, kind, message, sent: false, settled: false };
+                    let debt = Debt { partner, stan, message, sent: false, settled: false };
                     // On record again after a crash: what is known of it already stays.
                     if !self.owed.contains_key(&id) {
                         self.number(partner, stan);
@@ -98,16 +97,20 @@ impl Recovery {
                         debt.sent = true;
                     }
                 }
-                Record::Done(id)
-                | Record::Exception(id, _)
-                | Record::Closed(Closed { id, ends_debt: true, .. }) => {
-                    if let Some(debt) = self.owed.get_mut(&id) {
-                        debt.settled = true;
-                        debt.message = Vec::new();
-                    }
+                Record::Done(id) | Record::Exception(id, _) => self.settle(id),
+                // A person closes a transaction, and with it whatever is owed for it.
+                Record::Closed(Closed { id, ends_debt: true, .. }) => {
+                    Role::ALL.iter().for_each(|role| self.settle(number::owed(id, *role)));
                 }
                 Record::Closed(_) => {}
             }
+        }
+    }
+
+    fn settle(&mut self, id: u64) {
+        if let Some(debt) = self.owed.get_mut(&id) {
+            debt.settled = true;
+            debt.message = Vec::new();
         }
     }
 
@@ -200,10 +203,15 @@ impl Recovery {
         }
     }
 
-    /// True if `id` is for `worker` to resume, of so many.
-    const fn is_of(id: u64, worker: WorkerId, workers: u8) -> bool {
-        let workers = if workers == 0 { 1 } else { workers as u64 };
-        id % workers == worker.0 as u64
+    /// The worker, of so many, that resumes a transaction. What takes an advice back follows it in
+    /// one lane, so that worker is the one that has the advice.
+    fn owner_of(&self, id: u64, workers: u8) -> WorkerId {
+        let advice = self.advice_of(id).and_then(|debt| Share::owner(debt.stan, workers));
+        advice.unwrap_or(WorkerId((id % u64::from(workers.max(1))) as u8))
+    }
+
+    fn advice_of(&self, id: u64) -> Option<&Debt> {
+        self.owed.get(&number::owed(id, Role::Advice))
     }
 }
 
@@ -230,11 +238,11 @@ impl Switch {
                 outbox.close_full_batch();
             }
         }
-        let is_mine = |id: &&u64| Recovery::is_of(**id, worker, workers);
-        for id in recovery.order.iter().filter(is_mine) {
-            if let Some(known) = recovery.known.get(id) {
-                let is_owed = recovery.owed.contains_key(id) && !self.setup.has(Bug::OwedAgain);
-                self.resume_transaction(now, *id, known, is_owed, outbox);
+        for id in &recovery.order {
+            if let Some(known) = recovery.known.get(id)
+                && recovery.owner_of(*id, workers) == worker
+            {
+                self.resume_transaction(now, *id, known, recovery, outbox);
                 outbox.close_full_batch();
             }
         }
@@ -245,16 +253,9 @@ impl Switch {
         if self.setup.has(Bug::DebtForgotten) {
             return;
         }
-        let obligation = Obligation {
-            id,
-            kind: debt.kind,
-            transaction: id,
-            card: 0,
-            message: debt.message.clone(),
-            sent_before: debt.sent && !self.setup.has(Bug::ResentAsFirst),
-            not_before: now.instant,
-            noted: outbox.batch(),
-        };
+        let message = debt.message.clone();
+        let mut obligation = self.obligation(now, debt.partner, id, message, outbox);
+        obligation.sent_before = debt.sent && !self.setup.has(Bug::ResentAsFirst);
         self.note_owed(&obligation, debt.partner, debt.stan, outbox);
         if debt.sent {
             self.note_sent(id, outbox);
@@ -270,9 +271,11 @@ impl Switch {
         now: Now,
         id: u64,
         known: &Known,
-        is_owed: bool,
+        recovery: &Recovery,
         outbox: &mut Outbox,
     ) {
+        let is_owed = recovery.owed.contains_key(&id) && !self.setup.has(Bug::OwedAgain);
+        let advice = recovery.advice_of(id);
         if self.setup.has(Bug::PastForgotten) && known.fate != FormerFate::InDoubt {
             return;
         }
@@ -281,8 +284,12 @@ impl Switch {
         (past.partner, past.stan, past.amount) = (known.partner, known.stan, known.amount);
         (past.code, past.approval, past.part) = (known.code, known.approval, known.part);
         past.at = now.instant;
+        if let Some(advice) = advice {
+            past.told = Told::Advised;
+            past.stan = advice.stan;
+        }
         past.fate = match known.fate {
-            _ if is_owed => Fate::Reversed,
+            _ if is_owed && advice.is_none() => Fate::Reversed,
             FormerFate::InDoubt => Fate::Unknown,
             FormerFate::Approved => Fate::Approved { waiting: 0, handed: true },
             FormerFate::Declined => Fate::Declined,
@@ -296,7 +303,9 @@ impl Switch {
             FormerFate::Approved => self.setup.has(Bug::ApprovedReversed),
             FormerFate::Declined => false,
         };
-        if let (true, false, Some(partner)) = (needs_reversal, is_owed, known.partner) {
+        // What is owed for an advice is of one batch with it.
+        let is_settled = is_owed || advice.is_some();
+        if let (true, false, Some(partner)) = (needs_reversal, is_settled, known.partner) {
             outbox.records.on &= !self.setup.has(Bug::ResumedUnrecorded);
             let original = Original {
                 id,
@@ -305,6 +314,7 @@ impl Switch {
                 stan: known.stan,
                 approval: known.approval,
                 part: known.part,
+                told: Told::Asked,
             };
             self.owe_reversal(now, &original, known.kept.bytes(), outbox);
         }

@@ -196,6 +196,14 @@ pub(super) fn trimmed(code: &[u8; 3]) -> &[u8] {
     if code[2] == b' ' { &code[..2] } else { code }
 }
 
+/// Keyed hash of a text, never 0.
+pub(super) fn hash_of_text(key: u64, text: &[u8]) -> u64 {
+    let hash = text.chunks(8).fold(mix(key, text.len() as u64), |hash, chunk| {
+        mix(hash, chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+    });
+    hash.max(1)
+}
+
 #[inline]
 const fn mix(hash: u64, word: u64) -> u64 {
     let product = (hash ^ word) as u128 * 0x9E37_79B9_7F4A_7C15;

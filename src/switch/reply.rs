@@ -4,6 +4,7 @@
 //! DE 39. It never repeats account data, and only elements that were sound.
 
 use crate::base::codes::ResponseCode;
+use crate::iso8583::dialect::Dialect;
 use crate::iso8583::digits;
 use crate::iso8583::encode::Composer;
 use crate::iso8583::message::{Message, answer_header};
@@ -26,9 +27,27 @@ pub fn write(
     code: ResponseCode,
     lane: Option<&mut Vec<u8>>,
 ) -> bool {
-    let (two, three) = (code.digits(), code.action_code());
-    let code: &[u8] = if message.dialect.field(39).units == 3 { &three } else { &two };
+    let mut digits = [0; 3];
+    let code = code_of(message.dialect, code, &mut digits);
     write_as(message, mti, code, &Extras::default(), lane)
+}
+
+/// DE 39 as the dialect writes it: two digits, or three.
+pub fn code_of<'b>(dialect: &Dialect, code: ResponseCode, buffer: &'b mut [u8; 3]) -> &'b [u8] {
+    let [first, second] = code.digits();
+    if dialect.field(39).units == 3 {
+        *buffer = code.action_code();
+        return buffer;
+    }
+    *buffer = [first, second, b' '];
+    &buffer[..2]
+}
+
+/// The same, space padded.
+pub fn padded_code(dialect: &Dialect, code: ResponseCode) -> [u8; 3] {
+    let mut buffer = [0; 3];
+    code_of(dialect, code, &mut buffer);
+    buffer
 }
 
 /// The same, with DE 39 as the dialect writes it.

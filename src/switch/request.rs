@@ -12,7 +12,7 @@ use crate::iso8583::encode::{self, StanBytes};
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
 use crate::iso8583::transcode::{self, Changes};
-use crate::routing::{Chosen, Route};
+use crate::routing::{Chosen, Declined, Route};
 
 use super::bug::Bug;
 use super::decision::{self, Outcome};
@@ -80,7 +80,7 @@ impl Switch {
         if message.mti().class() == 4 {
             return self.reversal_request(batch, message, &sound, framed, outbox);
         }
-        if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX {
+        if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX && !message.mti().is_advice() {
             return Err(Fault::Overload);
         }
         let key = self.terminal_key(message, &sound, hash);
@@ -92,6 +92,9 @@ impl Switch {
             Known::Elsewhere(worker) => return self.pass(batch, worker, framed, outbox),
             Known::NoRoom => return Err(Fault::Overload),
         };
+        if message.mti().is_advice() {
+            return self.advice_request(batch, message, &sound, framed, outbox);
+        }
         let admitted = self.admit(batch, message, &sound, outbox);
         if let Err(fault) = admitted {
             match fault.effect() {
@@ -162,17 +165,27 @@ impl Switch {
                 Ok(())
             }
             Err(declined) => {
-                self.stats.count(Counter::Declined);
                 self.remember_refusal(sound.number, declined.code, outbox);
-                let mti = message.mti().response().unwrap_or_default();
-                reply::write(message, mti, declined.code, outbox.lane(batch.session));
-                if batch.setup.tap {
-                    let outcome = Outcome::Declined(declined.code.digits());
-                    let noted = decision::unrouted(batch.link_id, message, outcome);
-                    outbox.record(noted);
-                }
+                self.say_declined(batch, message, &declined, outbox);
                 Ok(())
             }
+        }
+    }
+
+    /// It goes nowhere.
+    pub(super) fn say_declined(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        declined: &Declined,
+        outbox: &mut Outbox,
+    ) {
+        self.stats.count(Counter::Declined);
+        let mti = message.mti().response().unwrap_or_default();
+        reply::write(message, mti, declined.code, outbox.lane(batch.session));
+        if batch.setup.tap {
+            let outcome = Outcome::Declined(declined.code.digits());
+            outbox.record(decision::unrouted(batch.link_id, message, outcome));
         }
     }
 
@@ -216,6 +229,13 @@ impl Switch {
             return Ok(partner);
         }
         Err(fault)
+    }
+
+    /// The first of `partners` that is up, else the first: for what need not leave at once.
+    pub(super) fn preferred(&self, partners: &[LinkId]) -> Option<LinkId> {
+        let ready = |partner: &&LinkId| self.ready.get(usize::from(partner.0));
+        let up = |partner: &&LinkId| ready(partner).is_some_and(|r| !r.sessions.is_empty());
+        partners.iter().find(up).or(partners.first()).copied()
     }
 
     /// The partner session whose turn it is, among those that are up and keep up. All requests of

@@ -15,6 +15,7 @@ use super::bug::Bug;
 use super::compose::Original;
 use super::fault::Fault;
 use super::index::Place;
+use super::original::{Named, named};
 use super::outbox::{Outbox, Told};
 use super::recent::{Claim, Fate, Known, Past, TerminalKey};
 use super::repeat;
@@ -134,6 +135,7 @@ impl Switch {
             stan: past.stan,
             approval: past.approval,
             part: past.part.filter(|_| !self.setup.has(Bug::PartReversedWhole)),
+            told: past.told,
         };
         self.owe_reversal(now, &original, kept.bytes(), outbox);
         self.kept = kept;
@@ -148,20 +150,6 @@ impl Switch {
         let Some(number) = self.transactions.at(place).map(|asked| asked.number) else { return };
         let Some(past) = self.recent.past(number).copied() else { return };
         self.owe_past(now, number, &past, outbox);
-    }
-
-    /// The original a reversal means: of the same link, terminal and merchant.
-    fn original_of(&self, batch: &Batch<'_>, sound: &Sound, named: &Named) -> Option<Place> {
-        let facts = &sound.facts;
-        named.kinds.iter().flatten().find_map(|kind| {
-            let (terminal, merchant) = (&facts.terminal, &facts.merchant);
-            let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, *kind);
-            self.recent.find(hash, |past| {
-                let other = &past.key;
-                let any = named.moment == 0 || other.moment == 0;
-                other.hash == hash && (any || other.moment == named.moment)
-            })
-        })
     }
 
     /// What was never asked is remembered as taken back: should the request come yet, delayed on
@@ -237,29 +225,4 @@ fn takes_back_a_part(message: &Message<'_>) -> bool {
     let count = message.characters(95, &mut amounts).unwrap_or(0).min(12);
     let amount = amounts.get(..count).and_then(digits::ascii_number);
     amount.is_some_and(|amount| amount > 0)
-}
-
-/// How a reversal names its original.
-struct Named {
-    stan: u32,
-    /// DE 7 of the original, 0 if it is not told.
-    moment: u64,
-    /// Class and function it may have.
-    kinds: [Option<u16>; 4],
-}
-
-/// From DE 90; without it the reversal carries its original's STAN, as terminals do.
-fn named(message: &Message<'_>, sound: &Sound) -> Named {
-    let mut buffer = [0; 42];
-    let number = |digits: Option<&[u8]>| digits.and_then(digits::ascii_number).unwrap_or(0);
-    if message.characters(90, &mut buffer) == Some(42) {
-        let mti = number(buffer.get(1..2)) << 4 | number(buffer.get(2..3));
-        return Named {
-            stan: number(buffer.get(4..10)) as u32,
-            moment: repeat::nibbles(buffer.get(10..20).unwrap_or(&[])),
-            kinds: [Some(mti as u16), None, None, None],
-        };
-    }
-    let kinds = [0x10, 0x20, 0x22, 0x12].map(Some);
-    Named { stan: sound.stan_number, moment: 0, kinds }
 }

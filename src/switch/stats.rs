@@ -76,6 +76,12 @@ pub enum Counter {
     ReversalsOwed,
     /// Of these, taken by the partner.
     ReversalsDone,
+    /// Advices the switch owes a partner.
+    AdvicesOwed,
+    /// Of these, taken by the partner.
+    AdvicesDone,
+    /// Requests approved in the place of a partner.
+    StoodIn,
     /// Reversals and advices a person must look at.
     Exceptions,
     /// Reversals that name no transaction of their terminal.
@@ -125,13 +131,16 @@ impl Counter {
         Self::AcquirerReversals,
         Self::ReversalsOwed,
         Self::ReversalsDone,
+        Self::AdvicesOwed,
+        Self::AdvicesDone,
+        Self::StoodIn,
         Self::Exceptions,
         Self::UnknownOriginals,
         Self::NotRecorded,
         Self::Withdrawn,
     ];
 
-    const COUNT: usize = 40;
+    const COUNT: usize = 43;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
@@ -172,6 +181,9 @@ impl Counter {
             Self::AcquirerReversals => "acquirer_reversals",
             Self::ReversalsOwed => "reversals_owed",
             Self::ReversalsDone => "reversals_done",
+            Self::AdvicesOwed => "advices_owed",
+            Self::AdvicesDone => "advices_done",
+            Self::StoodIn => "stood_in",
             Self::Exceptions => "exceptions",
             Self::UnknownOriginals => "unknown_originals",
             Self::NotRecorded => "not_recorded",

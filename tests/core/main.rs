@@ -1,5 +1,6 @@
 //! The core alone: events in, bytes out, time by hand. No socket, no clock.
 
+mod advices;
 mod bad_input;
 mod money;
 mod network;

@@ -23,7 +23,11 @@ pub(super) struct Life {
     pub(super) intent: Option<Intent>,
     /// Each one is final; a later one is news.
     pub(super) outcomes: Vec<Outcome>,
+    /// Reversals of what was asked.
     pub(super) owed: Vec<Owed>,
+    /// Advices, and what takes them back.
+    pub(super) told: Vec<Owed>,
+    /// Of `owed`.
     pub(super) done: bool,
     /// A partner refused for good, or a person has closed it.
     pub(super) given_up: bool,
@@ -89,7 +93,8 @@ impl Journal {
         body: &[u8],
         secret: &mut &[u8],
     ) -> Result<(), String> {
-        let life = self.lives.entry(u64_at(body, 0)?).or_default();
+        let (id, role) = transaction_of(u64_at(body, 0)?);
+        let life = self.lives.entry(id).or_default();
         if life.record == 0 {
             life.record = count;
         }
@@ -112,12 +117,16 @@ impl Journal {
             6 => {
                 let message = take(secret, usize::from(u16_at(body, 15)?))?;
                 let owed = Owed { stan: u32_at(body, 10)?, message };
-                if !life.owed.contains(&owed) {
-                    life.owed.push(owed);
+                let owed_before = match role {
+                    REVERSAL => &mut life.owed,
+                    _ => &mut life.told,
+                };
+                if !owed_before.contains(&owed) {
+                    owed_before.push(owed);
                 }
             }
-            8 => life.done = true,
-            9 => life.given_up = true,
+            8 => life.done |= role == REVERSAL,
+            9 => life.given_up |= role == REVERSAL,
             11 => life.given_up |= chunk::<1>(body, 16)?[0] == 1,
             3 | 4 | 5 | 7 | 10 => {}
             other => return Err(format!("of kind {other}, which is not known here")),
@@ -125,6 +134,14 @@ impl Journal {
         Ok(())
     }
 }
+
+/// The number of a transaction, and of what is owed for it: two bits above the 38 that count.
+const fn transaction_of(id: u64) -> (u64, u64) {
+    (id & !(3 << COUNT_BITS), id >> COUNT_BITS & 3)
+}
+
+const COUNT_BITS: u32 = 38;
+const REVERSAL: u64 = 0;
 
 fn take(secret: &mut &[u8], bytes: usize) -> Result<Vec<u8>, String> {
     let (taken, rest) = secret.split_at_checked(bytes).ok_or("its secret part is missing")?;

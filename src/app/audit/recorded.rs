@@ -25,7 +25,7 @@ pub(super) fn check(journal: &Journal, cases: &Cases<'_>, out: &mut Vec<Finding>
         if let Some(intent) = &life.intent {
             by_stan.entry(intent.stan).or_default().push(*id);
         }
-        for owed in &life.owed {
+        for owed in life.owed.iter().chain(&life.told) {
             owed_by_stan.entry(owed.stan).or_default().push((*id, owed));
         }
     }
@@ -120,7 +120,7 @@ impl<'c> Check<'c, '_> {
             self.out.push(Finding::new("I54", &asked, expected, "its DE 2", &[]));
         }
         let is_approved = life.outcomes.iter().any(|outcome| outcome.is_approved);
-        if is_approved && leg.approval().is_none() {
+        if is_approved && leg.approval().is_none() && life.told.is_empty() {
             let expected = "an approval of the partner behind its record";
             self.out.push(Finding::new("I41", &leg.request, expected, "none", &[]));
         }
@@ -176,7 +176,8 @@ fn is_answered(leg: &Leg<'_>) -> bool {
 
 /// A transaction of the journal that no partner has heard of.
 fn unseen(id: u64, life: &Life, out: &mut Vec<Finding>) {
-    let Some(intent) = &life.intent else { return };
+    // What is told need not have arrived yet.
+    let Some(intent) = life.intent.as_ref().filter(|_| life.told.is_empty()) else { return };
     let is_approved = life.outcomes.iter().any(|outcome| outcome.is_approved);
     let seen = if is_approved {
         "an approval of it is on record"

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::{Ended, FAILED, USAGE, export};
 use crate::app::journal::KEY_FILE;
 use crate::journal::{self, Folder, Key, Verified};
+use crate::switch::number::{self, Role};
 use crate::switch::record::{self, Record};
 
 /// Look into the journal of a switch; nothing is changed.
@@ -135,11 +136,19 @@ fn line(record: &Record<'_>) -> (&'static str, u64, String) {
         Record::Owed(owed) => {
             let bytes = owed.message.len();
             let to = owed.partner.0;
-            ("owed", owed.id, format!("to {to} STAN {:06}, {bytes} bytes", owed.stan))
+            let what = match number::role_of(owed.id) {
+                Role::Advice => "the advice ",
+                Role::Reversal => "",
+                Role::AdviceReversal => "the reversal of the advice ",
+            };
+            let words = format!("{what}to {to} STAN {:06}, {bytes} bytes", owed.stan);
+            ("owed", number::transaction_of(owed.id), words)
         }
-        Record::Sent(id) => ("sent", *id, String::new()),
-        Record::Done(id) => ("done", *id, String::new()),
-        Record::Exception(id, code) => ("exception", *id, format!("{code:02}")),
+        Record::Sent(id) => ("sent", number::transaction_of(*id), String::new()),
+        Record::Done(id) => ("done", number::transaction_of(*id), String::new()),
+        Record::Exception(id, code) => {
+            ("exception", number::transaction_of(*id), format!("{code:02}"))
+        }
         Record::Closed(closed) => {
             ("closed", closed.id, format!("by {}: {}", text(closed.by), text(closed.reason)))
         }

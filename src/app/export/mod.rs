@@ -21,8 +21,8 @@ use crate::base::time::Wall;
 use crate::iso8583::decode::Index;
 use crate::iso8583::dialect::Dialect;
 use crate::journal::{self, Key};
+use crate::switch::number::{self, Role};
 use crate::switch::record::{Intent, Owed, Record};
-use crate::switch::saf::Kind;
 
 /// Who is behind the numbers of the links.
 #[derive(Debug, Default)]
@@ -120,8 +120,12 @@ impl<'e> Export<'e> {
     }
 
     fn owed(&mut self, owed: &Owed<'_>) {
-        let Owed { partner, stan, kind, message, .. } = *owed;
-        let what = if kind == Kind::Advice { "advice" } else { "reversal" };
+        let Owed { id, partner, stan, message, .. } = *owed;
+        let what = match number::role_of(id) {
+            Role::Reversal => "reversal",
+            Role::Advice => "advice",
+            Role::AdviceReversal => "reversal of advice",
+        };
         self.row.word(Column::What, what);
         self.link(Column::Partner, partner);
         let dialect = self.links.dialect(partner, self.links.partners.as_ref());
@@ -165,9 +169,11 @@ pub(super) const fn id(record: &Record<'_>) -> u64 {
         Record::Intent(intent) => intent.id,
         Record::Outcome(outcome) => outcome.id,
         Record::Refused(refused) => refused.id,
-        Record::Owed(owed) => owed.id,
+        Record::Owed(owed) => number::transaction_of(owed.id),
         Record::Closed(closed) => closed.id,
-        Record::Exception(id, _) => *id,
-        Record::Handed(id) | Record::TakenBack(id) | Record::Sent(id) | Record::Done(id) => *id,
+        Record::Handed(id) | Record::TakenBack(id) => *id,
+        Record::Sent(id) | Record::Done(id) | Record::Exception(id, _) => {
+            number::transaction_of(*id)
+        }
     }
 }

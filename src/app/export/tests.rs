@@ -11,6 +11,7 @@ use crate::iso8583::message::Message;
 use crate::journal::Place;
 use crate::switch::recent::TerminalKey;
 use crate::switch::record::{Closed, Outcome};
+use crate::switch::saf::Kind;
 
 const ACCOUNT: &str = "4761340000000019";
 

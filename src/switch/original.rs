@@ -1,0 +1,177 @@
+//! What a message names: the transaction that a reversal, completion, void or refund is about.
+//!
+//! By DE 90, exactly; without it by the STAN of the original, as terminals do; a void, a refund or
+//! a completion also by DE 37 and DE 38 of what was approved lately. Always of the same link,
+//! terminal and merchant. Whoever is found binds the message to the partner that has the original,
+//! and tells how the partner knows it. Nothing is decided here about money.
+
+use crate::base::ids::{LinkId, WorkerId};
+use crate::iso8583::digits;
+use crate::iso8583::encode;
+use crate::iso8583::message::Message;
+
+use super::bug::Bug;
+use super::compose::original_data;
+use super::index::Place;
+use super::recent::{Fate, Past};
+use super::repeat;
+use super::sound::Sound;
+use super::{Batch, Switch};
+
+/// How a message names its original.
+pub(super) struct Named {
+    pub(super) stan: u32,
+    /// DE 7 of the original, 0 if it is not told.
+    pub(super) moment: u64,
+    /// Class and function it may have.
+    pub(super) kinds: [Option<u16>; 4],
+}
+
+/// The partner that has the original, and DE 90 as that partner knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    pub(super) partner: LinkId,
+    pub(super) data: [u8; 42],
+}
+
+/// Who has the original of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    /// This worker remembers it.
+    Here(Bound),
+    /// That one does.
+    Elsewhere(WorkerId),
+    /// Nobody, or none is named.
+    Unknown,
+}
+
+/// From DE 90; without it the message carries its original's STAN.
+pub(super) fn named(message: &Message<'_>, sound: &Sound) -> Named {
+    let mut buffer = [0; 42];
+    let number = |digits: Option<&[u8]>| digits.and_then(digits::ascii_number).unwrap_or(0);
+    if message.characters(90, &mut buffer) == Some(42) {
+        let mti = number(buffer.get(1..2)) << 4 | number(buffer.get(2..3));
+        return Named {
+            stan: number(buffer.get(4..10)) as u32,
+            moment: repeat::nibbles(buffer.get(10..20).unwrap_or(&[])),
+            kinds: [Some(mti as u16), None, None, None],
+        };
+    }
+    let kinds = [0x10, 0x20, 0x22, 0x12].map(Some);
+    Named { stan: sound.stan_number, moment: 0, kinds }
+}
+
+impl Switch {
+    /// The original that is named: of the same link, terminal and merchant.
+    pub(super) fn original_of(
+        &self,
+        batch: &Batch<'_>,
+        sound: &Sound,
+        named: &Named,
+    ) -> Option<Place> {
+        named.kinds.iter().flatten().find_map(|kind| self.named_as(batch, sound, named, *kind))
+    }
+
+    /// The same, of this class and function.
+    fn named_as(
+        &self,
+        batch: &Batch<'_>,
+        sound: &Sound,
+        named: &Named,
+        kind: u16,
+    ) -> Option<Place> {
+        let (terminal, merchant) = (&sound.facts.terminal, &sound.facts.merchant);
+        let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, kind);
+        self.recent.find(hash, |past| {
+            let other = &past.key;
+            let any = named.moment == 0 || other.moment == 0;
+            // The message itself is there already, undecided.
+            other.hash == hash
+                && (any || other.moment == named.moment)
+                && past.fate != Fate::UNDECIDED
+        })
+    }
+
+    /// Whom a completion, void or refund is bound to, if its original is known.
+    #[cold]
+    pub(super) fn origin(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+    ) -> Origin {
+        if batch.setup.has(Bug::OriginalIgnored) {
+            return Origin::Unknown;
+        }
+        let named = named(message, sound);
+        let is_exact = named.moment != 0;
+        let mut elsewhere = None;
+        for kind in named.kinds.into_iter().flatten() {
+            match self.named_as(batch, sound, &named, kind) {
+                Some(Place::Here(number)) => {
+                    if let Some(bound) = self.bound_to(batch, message, number, is_exact) {
+                        return Origin::Here(bound);
+                    }
+                }
+                Some(Place::Elsewhere(worker)) => elsewhere = elsewhere.or(Some(worker)),
+                None => {}
+            }
+        }
+        if !is_exact && let Some(bound) = self.approved_as(batch, message) {
+            return Origin::Here(bound);
+        }
+        // What was passed on to us is not sent from door to door.
+        let is_passed = self.sessions.of(batch.session).is_none_or(|session| session.shared);
+        elsewhere.filter(|_| !is_passed).map_or(Origin::Unknown, Origin::Elsewhere)
+    }
+
+    /// Newest first, what was approved with the DE 38 that the message repeats, of the terminal or
+    /// merchant and with the DE 37 that it repeats too. Only what this worker remembers.
+    fn approved_as(&mut self, batch: &Batch<'_>, message: &Message<'_>) -> Option<Bound> {
+        let approval = message.text::<6>(38).filter(|code| *code != *b"      ")?;
+        message.text::<12>(37)?;
+        let is_it = |(number, past): (u64, &Past)| {
+            let is_it = past.approval == Some(approval) && past.acquirer == batch.link_id;
+            is_it.then_some(number)
+        };
+        let candidates = self.recent.newest(REFERRED_MAX).filter_map(is_it);
+        let candidates: Vec<u64> = candidates.take(CANDIDATES_MAX).collect();
+        candidates.into_iter().find_map(|number| self.bound_to(batch, message, number, false))
+    }
+
+    /// Whom transaction `number` binds to; `None` if nobody was asked, or if it is another by its
+    /// DE 37, DE 41 or DE 42, which only an exact name makes up for.
+    fn bound_to(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        number: u64,
+        is_exact: bool,
+    ) -> Option<Bound> {
+        let past = self.recent.past(number)?;
+        let (partner, stan, told) = (past.partner?, past.stan, past.told);
+        let (from, to) = (&batch.link.dialect, &batch.setup.link(partner)?.dialect);
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        encode::template_header(from, &mut bytes);
+        self.recent.kept(number).iter().for_each(|part| bytes.extend_from_slice(part));
+        let mut index = self.refusal_index.take().unwrap_or_default();
+        let sound = from.decode(&bytes, &mut index).is_ok();
+        let original = Message { bytes: &bytes, index: &index, dialect: from };
+        let same = |element| match (original.value(element), message.value(element)) {
+            (Some(original), Some(named)) => digits::are_same(original, named),
+            _ => true,
+        };
+        let bound = (sound && (is_exact || [37, 41, 42].into_iter().all(same)))
+            .then(|| Bound { partner, data: original_data(&original, stan, told, to) });
+        self.refusal_index = Some(index);
+        self.scratch = bytes;
+        bound
+    }
+}
+
+/// Past transactions that are looked through for a DE 38: a tenth of a millisecond.
+const REFERRED_MAX: u64 = 4096;
+
+/// Of these, how many may have it by chance.
+const CANDIDATES_MAX: usize = 8;
