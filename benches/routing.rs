@@ -95,6 +95,7 @@ fn table_with(merchants: Option<MerchantTable>) -> RouteTable {
         regions,
         partners: vec![LinkId(0)],
         budget: Duration::from_secs(1),
+        stand_in: None,
     };
     let here = |region| route(format!("route-{region}"), vec![region_of(region)]);
     let mut routes: Vec<_> = (0..REGIONS).map(here).collect();

@@ -30,6 +30,8 @@ struct Life {
     owed: u8,
     /// Which were owed and are not any more.
     settled: u8,
+    /// It was approved here: somebody must see the answer.
+    stood_in: bool,
     exception: Option<u8>,
     /// What the partner said it said to the advice.
     of_advice: bool,
@@ -89,6 +91,7 @@ impl Ledger {
                 (life.exception, life.closed) = (Some(code), None);
                 life.of_advice = role == Role::Advice;
             }
+            Record::StoodIn(stood_in) => self.life(stood_in.id).stood_in = true,
             Record::Closed(closed) => self.life(closed.id).close(&closed),
             Record::Refused(_) | Record::Sent(_) => {}
         }
@@ -152,14 +155,17 @@ impl Life {
             let to = if self.of_advice { " to the advice" } else { "" };
             return Some(format!("the partner said {code:02}{to}"));
         }
-        // It was told, not asked: nobody needs to see the answer.
-        let is_seen = self.handed || self.was_owed(Role::Advice);
+        // What its acquirer told was done, whether anybody sees the answer or not.
+        let is_seen = self.handed || self.was_owed(Role::Advice) && !self.stood_in;
         let unknown = self.approved && !is_seen && !self.is_taken_back();
         unknown.then(|| "U: approved, seen?".to_owned())
     }
 
     const fn is_taken_back(&self) -> bool {
-        self.taken_back || self.was_owed(Role::Reversal) || self.was_owed(Role::AdviceReversal)
+        // What was sent before it was approved here is reversed, the approval is not.
+        self.taken_back
+            || self.was_owed(Role::Reversal) && !self.stood_in
+            || self.was_owed(Role::AdviceReversal)
     }
 
     const fn was_owed(&self, role: Role) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::classify::{Classifier, CodeRule};
 use super::merchants::{MerchantTable, NETWORKS_MAX, NetworkSet};
+use super::stand_in::Policy;
 use super::{Codes, NO_ROUTE, Network, REGION_CELLS, Route, RouteTable, region_cell};
 use crate::base::ids::{LinkId, NetworkId, Region};
 
@@ -56,6 +57,8 @@ pub struct RoutePlan {
     pub partners: Vec<LinkId>,
     /// How long the answer may take.
     pub budget: Duration,
+    /// What may be approved in the place of the partners, if anything.
+    pub stand_in: Option<Policy>,
 }
 
 /// What contradicts itself in a plan.
@@ -136,6 +139,7 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
         name: route.name,
         partners: route.partners,
         budget: route.budget,
+        stand_in: route.stand_in.map(Box::new),
     };
     let routes = plan.routes.into_iter().map(route).collect();
     Ok(RouteTable {

@@ -18,6 +18,7 @@ pub mod build;
 pub mod classify;
 pub mod merchants;
 mod ranges;
+pub mod stand_in;
 
 use std::fmt;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct Route {
     pub budget: Duration,
     /// Place of `budget` in [`RouteTable::budgets`].
     pub budget_class: u8,
+    /// What may be approved while none of the partners can be asked, or answers.
+    pub stand_in: Option<Box<stand_in::Policy>>,
 }
 
 /// A merchant network or wallet scheme.
@@ -121,7 +124,8 @@ pub struct Codes {
 impl RouteTable {
     /// One route to `partners` for whatever decodes: no classification, no merchants.
     pub fn single(partners: Vec<LinkId>, budget: Duration) -> Self {
-        let route = Route { name: "default".to_owned(), partners, budget, budget_class: 0 };
+        let name = "default".to_owned();
+        let route = Route { name, partners, budget, budget_class: 0, stand_in: None };
         Self {
             version: 1,
             networks: Vec::new(),

@@ -219,6 +219,7 @@ fn route(name: &str, networks: &[NetworkId], regions: &[&str], budget_ms: u64) -
         regions: regions.iter().filter_map(|region| Region::from_text(region)).collect(),
         partners: vec![LinkId(0)],
         budget: Duration::from_millis(budget_ms),
+        stand_in: None,
     }
 }
 

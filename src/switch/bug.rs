@@ -126,6 +126,16 @@ pub enum Bug {
     AdviceOvertaken,
     /// A completion goes by its route, wherever its original went.
     OriginalIgnored,
+    /// What was approved in the partner's place is not told to it.
+    StandInUntold,
+    /// The advice goes before the reversal of what was sent.
+    AdviceFirst,
+    /// An approval in the partner's place leaves before it is durable.
+    StandInUngated,
+    /// The policy of the route is asked and not heeded.
+    StandInUnlimited,
+    /// What was approved in the partner's place is not counted again after a restart.
+    StandInForgotten,
 }
 
 impl Bug {

@@ -41,6 +41,8 @@ pub enum Outcome {
     Forwarded,
     /// The partner's answer was handed on; its DE 39, space padded.
     Answered([u8; 3]),
+    /// Approved in the place of the partner; DE 39, space padded.
+    StoodIn([u8; 3]),
     /// Declined by route or risk.
     Declined([u8; 2]),
     /// Refused, dropped, or given up.

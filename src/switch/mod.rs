@@ -37,6 +37,7 @@ pub mod setup;
 pub mod sound;
 pub mod standin;
 pub mod stats;
+mod stood_in;
 mod told;
 pub mod transaction;
 
@@ -63,6 +64,7 @@ use pending::{Pending, Share};
 use recent::{Fate, Recent};
 use session::{Sessions, State};
 use setup::Path;
+use stood_in::StandIns;
 use transaction::Transactions;
 
 /// The switch of one worker.
@@ -84,6 +86,8 @@ pub struct Switch {
     /// By link: what is owed to partners, and how many of them are owed something.
     owed: Vec<Option<Box<Owed>>>,
     owed_links: usize,
+    /// What was approved in the place of partners.
+    stand_ins: StandIns,
     /// Transactions of this life so far.
     counted: u64,
     /// What can be put on record.
@@ -174,6 +178,7 @@ impl Switch {
             recent: Recent::new(setup.worker, index),
             owed,
             owed_links: 0,
+            stand_ins: StandIns::default(),
             counted: 0,
             storage: Storage::default(),
             now: Now::default(),
@@ -392,8 +397,18 @@ impl Switch {
     fn give_up(&mut self, now: Now, place: u32, fault: Fault, outbox: &mut Outbox) {
         self.stats.count(fault.counter());
         let never_left = self.withdraw(place, outbox);
-        if !never_left {
+        let granted = match fault {
+            Fault::TakenBack => None,
+            _ => self.grant_given_up(now, place, never_left),
+        };
+        let in_turn = granted.is_none() || !self.setup.has(Bug::AdviceFirst);
+        if !never_left && in_turn {
             self.owe_in_flight(now, place, outbox);
+        }
+        let way = (place, never_left);
+        if granted.is_some_and(|granted| self.stand_in_given_up(now, way, &granted, outbox)) {
+            self.end(place, outbox);
+            return outbox.close_full_batch();
         }
         self.refuse_waiting(now, place, fault, outbox);
         let Some(asked) = self.transactions.at(place) else { return };

@@ -66,6 +66,16 @@ pub const fn role_of(owed: u64) -> Role {
     }
 }
 
+/// Which transaction of its worker and life it is.
+pub(super) const fn count_of(number: u64) -> u64 {
+    number & ((1 << COUNT_BITS) - 1)
+}
+
+/// The worker that gave a number.
+pub(super) const fn worker_of(number: u64) -> u8 {
+    (number >> (COUNT_BITS + ROLE_BITS)) as u8 & ((1 << WORKER_BITS) - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +85,7 @@ mod tests {
         let transaction = transaction(70_000, 63, (1 << COUNT_BITS) - 1);
         let owed = Role::ALL.map(|role| owed(transaction, role));
         for (role, number) in Role::ALL.iter().zip(owed) {
+            assert_eq!(worker_of(number), 63);
             assert_eq!((transaction_of(number), role_of(number)), (transaction, *role));
         }
         assert_eq!(owed[0], transaction, "a reversal has the number of what it takes back");

@@ -6,6 +6,7 @@
 //! here knows files, and nothing here decides.
 
 use crate::base::ids::LinkId;
+use crate::base::money::{Amount, Currency};
 
 use super::recent::TerminalKey;
 use super::saf::Kind;
@@ -44,6 +45,8 @@ pub enum Record<'r> {
     Done(u64),
     /// The partner will never take it: DE 39. A person must look.
     Exception(u64, u8),
+    /// It was approved in the place of its partner.
+    StoodIn(StoodIn<'r>),
     /// A person has closed what came of it, and nobody need look again.
     Closed(Closed<'r>),
 }
@@ -86,6 +89,25 @@ pub struct Outcome {
     pub approval: Option<[u8; 6]>,
     /// DE 4 of a partial approval.
     pub part: Option<u64>,
+}
+
+/// See [`Record::StoodIn`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoodIn<'r> {
+    /// Of which transaction.
+    pub id: u64,
+    /// Unix seconds.
+    pub at_s: u64,
+    /// How many workers there were, each with its part of the limits.
+    pub workers: u8,
+    /// What was approved.
+    pub amount: Amount,
+    /// Keyed hash of the card or payment code.
+    pub card: u64,
+    /// Keyed hash of the merchant.
+    pub merchant: u64,
+    /// The name of the route whose limits it weighs on.
+    pub route: &'r [u8],
 }
 
 /// See [`Record::Refused`].
@@ -177,6 +199,10 @@ impl Records {
                 out.push(code);
                 9
             }
+            Record::StoodIn(stood_in) => {
+                write_stood_in(out, &stood_in);
+                10
+            }
             Record::Closed(closed) => {
                 out.extend_from_slice(&closed.id.to_le_bytes());
                 out.extend_from_slice(&closed.at_s.to_le_bytes());
@@ -225,6 +251,7 @@ pub fn read<'r>(clear: &'r [u8], secret: &'r [u8]) -> impl Iterator<Item = Recor
             7 => Record::Sent(body.u64()?),
             8 => Record::Done(body.u64()?),
             9 => Record::Exception(body.u64()?, body.u8()?),
+            10 => Record::StoodIn(read_stood_in(&mut body)?),
             11 => {
                 let (id, at_s, ends_debt) = (body.u64()?, body.u64()?, body.u8()? == 1);
                 let bytes = body.u8()?;
@@ -283,6 +310,24 @@ fn read_outcome(body: &mut Reader<'_>) -> Option<Outcome> {
     let part = Some(body.u64()?).filter(|part| *part != u64::MAX);
     let approval = (flags & 2 != 0).then_some(approval);
     Some(Outcome { id, approved: flags & 1 != 0, code, approval, part })
+}
+
+fn write_stood_in(out: &mut Vec<u8>, stood_in: &StoodIn<'_>) {
+    let StoodIn { id, at_s, workers, amount, card, merchant, route } = *stood_in;
+    for number in [id, at_s, amount.minor, card, merchant] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.extend_from_slice(&amount.currency.number().to_le_bytes());
+    out.push(workers);
+    out.extend_from_slice(route);
+}
+
+fn read_stood_in<'r>(body: &mut Reader<'r>) -> Option<StoodIn<'r>> {
+    let (id, at_s, minor) = (body.u64()?, body.u64()?, body.u64()?);
+    let (card, merchant) = (body.u64()?, body.u64()?);
+    let currency = Currency::from_number(body.u16()?).unwrap_or_default();
+    let (workers, amount) = (body.u8()?, Amount { minor, currency });
+    Some(StoodIn { id, at_s, workers, amount, card, merchant, route: body.0 })
 }
 
 fn write_refused(out: &mut Vec<u8>, refused: &Refused) {
@@ -375,6 +420,16 @@ mod tests {
             message: b"0420 with 4111",
         };
         let closed = Closed { id: 9, at_s: 5, ends_debt: true, by: b"rb", reason: b"settled" };
+        let amount = Amount { minor: 1250, currency: Currency::from_number(156).expect("listed") };
+        let stood_in = StoodIn {
+            id: 7,
+            at_s: 8,
+            workers: 2,
+            amount,
+            card: u64::MAX,
+            merchant: 1,
+            route: b"kakaopay-home",
+        };
         let written = [
             Record::Intent(intent),
             Record::Outcome(outcome),
@@ -385,6 +440,7 @@ mod tests {
             Record::Sent(7),
             Record::Done(7),
             Record::Exception(9, 30),
+            Record::StoodIn(stood_in),
             Record::Closed(closed),
             Record::Intent(Intent { amount: None, pan: b"", ..intent }),
         ];

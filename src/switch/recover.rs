@@ -6,11 +6,12 @@
 //! decides. What is decided here is put on record again, so that a second crash decides the same,
 //! and nothing depends on the records of a former life any more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::map::Map;
+use crate::base::money::Amount;
 use crate::base::time::Now;
 use crate::iso8583::kept::Kept;
 
@@ -20,7 +21,7 @@ use super::number::{self, Role};
 use super::outbox::Outbox;
 use super::pending::Share;
 use super::recent::{Fate, Past, Told};
-use super::record::{self, Closed, Intent, Outcome, Record, Refused};
+use super::record::{self, Closed, Intent, Outcome, Record, Refused, StoodIn};
 use super::{Switch, noted, repeat};
 
 /// What records say, so far.
@@ -31,6 +32,8 @@ pub struct Recovery {
     order: VecDeque<u64>,
     owed: Map<u64, Debt>,
     owed_order: Vec<u64>,
+    /// By transaction: what was approved in the place of a partner.
+    stood_in: BTreeMap<u64, Approved>,
     /// The last numbers used towards each partner, oldest first: one for each share there can be.
     numbers: Vec<(LinkId, u32)>,
 }
@@ -56,6 +59,17 @@ enum FormerFate {
     Approved,
     Declined,
     TakenBack,
+}
+
+/// A record of an approval in the place of a partner, without what it borrows.
+#[derive(Debug)]
+struct Approved {
+    at_s: u64,
+    workers: u8,
+    amount: Amount,
+    card: u64,
+    merchant: u64,
+    route: Vec<u8>,
 }
 
 /// A message that is owed.
@@ -97,6 +111,7 @@ impl Recovery {
                         debt.sent = true;
                     }
                 }
+                Record::StoodIn(stood_in) => self.stood_in(&stood_in),
                 Record::Done(id) | Record::Exception(id, _) => self.settle(id),
                 // A person closes a transaction, and with it whatever is owed for it.
                 Record::Closed(Closed { id, ends_debt: true, .. }) => {
@@ -203,6 +218,19 @@ impl Recovery {
         }
     }
 
+    fn stood_in(&mut self, stood_in: &StoodIn<'_>) {
+        let StoodIn { id, at_s, workers, amount, card, merchant, route } = *stood_in;
+        let route = route.to_vec();
+        self.stood_in.insert(id, Approved { at_s, workers, amount, card, merchant, route });
+        // Numbers grow with time, but for those of other workers and what is noted again.
+        let is_old = |approved: &Approved| approved.at_s + COUNTED_S < at_s;
+        while let Some(first) = self.stood_in.first_entry()
+            && is_old(first.get())
+        {
+            first.remove();
+        }
+    }
+
     /// The worker, of so many, that resumes a transaction. What takes an advice back follows it in
     /// one lane, so that worker is the one that has the advice.
     fn owner_of(&self, id: u64, workers: u8) -> WorkerId {
@@ -238,6 +266,7 @@ impl Switch {
                 outbox.close_full_batch();
             }
         }
+        self.resume_stood_in(now, recovery, outbox);
         for id in &recovery.order {
             if let Some(known) = recovery.known.get(id)
                 && recovery.owner_of(*id, workers) == worker
@@ -247,6 +276,26 @@ impl Switch {
             }
         }
         outbox.records.on = on;
+    }
+
+    /// Limits hold across lives. Where there are as many workers as there were, each counts what it
+    /// approved; else each counts everything.
+    fn resume_stood_in(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
+        if self.setup.has(Bug::StandInForgotten) {
+            return;
+        }
+        let (worker, workers) = (self.setup.worker.0, self.setup.workers);
+        for (&id, approved) in &recovery.stood_in {
+            let Approved { at_s, workers: then, amount, card, merchant, ref route } = *approved;
+            let is_ours = then != workers || number::worker_of(id) == worker;
+            if !is_ours || at_s + COUNTED_S < now.wall.unix_s() {
+                continue;
+            }
+            let stood_in = StoodIn { id, at_s, workers: then, amount, card, merchant, route };
+            self.count_stood_in(now, &stood_in);
+            outbox.records.push(&Record::StoodIn(stood_in));
+            outbox.close_full_batch();
+        }
     }
 
     fn resume_debt(&mut self, now: Now, id: u64, debt: &Debt, outbox: &mut Outbox) {
@@ -327,6 +376,10 @@ impl Switch {
 /// Past transactions remembered from former lives: as many as four workers hold. Those in doubt are
 /// kept whatever their number.
 const TRANSACTIONS_MAX: usize = 1 << 20;
+
+/// For how long an approval in the place of a partner is counted again, by the wall clock: the two
+/// days for which it may weigh, and one by which the clock may have been wrong.
+const COUNTED_S: u64 = 3 * 86_400;
 
 /// Runs of numbers kept apart: those of all workers towards all partners, several times over.
 const NUMBERS_MAX: usize = 4096;

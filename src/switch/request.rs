@@ -156,7 +156,15 @@ impl Switch {
         match batch.routes.decide(&sound.facts) {
             Ok(chosen) => {
                 let route = batch.routes.route(chosen.route);
-                let partner = self.forward(batch, message, sound, &chosen, route, outbox)?;
+                let sent = self.forward(batch, message, sound, &chosen, route, outbox);
+                if sent == Err(Fault::NoPartner)
+                    && route.stand_in.is_some()
+                    && self.stand_in_unsent(batch, message, sound, route, outbox)
+                {
+                    self.stats.count(Counter::PartnersDown);
+                    return Ok(());
+                }
+                let partner = sent?;
                 self.stats.count(Counter::Forwarded);
                 if batch.setup.tap {
                     let noted = decision::forwarded(batch.link_id, message, &chosen, partner);

@@ -1,16 +1,17 @@
 //! Stand-in: may the switch approve in the place of a partner that gives no answer?
 //!
-//! A policy per route, off unless configured, and what was approved by it in the last day. It
+//! The policy is the route's; here is what was approved by it in the last day, and the decision. It
 //! decides over facts and counts; it sends nothing and keeps no journal: after a restart its
 //! caller counts again what the journal has, by [`StandIn::count`].
 //!
 //! A day is 24 hours of the monotonic clock, so a step of the date resets nothing. Counters live
 //! in two generations of a day each, and a limit is held over both: in no 24 hours is more
 //! approved than the limit, and a sale weighs on its card for one to two days. A counter that
-//! finds no room is a refusal: bounded memory costs approvals, never a limit.
+//! finds no room is a refusal: bounded memory costs approvals, never a limit. What is taken back
+//! weighs on: its terminal may have seen it approved.
 //!
-//! It counts what it approved itself. Where several workers approve for one partner, each is given
-//! its share of the limits, so that they hold for all together without a word between them.
+//! It counts what its worker approved. Where several workers approve for one partner, each holds
+//! its [`Part`] of the limits, so that they hold for all together without a word between them.
 
 use std::time::Duration;
 
@@ -19,44 +20,35 @@ use crate::base::limits;
 use crate::base::map::Map;
 use crate::base::money::{Amount, Currency};
 use crate::base::time::Instant;
+use crate::routing::stand_in::Policy;
 
-/// The policy of one route, and what was approved by it.
-#[derive(Debug)]
+/// What was approved by the policy of one route.
+#[derive(Debug, Default)]
 pub struct StandIn {
-    policy: Policy,
     /// Which day since the origin `today` counts.
     day: u64,
     today: Map<Bucket, Sum>,
     yesterday: Map<Bucket, Sum>,
 }
 
-/// What may be approved. The default approves nothing: it names no currency.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// The currencies in which stand-in is allowed at all.
-    pub currencies: Vec<CurrencyLimits>,
-    /// Approvals per card in 24 hours.
-    pub card_count: u32,
-    /// Approvals per merchant in 24 hours.
-    pub merchant_count: u32,
-    /// Merchant category codes that are never approved. If there are any, a request without a
-    /// code is not approved either.
-    pub excluded_mccs: Vec<u16>,
+/// The part of each limit that one worker holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Which worker.
+    pub worker: u8,
+    /// Of so many; 0 is taken for 1.
+    pub workers: u8,
 }
 
-/// Limits in one currency, minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CurrencyLimits {
-    /// Which.
-    pub currency: Currency,
-    /// Of one transaction.
-    pub floor: u64,
-    /// Of one card in 24 hours.
-    pub card: u64,
-    /// Of one merchant in 24 hours.
-    pub merchant: u64,
-    /// Of all together in 24 hours: what the partner is exposed to.
-    pub total: u64,
+impl Part {
+    /// All of it: there is one worker.
+    pub const WHOLE: Self = Self { worker: 0, workers: 1 };
+
+    /// Its part of `limit`; those of all workers add up to it.
+    pub const fn of(self, limit: u64) -> u64 {
+        let workers = if self.workers == 0 { 1 } else { self.workers as u64 };
+        limit / workers + ((self.worker as u64) < limit % workers) as u64
+    }
 }
 
 /// What a decision needs to know.
@@ -89,17 +81,6 @@ pub enum Fate {
     Sent,
     /// The partner said something: that is final.
     Answered,
-}
-
-/// An approval in the place of the partner; already counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Approved {
-    /// The original may be at the partner: its reversal comes first, the advice behind it.
-    pub reverse_first: bool,
-    amount: Amount,
-    card: u64,
-    merchant: u64,
-    day: u64,
 }
 
 /// Why not.
@@ -152,63 +133,51 @@ const DAY: Duration = Duration::from_secs(86_400);
 const BUCKETS: usize = 5;
 
 impl StandIn {
-    /// Nothing approved yet.
-    pub fn new(policy: Policy) -> Self {
-        Self { policy, day: 0, today: Map::default(), yesterday: Map::default() }
-    }
-
     /// Approves and counts, or says why not.
-    pub fn decide(&mut self, facts: &Facts, now: Instant) -> Result<Approved, Reason> {
+    ///
+    /// # Errors
+    ///
+    /// The first rule or limit that forbids it.
+    pub fn decide(
+        &mut self,
+        policy: &Policy,
+        part: Part,
+        facts: &Facts,
+        now: Instant,
+    ) -> Result<(), Reason> {
         self.pass(now);
-        self.may(facts)?;
-        let Facts { amount, card, merchant, fate, .. } = *facts;
-        let reverse_first = fate == Fate::Sent;
-        let approved = Approved { reverse_first, amount, card, merchant, day: self.day };
-        self.add(&approved);
-        Ok(approved)
+        self.may(policy, part, facts)?;
+        self.add(facts.amount, facts.card, facts.merchant);
+        Ok(())
     }
 
     /// Counts what was approved in a former life, whatever the limits say today.
     pub fn count(&mut self, amount: Amount, card: u64, merchant: u64, now: Instant) {
         self.pass(now);
-        self.add(&Approved { reverse_first: false, amount, card, merchant, day: self.day });
+        self.add(amount, card, merchant);
     }
 
-    /// It was not handed over, or was taken back: it weighs no more.
-    pub fn undo(&mut self, approved: Approved) {
-        let sums = match self.day.saturating_sub(approved.day) {
-            0 => &mut self.today,
-            1 => &mut self.yesterday,
-            _ => return,
-        };
-        for bucket in approved.buckets() {
-            if let Some(sum) = sums.get_mut(&bucket) {
-                sum.count = sum.count.saturating_sub(1);
-                sum.amount = sum.amount.saturating_sub(approved.amount.minor);
-            }
-        }
-    }
-
-    fn may(&self, facts: &Facts) -> Result<(), Reason> {
+    fn may(&self, policy: &Policy, part: Part, facts: &Facts) -> Result<(), Reason> {
         let unless = |bad: bool, reason| if bad { Err(reason) } else { Ok(()) };
         unless(facts.fate == Fate::Answered, Reason::Answered)?;
         unless(facts.kind != Kind::Purchase, Reason::Kind)?;
         unless(facts.has_pin, Reason::Pin)?;
         unless(facts.is_barred, Reason::Barred)?;
         unless(facts.card == 0 || facts.merchant == 0, Reason::Unknown)?;
-        let excluded = &self.policy.excluded_mccs;
+        let excluded = &policy.excluded_mccs;
         let is_excluded = |mcc| mcc == 0 || excluded.contains(&mcc);
         unless(!excluded.is_empty() && is_excluded(facts.mcc), Reason::Category)?;
         let Amount { minor, currency } = facts.amount;
-        let limits = self.policy.currencies.iter().find(|limits| limits.currency == currency);
+        let limits = policy.currencies.iter().find(|limits| limits.currency == currency);
         let limits = limits.ok_or(Reason::Currency)?;
         unless(minor == 0 || minor > limits.floor, Reason::Floor)?;
-        let counted = |bucket, most| self.sum(bucket).count >= most;
-        let spent = |bucket, most| self.sum(bucket).amount.saturating_add(minor) > most;
+        let counted = |bucket, most| u64::from(self.sum(bucket).count) >= part.of(most);
+        let spent = |bucket, most| self.sum(bucket).amount.saturating_add(minor) > part.of(most);
         let (card, merchant) = (facts.card, facts.merchant);
-        unless(counted(Bucket::Card(card), self.policy.card_count), Reason::Card)?;
+        let (cards, merchants) = (policy.card_count.into(), policy.merchant_count.into());
+        unless(counted(Bucket::Card(card), cards), Reason::Card)?;
         unless(spent(Bucket::CardIn(card, currency), limits.card), Reason::Card)?;
-        unless(counted(Bucket::Merchant(merchant), self.policy.merchant_count), Reason::Merchant)?;
+        unless(counted(Bucket::Merchant(merchant), merchants), Reason::Merchant)?;
         unless(spent(Bucket::MerchantIn(merchant, currency), limits.merchant), Reason::Merchant)?;
         unless(spent(Bucket::Total(currency), limits.total), Reason::Total)?;
         unless(self.today.len() + BUCKETS > limits::STAND_IN_COUNTERS_MAX, Reason::Room)
@@ -223,11 +192,19 @@ impl StandIn {
         }
     }
 
-    fn add(&mut self, approved: &Approved) {
-        for bucket in approved.buckets() {
+    fn add(&mut self, amount: Amount, card: u64, merchant: u64) {
+        let Amount { minor, currency } = amount;
+        let buckets: [Bucket; BUCKETS] = [
+            Bucket::Card(card),
+            Bucket::CardIn(card, currency),
+            Bucket::Merchant(merchant),
+            Bucket::MerchantIn(merchant, currency),
+            Bucket::Total(currency),
+        ];
+        for bucket in buckets {
             let sum = self.today.entry(bucket).or_default();
             sum.count = sum.count.saturating_add(1);
-            sum.amount = sum.amount.saturating_add(approved.amount.minor);
+            sum.amount = sum.amount.saturating_add(minor);
         }
     }
 
@@ -244,22 +221,10 @@ impl StandIn {
     }
 }
 
-impl Approved {
-    fn buckets(&self) -> [Bucket; BUCKETS] {
-        let currency = self.amount.currency;
-        [
-            Bucket::Card(self.card),
-            Bucket::CardIn(self.card, currency),
-            Bucket::Merchant(self.merchant),
-            Bucket::MerchantIn(self.merchant, currency),
-            Bucket::Total(currency),
-        ]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::stand_in::CurrencyLimits;
     use proptest::prelude::*;
 
     fn amount(minor: u64) -> Amount {
@@ -288,7 +253,8 @@ mod tests {
 
     #[test]
     fn no_stand_in_where_the_policy_forbids() {
-        let none = StandIn::new(Policy::default()).decide(&facts(), Instant::default());
+        let now = Instant::default();
+        let none = StandIn::default().decide(&Policy::default(), Part::WHOLE, &facts(), now);
         assert_eq!(none, Err(Reason::Currency), "off by default");
         let cases = [
             (Facts { fate: Fate::Answered, ..facts() }, Reason::Answered),
@@ -302,39 +268,61 @@ mod tests {
             (Facts { amount: amount(101), ..facts() }, Reason::Floor),
             (Facts { amount: amount(0), ..facts() }, Reason::Floor),
         ];
-        let mut stand_in = StandIn::new(policy());
+        let mut stand_in = StandIn::default();
         for (facts, reason) in cases {
-            assert_eq!(stand_in.decide(&facts, Instant::default()), Err(reason));
+            assert_eq!(stand_in.decide(&policy(), Part::WHOLE, &facts, now), Err(reason));
         }
         assert!(stand_in.today.is_empty(), "a refusal counts nothing");
         let sent = Facts { fate: Fate::Sent, ..facts() };
-        let approved = stand_in.decide(&sent, Instant::default()).expect("allowed");
-        assert!(approved.reverse_first, "the original may be there");
+        assert_eq!(stand_in.decide(&policy(), Part::WHOLE, &sent, now), Ok(()));
+    }
+
+    #[test]
+    fn what_all_workers_hold_is_the_limit() {
+        for workers in 1..=64 {
+            let parts = (0..workers).map(|worker| Part { worker, workers });
+            for limit in [0, 1, 7, 63, 64, 65, 1000] {
+                assert_eq!(parts.clone().map(|part| part.of(limit)).sum::<u64>(), limit);
+            }
+        }
+    }
+
+    /// What a former life approved weighs, even above the limit.
+    #[test]
+    fn what_is_counted_again_weighs() {
+        let (mut stand_in, now) = (StandIn::default(), Instant::default());
+        stand_in.count(amount(1000), 2, 1, now);
+        let decided = stand_in.decide(&policy(), Part::WHOLE, &facts(), now);
+        assert_eq!(decided, Err(Reason::Merchant));
+        let elsewhere = Facts { merchant: 9, ..facts() };
+        let decided = stand_in.decide(&policy(), Part::WHOLE, &elsewhere, now);
+        assert_eq!(decided, Err(Reason::Total));
     }
 
     /// Amount, card, merchant, second.
     type Sale = (u64, u64, u64, u64);
 
-    /// Amount, card, merchant, seconds that pass, undone.
-    type Step = (u64, u64, u64, u64, bool);
+    /// Amount, card, merchant, seconds that pass.
+    type Step = (u64, u64, u64, u64);
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = (1u64..110, 1u64..5, 1u64..4, 0u64..20_000, prop::bool::weighted(0.2));
+        let step = (1u64..110, 1u64..5, 1u64..4, 0u64..20_000);
         prop::collection::vec(step, 1..150)
     }
 
     proptest! {
         /// Against a list of approvals: none over a limit in any 24 hours, none refused that is
-        /// below it in 48, and what is undone does not weigh.
+        /// below it in 48.
         #[test]
         fn no_limit_is_passed_in_any_day(steps in steps()) {
-            let mut stand_in = StandIn::new(policy());
+            let mut stand_in = StandIn::default();
             let mut list: Vec<Sale> = Vec::new();
             let mut now_s = 0;
-            for (minor, card, merchant, pass_s, undo) in steps {
+            for (minor, card, merchant, pass_s) in steps {
                 now_s += pass_s;
                 let facts = Facts { amount: amount(minor), card, merchant, ..facts() };
-                let decided = stand_in.decide(&facts, Instant::from_ns(now_s * 1_000_000_000));
+                let now = Instant::from_ns(now_s * 1_000_000_000);
+                let decided = stand_in.decide(&policy(), Part::WHOLE, &facts, now);
                 let this = (minor, card, merchant, now_s);
                 let fits = |list: &[Sale], span_s: u64| {
                     let recent = list.iter().filter(|sale| sale.3 + span_s > now_s);
@@ -349,13 +337,9 @@ mod tests {
                         && of_merchant.1 <= 400 && sum(&|_| true).1 <= 900 && minor <= 100
                 };
                 match decided {
-                    Ok(approved) => {
+                    Ok(()) => {
                         prop_assert!(fits(&list, 86_400));
-                        if undo {
-                            stand_in.undo(approved);
-                        } else {
-                            list.push((minor, card, merchant, now_s));
-                        }
+                        list.push((minor, card, merchant, now_s));
                     }
                     Err(_) => prop_assert!(!fits(&list, 2 * 86_400)),
                 }

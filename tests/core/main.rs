@@ -7,6 +7,7 @@ mod network;
 mod restart;
 mod retention;
 mod rig;
+mod stand_in;
 mod taken_back;
 mod way;
 mod withdrawn;

@@ -222,7 +222,7 @@ pub(crate) fn answer_to(request: &Plain, code: &str) -> Plain {
     let mut fields: Vec<(u8, String)> = request
         .fields
         .iter()
-        .filter(|(element, _)| ![2, 22, 25, 35, 52, 55].contains(element))
+        .filter(|(element, _)| ![2, 22, 25, 35, 39, 52, 55].contains(element))
         .cloned()
         .collect();
     fields.push((39, code.into()));

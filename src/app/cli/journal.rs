@@ -146,6 +146,11 @@ fn line(record: &Record<'_>) -> (&'static str, u64, String) {
         }
         Record::Sent(id) => ("sent", number::transaction_of(*id), String::new()),
         Record::Done(id) => ("done", number::transaction_of(*id), String::new()),
+        Record::StoodIn(stood_in) => {
+            let (minor, currency) = (stood_in.amount.minor, stood_in.amount.currency.number());
+            let words = format!("amount {minor} currency {currency:03}, route ");
+            ("stood-in", stood_in.id, words + &text(stood_in.route))
+        }
         Record::Exception(id, code) => {
             ("exception", number::transaction_of(*id), format!("{code:02}"))
         }

@@ -50,6 +50,7 @@ fn summary(config: &Config) -> String {
     partners(&mut text, config);
     networks(&mut text, config);
     routes(&mut text, config);
+    stand_in(&mut text, config);
     match config.routes.merchants() {
         Some(merchants) => {
             let (rows, prefixes) = (merchants.exact_len(), merchants.prefixes_len());
@@ -129,8 +130,35 @@ fn routes(text: &mut String, config: &Config) {
     table(text, &rows);
 }
 
+/// Routes whose requests may be approved in the place of their partners, amounts in minor units.
+fn stand_in(text: &mut String, config: &Config) {
+    let columns = ["STAND-IN", "CURRENCY", "FLOOR", "CARD", "MERCHANT", "TOTAL"];
+    let mut rows = vec![row(columns)];
+    for plan in &config.route_plans {
+        let Some(policy) = &plan.stand_in else { continue };
+        for limits in &policy.currencies {
+            rows.push(row([
+                &plan.name,
+                &format!("{:03}", limits.currency.number()),
+                &limits.floor.to_string(),
+                &format!("{} in {}", limits.card, policy.card_count),
+                &format!("{} in {}", limits.merchant, policy.merchant_count),
+                &limits.total.to_string(),
+            ]));
+        }
+    }
+    if rows.len() > 1 {
+        table(text, &rows);
+    }
+}
+
 /// What is no mistake but may surprise.
 fn notes(text: &mut String, config: &Config) {
+    let stands_in = config.route_plans.iter().any(|plan| plan.stand_in.is_some());
+    if stands_in && config.settings.durability == Durability::None {
+        let note = "note: stand-in without a journal: a crash forgets its limits and its advices";
+        wrapped(text, note, "      ");
+    }
     for partner in &config.partners {
         let asks = |plan: &RoutePlan| plan.partners.contains(&partner.link);
         if !config.route_plans.iter().any(asks) {

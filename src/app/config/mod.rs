@@ -21,6 +21,7 @@ mod networks;
 mod regions;
 mod routes;
 mod source;
+mod stand_in;
 mod switch;
 mod table;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::networks::Networks;
 use super::regions::region;
 use super::source::Source;
 use super::table::{Entry, Table};
-use super::{Mistake, merchants};
+use super::{Mistake, merchants, stand_in};
 use crate::base::codes::ResponseCode;
 use crate::base::ids::LinkId;
 use crate::routing::build::{BUDGET_MAX, Conflict, NetworkPlan, Plan, RoutePlan, build};
@@ -131,11 +131,12 @@ impl Reader<'_> {
         let budget = table.need("budget", log);
         let budget_span = budget.as_ref().map_or(span.clone(), |entry| entry.span.clone());
         let budget = budget.and_then(|entry| entry.duration(BUDGET_MIN..=BUDGET_MAX, log));
+        let stand_in = table.take("stand_in").and_then(|entry| stand_in::policy(&entry, log));
         table.finish(log);
         let (networks, regions) = (networks?, regions?);
         self.spans.push(RouteSpans { name: span, budget: budget_span });
         let budget = budget.unwrap_or(BUDGET_MAX);
-        Some(RoutePlan { name: name.to_owned(), networks, regions, partners, budget })
+        Some(RoutePlan { name: name.to_owned(), networks, regions, partners, budget, stand_in })
     }
 
     fn partners(&self, entry: &Entry<'_>, log: &mut Log<'_>) -> Vec<LinkId> {

@@ -256,6 +256,16 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "routes.toml:19: \"*\" is any region and stands alone"),
     ("routes.toml", "region = \"KR\"", "regions = \"KR\"\nregion = \"KR\"",
         "routes.toml:13: unknown key \"regions\", did you mean \"region\"?"),
+    ("routes.toml", "\"5s\"\n", "\"5s\"\nstand_in = 1\n",
+        "routes.toml:22: expected a table, found a number"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_WITHOUT_COUNT, "routes.toml:22: card_count is missing"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_WITHOUT_LIMITS,
+        "routes.toml:22: no limits: nothing could be approved in any currency"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_IN_NOTHING,
+        "routes.toml:25: 155 is no currency of ISO 4217"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_MIXED_UP, "routes.toml:25: floor is above card"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_TWICE,
+        "routes.toml:26: this currency has limits already"),
     ("merchants.csv", ",mcc\n", "\n",
         "merchants.csv:1: expected \"merchant,region,networks,mcc\""),
     ("merchants.csv", "5812", "581",
@@ -277,6 +287,57 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("merchants.csv", "A,KR", ",KR",
         "merchants.csv:2: \"\" cannot stand in DE 42: printable ASCII, no blanks"),
 ];
+
+const STAND_IN: &str = r#""5s"
+[route.stand_in]
+card_count = 3
+merchant_count = 20
+limits = [{ currency = 156, floor = 100, card = 200, merchant = 300, total = 400 }]
+"#;
+const STAND_IN_WITHOUT_COUNT: &str = r#""5s"
+stand_in = { merchant_count = 20, limits = [
+    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
+] }
+"#;
+const STAND_IN_WITHOUT_LIMITS: &str = r#""5s"
+stand_in = { card_count = 3, merchant_count = 20 }
+"#;
+const STAND_IN_IN_NOTHING: &str = r#""5s"
+[route.stand_in]
+card_count = 3
+merchant_count = 20
+limits = [{ currency = 155, floor = 100, card = 200, merchant = 300, total = 400 }]
+"#;
+const STAND_IN_MIXED_UP: &str = r#""5s"
+[route.stand_in]
+card_count = 3
+merchant_count = 20
+limits = [{ currency = 156, floor = 100, card = 20, merchant = 300, total = 400 }]
+"#;
+const STAND_IN_TWICE: &str = r#""5s"
+stand_in = { card_count = 3, merchant_count = 20, excluded_mccs = [7995], limits = [
+    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
+    { currency = 392, floor = 100, card = 200, merchant = 300, total = 400 },
+
+    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
+] }
+"#;
+
+#[test]
+fn a_route_with_stand_in_is_read_and_told() {
+    let folder = Folder::new();
+    folder.write("routes.toml", &SMALL[1].1.replace("\"5s\"\n", STAND_IN));
+    let config = Config::load(Some(folder.path())).expect("no mistake");
+    let policies: Vec<_> = config.routes.routes().iter().map(|route| &route.stand_in).collect();
+    assert!(policies[0].is_none(), "off unless it is there");
+    let policy = policies[1].as_deref().expect("as written");
+    assert_eq!((policy.card_count, policy.merchant_count), (3, 20));
+    let limits = policy.currencies[0];
+    assert_eq!((limits.currency.number(), limits.floor, limits.total), (156, 100, 400));
+    let told = check(Some(folder.path())).expect("no mistake");
+    assert!(told.contains("rest      156       100    200 in 3  300 in 20  400"), "{told}");
+    assert!(told.contains("note: stand-in without a journal"), "{told}");
+}
 
 #[test]
 fn each_mistake_is_told_once_with_its_line() {

@@ -99,6 +99,13 @@ impl<'e> Export<'e> {
                 row.text(Column::By, closed.by);
                 row.text(Column::Reason, closed.reason);
             }
+            Record::StoodIn(stood_in) => {
+                row.text(Column::What, stood_in.route);
+                row.moment(Column::ActedAt, Wall::from_unix_s(stood_in.at_s));
+                row.number(Column::AmountMinor, stood_in.amount.minor);
+                let currency = stood_in.amount.currency.number();
+                row.text(Column::Currency, format!("{currency:03}").as_bytes());
+            }
             Record::Handed(_) | Record::TakenBack(_) | Record::Sent(_) | Record::Done(_) => {}
         }
     }
@@ -159,6 +166,7 @@ pub(super) const fn kind(record: &Record<'_>) -> &'static str {
         Record::Sent(_) => "sent",
         Record::Done(_) => "done",
         Record::Exception(..) => "exception",
+        Record::StoodIn(_) => "stood-in",
         Record::Closed(_) => "closed",
     }
 }
@@ -170,6 +178,7 @@ pub(super) const fn id(record: &Record<'_>) -> u64 {
         Record::Outcome(outcome) => outcome.id,
         Record::Refused(refused) => refused.id,
         Record::Owed(owed) => number::transaction_of(owed.id),
+        Record::StoodIn(stood_in) => stood_in.id,
         Record::Closed(closed) => closed.id,
         Record::Handed(id) | Record::TakenBack(id) => *id,
         Record::Sent(id) | Record::Done(id) | Record::Exception(id, _) => {
