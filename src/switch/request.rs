@@ -3,6 +3,9 @@
 //! Is it sound? Where does it go? Can it go there now? The first "no" is the answer. Whatever
 //! passes is in the partner's lane when this returns, and waits in the ring.
 
+use std::slice;
+
+use crate::base::authorization::Kind;
 use crate::base::codes::Edition;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::limits;
@@ -17,6 +20,7 @@ use crate::routing::{Chosen, Declined, Route};
 use super::bug::Bug;
 use super::decision::{self, Outcome};
 use super::fault::{self, Effect, Fault};
+use super::original::{Bound, Origin};
 use super::outbox::{CloseCause, Outbox};
 use super::recent::{Claim, Fate, Known, TerminalKey};
 use super::session::State;
@@ -95,7 +99,7 @@ impl Switch {
         if message.mti().is_advice() {
             return self.advice_request(batch, message, &sound, framed, outbox);
         }
-        let admitted = self.admit(batch, message, &sound, outbox);
+        let admitted = self.admit(batch, message, &sound, framed, outbox);
         if let Err(fault) = admitted {
             match fault.effect() {
                 Effect::Reply(code) => self.remember_refusal(sound.number, code, outbox),
@@ -141,6 +145,7 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         sound: &Sound,
+        framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         if self.drain != Drain::No {
@@ -156,7 +161,20 @@ impl Switch {
         match batch.routes.decide(&sound.facts) {
             Ok(chosen) => {
                 let route = batch.routes.route(chosen.route);
-                let sent = self.forward(batch, message, sound, &chosen, route, outbox);
+                // What undoes another goes to whoever has that one, or nowhere.
+                let origin = match sound.facts.kind {
+                    Kind::Void | Kind::Refund => self.origin(batch, message, sound),
+                    _ => Origin::Unknown,
+                };
+                let bound = match origin {
+                    Origin::Here(bound) => Some(bound),
+                    Origin::Elsewhere(worker) => {
+                        self.recent.forget(sound.number);
+                        return self.pass(batch, worker, framed, outbox);
+                    }
+                    Origin::Unknown => None,
+                };
+                let sent = self.forward(batch, message, sound, &chosen, bound.as_ref(), outbox);
                 if sent == Err(Fault::NoPartner)
                     && route.stand_in.is_some()
                     && self.stand_in_unsent(batch, message, sound, route, outbox)
@@ -197,8 +215,8 @@ impl Switch {
         }
     }
 
-    /// Sends the request to the first partner of the route that can take it now. After the first
-    /// byte is in a partner's lane there is no second choice.
+    /// Sends the request to the first partner of the route that can take it now, or to the one it
+    /// is bound to. After the first byte is in a partner's lane there is no second choice.
     #[inline]
     fn forward(
         &mut self,
@@ -206,11 +224,13 @@ impl Switch {
         message: &Message<'_>,
         sound: &Sound,
         chosen: &Chosen,
-        route: &Route,
+        bound: Option<&Bound>,
         outbox: &mut Outbox,
     ) -> Result<LinkId, Fault> {
         let mut fault = Fault::NoPartner;
-        for &partner in &route.partners {
+        let route = batch.routes.route(chosen.route);
+        let partners = bound.map_or(&*route.partners, |bound| slice::from_ref(&bound.partner));
+        for &partner in partners {
             if self.owes_too_much(partner) {
                 fault = Fault::Overload;
                 continue;
@@ -223,13 +243,13 @@ impl Switch {
                 fault = Fault::Overload;
                 continue;
             };
-            let from = outbox.end_of(session);
-            let written = self.write(batch, partner, session, message, stan, outbox);
+            let (from, way) = (outbox.end_of(session), (partner, session, stan));
+            let written = self.write(batch, message, way, bound, outbox);
             if let Err(fault) = written {
                 self.unreserve(partner, stan);
                 return Err(fault);
             }
-            self.wait(batch, message, sound, chosen, route, (partner, session, stan));
+            self.wait(batch, message, sound, chosen, route, way);
             if let Some(asked) = self.transactions.at_mut(place) {
                 asked.sent_at = (from, (outbox.end_of(session) - from) as u32);
             }
@@ -278,10 +298,9 @@ impl Switch {
     fn write(
         &mut self,
         batch: &Batch<'_>,
-        partner: LinkId,
-        session: SessionId,
         message: &Message<'_>,
-        stan: u32,
+        (partner, session, stan): (LinkId, SessionId, u32),
+        bound: Option<&Bound>,
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let links = batch.setup.links.len();
@@ -299,7 +318,9 @@ impl Switch {
                 encode::template_header(to, out);
             }
         };
-        if path.alike {
+        // The name of an original is longer than a STAN: it is not patched in.
+        let renamed = bound.filter(|_| message.has(90));
+        if path.alike && renamed.is_none() {
             let span = message.index.span(11).ok_or(Fault::NoStan)?;
             let ours = StanBytes::new(to.field(11), stan).ok_or(Fault::Untranslatable(11))?;
             let skip = message.dialect.header_bytes;
@@ -312,9 +333,12 @@ impl Switch {
         let ours =
             sound::stan_digits(to.field(11), stan, &mut digits).ok_or(Fault::Untranslatable(11))?;
         let edition = to.spec.edition;
+        let replaced: [(u8, &[u8]); 2] =
+            [(11, ours), (90, renamed.map_or(&[], |bound| &bound.data[..]))];
+        let count = if renamed.is_some() && to.has(90) { 2 } else { 1 };
         let changes = Changes {
             mti: edition.map(|e| transcode::mti_in_edition(message.mti(), e.digit())),
-            replaced: &[(11, ours)],
+            replaced: &replaced[..count],
             ..Changes::default()
         };
         path.there

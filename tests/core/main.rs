@@ -4,6 +4,7 @@ mod advices;
 mod bad_input;
 mod money;
 mod network;
+mod originals;
 mod restart;
 mod retention;
 mod rig;
