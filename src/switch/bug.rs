@@ -202,5 +202,13 @@ impl Bug {
         (Self::DrainDropsDebts, "a drain takes what is owed for settled"),
         (Self::OwedAgain, "each restart owes again what was owed"),
         (Self::ResumedUnrecorded, "what is owed since a restart is not put on record"),
+        (Self::AdviceUngated, "0130 or 0230 leaves before the advice is durable"),
+        (Self::AdviceOvertaken, "what takes an advice back may overtake it"),
+        (Self::OriginalIgnored, "a completion goes by its route, wherever its original went"),
+        (Self::StandInUntold, "what was approved in a partner's place is not told"),
+        (Self::AdviceFirst, "the advice goes before the reversal of what was sent"),
+        (Self::StandInUngated, "an approval in a partner's place leaves before it is durable"),
+        (Self::StandInUnlimited, "the policy of the route is asked and not heeded"),
+        (Self::StandInForgotten, "limits begin anew at a restart"),
     ];
 }

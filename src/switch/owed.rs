@@ -178,11 +178,11 @@ impl Switch {
         outbox: &Outbox,
     ) -> Obligation {
         let role = number::role_of(id);
-        let card = if role == Role::Reversal { 0 } else { self.card_of(partner, &message) };
-        let transaction = match self.setup.has(Bug::AdviceOvertaken) {
-            false => number::transaction_of(id),
-            true => 0,
-        };
+        let mut card = if role == Role::Reversal { 0 } else { self.card_of(partner, &message) };
+        let mut transaction = number::transaction_of(id);
+        if self.setup.has(Bug::AdviceOvertaken) {
+            (transaction, card) = (0, 0);
+        }
         let (sent_before, not_before) = (false, now.instant);
         let (kind, noted) = (role.kind(), outbox.batch());
         Obligation { id, kind, transaction, card, message, sent_before, not_before, noted }

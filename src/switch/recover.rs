@@ -36,6 +36,7 @@ pub struct Recovery {
     stood_in: BTreeMap<u64, Approved>,
     /// The last numbers used towards each partner, oldest first: one for each share there can be.
     numbers: Vec<(LinkId, u32)>,
+    last_number: Option<(LinkId, u32)>,
 }
 
 /// A transaction of a former life.
@@ -135,6 +136,10 @@ impl Recovery {
     }
 
     fn number(&mut self, partner: LinkId, stan: u32) {
+        // What is told is on record twice, one behind the other: as owed, and as a transaction.
+        if self.last_number.replace((partner, stan)) == Some((partner, stan)) {
+            return;
+        }
         // Numbers grow within a share: the last one of each run is enough.
         match self.numbers.iter_mut().find(|(of, last)| *of == partner && *last + 1 == stan) {
             Some((_, last)) => *last = stan,

@@ -7,7 +7,7 @@ use authswitch::base::ids::{LinkId, SessionId};
 use authswitch::routing::RouteTable;
 use authswitch::switch::event::Storage;
 use authswitch::switch::recover::Recovery;
-use authswitch::switch::{Counter, Event, LinkSetup, Setup};
+use authswitch::switch::{Counter, Event, LinkSetup, Outbox, Setup};
 
 use crate::money::A_COPY_LATER;
 use crate::restart::{recorded, restarted, store};
@@ -198,6 +198,39 @@ fn an_advice_survives_a_crash_and_so_does_its_answer() {
     assert_eq!(next.count(Counter::Exceptions), 1, "a person must look");
     next.wait(Duration::from_secs(900));
     assert!(next.at_host().is_empty());
+}
+
+/// No number is used twice, whatever was owed in which order before a crash.
+#[test]
+fn advices_and_reversals_of_all_lives_have_numbers_of_their_own() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    let mut stans = Vec::new();
+    for life in 0..5 {
+        for own in 0..3 {
+            let stan = 10 * life + own + 1;
+            if own > 0 {
+                rig.ask(POS, &sale(stan));
+                rig.wait(BUDGET);
+            } else {
+                let advice = sale(stan).typed("0220");
+                rig.ask(POS, &advice.with(2, &format!("47613400000000{stan:02}")));
+            }
+            store(&mut rig, &mut recovery);
+            let seen = rig.at_host();
+            let owed = seen.iter().filter(|seen| matches!(&*seen.mti, "0220" | "0420"));
+            stans.extend(owed.filter_map(|seen| seen.of(11).map(str::to_owned)));
+        }
+        rig = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = life + 1);
+        rig.outbox = Outbox::recorded(1);
+        let now = rig.now;
+        rig.switch.resume(now, &recovery, &mut rig.outbox);
+        rig.open(POS, ACQUIRER);
+        rig.open(HOST, PARTNER);
+    }
+    assert_eq!(stans.len(), 15);
+    stans.sort_unstable();
+    stans.dedup();
+    assert_eq!(stans.len(), 15, "{stans:?}");
 }
 
 /// The answer to an advice is lost with its connection: nothing is taken back for that.

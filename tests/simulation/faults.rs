@@ -27,6 +27,8 @@ faults! {
     Reset,
     PosFin,
     HostFin,
+    /// All hosts at once, and for a while.
+    Outage,
     StopsReading,
     // Terminals.
     Repeat,
@@ -92,6 +94,10 @@ pub(crate) struct Faults {
     pub(crate) plain_reversals: bool,
     /// Partners demand a sign-on.
     pub(crate) sign_on: bool,
+    /// The route has a stand-in policy.
+    pub(crate) stand_in: bool,
+    /// Terminals tell what they have done, too.
+    pub(crate) advices: bool,
 }
 
 impl Faults {
@@ -102,7 +108,8 @@ impl Faults {
             let heavy = [10, 30, 100, 300][dice.below(4) as usize];
             let is_on = dice.chance(share);
             // What ends connections or the process ends everything else too if it is frequent.
-            let rare = [Fault::ResetInFrame, Fault::Reset, Fault::PosFin, Fault::HostFin];
+            let rare =
+                [Fault::ResetInFrame, Fault::Reset, Fault::PosFin, Fault::HostFin, Fault::Outage];
             let is_rare = rare.iter().any(|rare| *rare as usize == fault);
             let most = if is_rare { 30 } else { 300 };
             *rate = if is_on { heavy.min(most) } else { 0 };
@@ -117,6 +124,8 @@ impl Faults {
             hosts_keep_overtakers: dice.chance(500),
             plain_reversals: dice.chance(300),
             sign_on: dice.chance(200),
+            stand_in: dice.chance(300),
+            advices: dice.chance(300),
         }
     }
 
@@ -131,6 +140,8 @@ impl Faults {
             hosts_keep_overtakers: false,
             plain_reversals: false,
             sign_on: false,
+            stand_in: false,
+            advices: false,
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Host {
     books: BTreeMap<Key, Entry>,
     /// Reversals that came before what they reverse.
     overtakers: BTreeSet<Key>,
+    /// Advices that it would not take.
+    rejected: BTreeSet<Key>,
     jobs: BTreeMap<u64, Job>,
     next_job: u64,
     /// The answer before, to be mixed up with the next.
@@ -26,6 +28,7 @@ pub(crate) struct Host {
 #[derive(Debug)]
 struct Entry {
     sale: u64,
+    told: bool,
     approved: bool,
 }
 
@@ -33,6 +36,7 @@ struct Entry {
 enum Job {
     Decide(usize, Message),
     Reverse(usize, Message),
+    Hear(usize, Message),
     Say(usize, Vec<u8>),
 }
 
@@ -43,6 +47,7 @@ impl Host {
             connections: [None; 2],
             books: BTreeMap::new(),
             overtakers: BTreeSet::new(),
+            rejected: BTreeSet::new(),
             jobs: BTreeMap::new(),
             next_job: 0,
             held: None,
@@ -83,6 +88,12 @@ impl World {
                 }
                 self.plan_host(host, delay, Job::Reverse(id, message));
             }
+            _ if message.is_advice() => {
+                if self.struck(Fault::ReversalLate) {
+                    delay = self.dice.between(1000, 9000) * MS;
+                }
+                self.plan_host(host, delay, Job::Hear(id, message));
+            }
             _ => {
                 self.oracle.host_reads(&message);
                 if self.struck(Fault::Late) {
@@ -120,6 +131,7 @@ impl World {
         match self.hosts[host].jobs.remove(&job) {
             Some(Job::Decide(id, message)) => self.decides(host, id, &message),
             Some(Job::Reverse(id, message)) => self.reverses_entry(host, id, &message),
+            Some(Job::Hear(id, message)) => self.hears(host, id, &message),
             Some(Job::Say(id, bytes)) if self.connections[id].alive => self.send(id, &bytes),
             Some(Job::Say(..)) | None => {}
         }
@@ -142,7 +154,7 @@ impl World {
         } else {
             self.oracle.declines(message.sale());
         }
-        let entry = Entry { sale: message.sale(), approved: approves };
+        let entry = Entry { sale: message.sale(), told: false, approved: approves };
         self.hosts[host].books.insert(key, entry);
         self.answers(host, id, answer, approves);
     }
@@ -240,10 +252,15 @@ impl World {
             code = "30";
         } else if let Some(entry) = self.hosts[host].books.get_mut(&named) {
             if std::mem::replace(&mut entry.approved, false) {
-                let sale = entry.sale;
-                self.oracle.reverses(sale);
+                match (entry.sale, entry.told) {
+                    (sale, false) => self.oracle.reverses(sale),
+                    (sale, true) => self.oracle.retracts(sale),
+                }
             }
         } else {
+            if named.as_bytes()[2] == b'2' && !self.hosts[host].rejected.contains(&named) {
+                self.oracle.overtakes(message.sale());
+            }
             self.hosts[host].overtakers.insert(named);
             code = "25";
         }
@@ -260,6 +277,28 @@ impl World {
             answer.set(11, message.of(11).to_owned());
         }
         self.say(host, id, &answer);
+    }
+
+    /// It is told what was done.
+    fn hears(&mut self, host: usize, id: usize, message: &Message) {
+        let key = key(message);
+        let mut code = "00";
+        if self.struck(Fault::ReversalTryAgain) {
+            code = "96";
+        } else if self.struck(Fault::ReversalRejected) {
+            self.hosts[host].rejected.insert(key);
+            code = "30";
+        } else if let std::collections::btree_map::Entry::Vacant(entry) =
+            self.hosts[host].books.entry(key)
+        {
+            entry.insert(Entry { sale: message.sale(), told: true, approved: true });
+            self.oracle.posts(host, message);
+        }
+        if !self.struck(Fault::ReversalIgnored) {
+            let mut answer = message.answer(code);
+            answer.unset(38);
+            self.say(host, id, &answer);
+        }
     }
 
     pub(crate) fn host_lost(&mut self, host: usize, place: usize, id: usize) {

@@ -4,6 +4,8 @@
 //! The rules are named I1 to I46 as the design names them; what each says stands where it is
 //! checked. The first breach ends a run.
 
+mod advices;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::records::Records;
@@ -70,6 +72,7 @@ struct Sale {
     net: u64,
     /// The host said otherwise before: "not found", or no.
     contradicted: bool,
+    advice: advices::Advice,
     /// The switch has read the approval, in the life in which it forwarded the request.
     approval_read: bool,
     answer: Message,
@@ -141,8 +144,9 @@ impl Oracle {
         let Some(sale) = self.sales.get_mut(&number) else { return };
         sale.saw = Some(amount);
         let net = sale.net;
+        let stood_in = self.records.stood_in.contains(&number);
         self.check(
-            net == amount,
+            net == amount || stood_in,
             "I2",
             number,
             "a terminal saw an approval the host does not hold",
@@ -235,6 +239,9 @@ impl Oracle {
 
     fn hands_approval(&mut self, message: &Message, empty_at: u64) {
         let number = message.sale();
+        if message.mti & 0x20 != 0 || self.records.stood_in.contains(&number) {
+            return self.hands_own_approval(message, empty_at);
+        }
         let said = said(message);
         let Some(sale) = self.sales.get_mut(&number) else { return };
         let by_host = sale.is_approval_of_host(&said);
@@ -299,13 +306,20 @@ impl Oracle {
         if message.class() == 8 || message.is_response() {
             return;
         }
+        if message.class() == 4 && message.of(90).as_bytes().get(2) == Some(&b'2') {
+            return self.begins_retraction(message, (host, bytes), empty_at);
+        }
         if message.class() == 4 {
             return self.begins_reversal(message, (host, bytes), empty_at);
+        }
+        if message.is_advice() {
+            return self.begins_telling(message, (host, bytes), empty_at);
         }
         let number = message.sale();
         let intended = self.records.intents.contains(&number);
         let (now, life, full_since) = (self.now, self.life, self.full_since);
         let allowed = self.budget.saturating_add(self.late_by);
+        let stood_in = self.records.stood_in.contains(&number);
         let Some(sale) = self.sales.get_mut(&number) else {
             return self.fail("I5", number, "a request nobody made");
         };
@@ -318,6 +332,7 @@ impl Oracle {
         self.check(!again, "I14", number, "a request is forwarded twice");
         self.check(!taken_back, "I27", number, "forwarded after it was taken back");
         self.check(!late, "I18", number, "forwarded after its deadline");
+        self.check(!stood_in, "I39", number, "a request leaves behind an approval in its place");
         self.check(intended, "I42", number, "a request leaves before its intent is durable");
         self.check(!in_reserve, "I31", number, "a request is taken though the disk is full");
     }
@@ -330,7 +345,8 @@ impl Oracle {
         let Some(sale) = self.sales.get_mut(&number) else {
             return self.fail("I5", number, "a reversal of nothing");
         };
-        let own_will = sale.approval.is_some() && sale.reversal_at.is_none();
+        let stood_in = self.records.stood_in.contains(&number);
+        let own_will = sale.approval.is_some() && sale.reversal_at.is_none() && !stood_in;
         let mut first_copy = bytes.to_vec();
         first_copy[8] &= 0xFE;
         let earlier = sale.reversal.clone();
@@ -404,7 +420,8 @@ impl Oracle {
     pub(crate) fn reverses(&mut self, number: u64) {
         let Some(sale) = self.sales.get_mut(&number) else { return };
         sale.net = 0;
-        let wrong = sale.saw.is_some() && !sale.asked_back;
+        let stood_in = self.records.stood_in.contains(&number);
+        let wrong = sale.saw.is_some() && !sale.asked_back && !stood_in;
         self.check(!wrong, "I2", number, "what a terminal saw approved is reversed");
     }
 
@@ -477,11 +494,13 @@ impl Oracle {
             // The host said "not found" or no, approves all the same, and never told.
             let unknowable = sale.contradicted && !sale.approval_read;
             // Handed over, or perhaps before a crash, and its terminal never asks: it may be seen.
-            let crashed = sale.life != self.life && self.records.approved.contains(&number);
+            let life = if sale.forwarded.is_some() { sale.life } else { sale.original_life };
+            let crashed = life != self.life && self.records.approved.contains(&number);
             let unasked = !sale.asked_back && (sale.approval.is_some() || crashed);
             let in_doubt = unknowable || sale.saw.is_none() && unasked;
-            if sale.net != seen && !listed && !in_doubt {
-                let what = format!("the terminal saw {seen}, the host holds {}", sale.net);
+            let held = sale.net + sale.advice.posted;
+            if held != seen && !listed && !in_doubt {
+                let what = format!("the terminal saw {seen}, the host holds {held}");
                 findings.push(("I1", number, what));
             }
             let owed = self.records.owed.contains(&number);
@@ -492,6 +511,7 @@ impl Oracle {
                 findings.push(("I4", number, "not approved, though nothing went wrong".into()));
             }
         }
+        findings.extend(self.untold());
         for (rule, number, what) in findings {
             self.fail(rule, number, what);
         }

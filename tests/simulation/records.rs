@@ -18,6 +18,14 @@ pub(crate) struct Records {
     pub(crate) taken_back: BTreeSet<u64>,
     pub(crate) owed: BTreeSet<u64>,
     pub(crate) done: BTreeSet<u64>,
+    /// An advice is owed, and its DE 38.
+    pub(crate) advices: BTreeMap<u64, String>,
+    pub(crate) advices_done: BTreeSet<u64>,
+    /// What takes an advice back is owed.
+    pub(crate) retractions: BTreeSet<u64>,
+    pub(crate) retractions_done: BTreeSet<u64>,
+    /// It was approved in the place of its partner.
+    pub(crate) stood_in: BTreeSet<u64>,
     /// A person must look.
     pub(crate) exceptions: BTreeSet<u64>,
 }
@@ -43,9 +51,7 @@ impl Records {
                     let (message, others) = secret.split_at(bytes);
                     secret = others;
                     if let Ok(Some((message, _))) = Message::decode(message) {
-                        self.sales.insert(id, message.sale());
-                        self.owed.insert(message.sale());
-                        self.done.remove(&message.sale());
+                        self.owes(id, &message);
                     }
                 }
                 _ => self.of_known(*kind, id, body),
@@ -53,8 +59,21 @@ impl Records {
         }
     }
 
+    fn owes(&mut self, id: u64, message: &Message) {
+        let sale = message.sale();
+        self.sales.insert(id & !ROLES, sale);
+        match role(id) {
+            0 => {
+                self.owed.insert(sale);
+                self.done.remove(&sale);
+            }
+            1 => drop(self.advices.insert(sale, message.of(38).to_owned())),
+            _ => drop(self.retractions.insert(sale)),
+        }
+    }
+
     fn of_known(&mut self, kind: u8, id: u64, body: &[u8]) {
-        let Some(&sale) = self.sales.get(&id) else { return };
+        let Some(&sale) = self.sales.get(&(id & !ROLES)) else { return };
         match kind {
             2 => {
                 let is_approved = body[8] & 1 == 1;
@@ -64,11 +83,23 @@ impl Records {
                 self.parts.extend(part.map(|part| (sale, part)));
             }
             4 => drop(self.taken_back.insert(sale)),
-            8 => drop(self.done.insert(sale)),
+            8 => {
+                let of = [&mut self.done, &mut self.advices_done, &mut self.retractions_done];
+                of.into_iter().nth(role(id)).map(|of| of.insert(sale));
+            }
+            10 => drop(self.stood_in.insert(sale)),
             9 => drop(self.exceptions.insert(sale)),
             _ => {}
         }
     }
+}
+
+/// In the number of what is owed for a transaction: a reversal of it, its advice, a reversal of
+/// that.
+const ROLES: u64 = 3 << 38;
+
+fn role(id: u64) -> usize {
+    ((id & ROLES) >> 38) as usize
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

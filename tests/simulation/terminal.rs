@@ -31,6 +31,8 @@ pub(crate) enum Act {
     },
     /// Asks something else under the same STAN.
     Conflict,
+    /// Tells what was done, until that is taken over.
+    Tell,
     /// The request arrives behind its own reversal.
     LateOriginal,
     /// Reverses its neighbour's.
@@ -46,6 +48,8 @@ pub(crate) enum Act {
 enum Stage {
     Idle,
     Waiting,
+    /// Tells what was done.
+    Telling,
     /// Approved, and soon to be taken back.
     Holding,
     Reversing,
@@ -71,6 +75,8 @@ pub(crate) struct Terminal {
     attempts: u32,
     /// What it reverses with: all, or the part that was approved.
     approved: u64,
+    /// What it pre-authorized last, and has not completed.
+    open: Option<Message>,
     pub(crate) left: u32,
 }
 
@@ -91,6 +97,7 @@ impl Terminal {
             reversal: Message::default(),
             attempts: 0,
             approved: 0,
+            open: None,
             left: 0,
         }
     }
@@ -130,6 +137,7 @@ impl World {
             Act::Begin if is_current && stage == Stage::Idle => self.begins(place),
             Act::TimeOut if is_current && stage == Stage::Waiting => self.takes_back(place),
             Act::TakeBack if is_current && stage != Stage::Reversing => self.takes_back(place),
+            Act::Tell if is_current && stage == Stage::Telling => self.tells(place),
             Act::Again if is_current && stage == Stage::Reversing => self.reverses(place),
             Act::Repeat { flagged, elsewhere } if is_last && is_current => {
                 let mut message = self.terminals[place].request.clone();
@@ -183,6 +191,9 @@ impl World {
         terminal.request = request.clone();
         terminal.approved = amount;
         terminal.named.insert(format!("{mti:04x}{stan:06}{}", request.of(7)));
+        if self.faults.advices && self.dice.chance(300) {
+            return self.begins_telling(place);
+        }
         self.oracle.begins(sale, amount);
         if self.strike(Fault::LateOriginal) {
             self.plans(place, (1, 3000), Act::LateOriginal);
@@ -192,6 +203,41 @@ impl World {
         self.terminals[place].sent_on = sent_on;
         self.plans(place, (2600, 4000), Act::TimeOut);
         self.plans_more(place);
+    }
+
+    /// What was begun is not asked but told: a sale made offline, or the completion of what was
+    /// pre-authorized last.
+    fn begins_telling(&mut self, place: usize) {
+        let terminal = &mut self.terminals[place];
+        let request = &mut terminal.request;
+        request.mti |= 0x20;
+        request.set(38, format!("T{:05}", request.number(37) % 100_000));
+        let open = terminal.open.take();
+        if let Some(open) = &open {
+            let (stan, moment) = (open.of(11), open.of(7));
+            request.mti = 0x0220;
+            request.set(2, open.of(2)).set(90, format!("0100{stan}{moment}{}", "0".repeat(22)));
+        }
+        terminal.stage = Stage::Telling;
+        terminal.attempts = 0;
+        let (sale, amount) = (request.sale(), request.number(4));
+        self.oracle.begins_advice(sale, amount, open.map(|open| open.sale()));
+        self.tells(place);
+    }
+
+    /// Sends the advice, for the first time or again.
+    fn tells(&mut self, place: usize) {
+        let elsewhere = self.dice.chance(300);
+        let terminal = &mut self.terminals[place];
+        let mut message = terminal.request.clone();
+        message.mti |= u16::from(terminal.attempts > 0);
+        terminal.attempts += 1;
+        let patience = 1000 * u64::from(terminal.attempts.min(8));
+        self.sends(place, elsewhere, &message);
+        self.plans(place, (patience, patience + 2000), Act::Tell);
+        if self.strike(Fault::Repeat) {
+            self.plans(place, (0, 500), Act::Tell);
+        }
     }
 
     fn plans_more(&mut self, place: usize) {
@@ -271,7 +317,7 @@ impl World {
         let terminal = &mut self.terminals[place];
         let request = terminal.request.clone();
         let mut reversal = Message { mti: 0x0400, ..request.clone() };
-        for element in [22, 25, 48] {
+        for element in [22, 25, 48, 90] {
             reversal.unset(element);
         }
         reversal.set(7, moment);
@@ -352,6 +398,10 @@ impl World {
             Stage::Waiting if answers(&terminal.request) && message.of(39) != "94" => {
                 self.is_answered(place, message);
             }
+            Stage::Telling if answers(&terminal.request) && message.of(39) == "00" => {
+                self.oracle.is_told(message.sale());
+                self.holds_or_finishes(place);
+            }
             Stage::Reversing
                 if answers(&terminal.reversal)
                     && message.of(4) == terminal.reversal.of(4)
@@ -370,8 +420,16 @@ impl World {
         let amount = message.number(4);
         self.oracle.saw(message.sale(), amount);
         self.terminals[place].approved = amount;
+        if message.mti == 0x0110 {
+            self.terminals[place].open = Some(self.terminals[place].request.clone());
+        }
+        self.holds_or_finishes(place);
+    }
+
+    fn holds_or_finishes(&mut self, place: usize) {
         if self.strike(Fault::Void) {
             self.terminals[place].stage = Stage::Holding;
+            self.terminals[place].open = None;
             return self.plans(place, (0, 3000), Act::TakeBack);
         }
         self.is_finished(place);

@@ -80,6 +80,10 @@ impl Message {
         self.mti >> 4 & 1 == 1
     }
 
+    pub(crate) const fn is_advice(&self) -> bool {
+        self.mti >> 4 & 15 == 2 && self.class() < 4
+    }
+
     /// The answer's MTI: that of the original, whichever copy it answers.
     pub(crate) const fn answer_mti(&self) -> u16 {
         (self.mti & 0xFFFE) + 0x10

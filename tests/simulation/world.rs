@@ -12,9 +12,12 @@ use std::time::Duration;
 
 use authswitch::app::dialect_file;
 use authswitch::base::ids::{LinkId, SessionId};
+use authswitch::base::money::Currency;
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;
 use authswitch::routing::RouteTable;
+use authswitch::routing::build::{Plan, RoutePlan, build};
+use authswitch::routing::stand_in::{CurrencyLimits, Policy};
 use authswitch::switch::recover::Recovery;
 use authswitch::switch::{
     CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Storage, Switch,
@@ -125,6 +128,8 @@ pub(crate) struct World {
     pub(crate) oracle: Oracle,
     pub(crate) next_sale: u64,
     wall_step: i64,
+    /// No host is there before.
+    down_until: u64,
     undisturbed: bool,
     healed: bool,
     /// Transactions of each terminal after the faults.
@@ -176,6 +181,9 @@ impl World {
         for link in setup.links.iter_mut().skip(1) {
             link.sign_on = faults.sign_on;
         }
+        if faults.stand_in {
+            setup.routes = Arc::new(standing_in());
+        }
         let undisturbed = faults.none();
         let mut oracle = Oracle::default();
         (oracle.late_by, oracle.budget) = (faults.late_by(), BUDGET);
@@ -198,6 +206,7 @@ impl World {
             oracle,
             next_sale: 700_000_000_001,
             wall_step: 0,
+            down_until: 0,
             undisturbed,
             healed: false,
             healed_sales: 2,
@@ -345,6 +354,10 @@ impl World {
         if let Some(id) = self.strikes(Fault::HostFin, &hosts) {
             self.send_fin(id);
         }
+        if self.faults.strike(Fault::Outage, &mut self.dice) {
+            self.down_until = self.now + self.dice.between(500, 6000) * MS;
+            hosts.iter().for_each(|id| self.reset(*id));
+        }
         if self.faults.strike(Fault::ClockStep, &mut self.dice) {
             self.wall_step = self.dice.between(0, 172_800) as i64 - 86_400;
         }
@@ -382,6 +395,36 @@ impl World {
             self.reads_on(id);
         }
     }
+}
+
+/// What the switch may approve itself: little enough that a run reaches it.
+pub(crate) const FLOOR: u64 = 60_000;
+pub(crate) const CARD_COUNT: u32 = 4;
+pub(crate) const CARD: u64 = 150_000;
+pub(crate) const MERCHANT_COUNT: u32 = 12;
+pub(crate) const MERCHANT: u64 = 300_000;
+pub(crate) const TOTAL: u64 = 400_000;
+
+/// The route of all requests, with a stand-in policy.
+fn standing_in() -> RouteTable {
+    let currency = Currency::from_number(156).expect("listed");
+    let limits =
+        CurrencyLimits { currency, floor: FLOOR, card: CARD, merchant: MERCHANT, total: TOTAL };
+    let policy = Policy {
+        currencies: vec![limits],
+        card_count: CARD_COUNT,
+        merchant_count: MERCHANT_COUNT,
+        excluded_mccs: Vec::new(),
+    };
+    let route = RoutePlan {
+        name: "default".into(),
+        networks: Vec::new(),
+        regions: Vec::new(),
+        partners: vec![LinkId(1), LinkId(2)],
+        budget: Duration::from_nanos(BUDGET),
+        stand_in: Some(policy),
+    };
+    build(Plan { routes: vec![route], ..Plan::default() }).expect("nothing contradicts itself")
 }
 
 /// One acquirer link and two partner links, all in pos-bcd; compiled once for all seeds.

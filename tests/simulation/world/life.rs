@@ -126,6 +126,9 @@ impl World {
 
     pub(super) fn dial(&mut self, host: usize, place: usize) {
         let end = End::Host(host, place);
+        if self.now < self.down_until && !self.healed {
+            return self.at(self.down_until, What::Dial(host, place));
+        }
         let taken = self.connections.iter().any(|other| other.end == end && other.open);
         if taken && self.hosts[host].connections[place].is_none() {
             // The switch has not heard yet that the old one is gone.
