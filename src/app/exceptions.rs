@@ -209,7 +209,8 @@ fn shown(text: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::base::ids::LinkId;
-    use crate::switch::record::{Outcome, Owed};
+    use crate::base::money::Amount;
+    use crate::switch::record::{Outcome, Owed, StoodIn};
     use crate::switch::saf::Kind;
 
     fn ledger(records: &[Record<'_>]) -> Ledger {
@@ -231,6 +232,12 @@ mod tests {
     fn advised(id: u64) -> Record<'static> {
         let (id, partner) = (number::owed(id, Role::Advice), LinkId(1));
         Record::Owed(Owed { id, partner, stan: 1, kind: Kind::Advice, message: b"" })
+    }
+
+    fn stood_in(id: u64) -> Record<'static> {
+        let (amount, route) = (Amount::default(), b"default");
+        let (at_s, workers, card, merchant) = (0, 1, 1, 1);
+        Record::StoodIn(StoodIn { id, at_s, workers, amount, card, merchant, route })
     }
 
     fn closed(id: u64, ends_debt: bool) -> Record<'static> {
@@ -256,6 +263,15 @@ mod tests {
             approved(9),
             advised(9),
             Record::Exception(number::owed(9, Role::Advice), 12),
+            owed(10),
+            advised(10),
+            stood_in(10),
+            approved(10),
+            owed(11),
+            advised(11),
+            stood_in(11),
+            approved(11),
+            Record::Handed(11),
         ]);
         let listed: Vec<u64> = ledger
             .lives
@@ -263,11 +279,11 @@ mod tests {
             .filter(|(_, life)| life.why().is_some())
             .map(|(id, _)| *id)
             .collect();
-        assert_eq!(listed, [2, 5, 9]);
+        assert_eq!(listed, [2, 5, 9, 10]);
         let text = ledger.table(false);
         assert!(text.contains("U: approved") && text.contains("the partner said 30"), "{text}");
         assert!(text.contains("the partner said 12 to the advice"), "{text}");
-        assert!(text.ends_with("3 exceptions in 8 transactions\n"), "{text}");
+        assert!(text.ends_with("4 exceptions in 10 transactions\n"), "{text}");
         assert!(!text.contains("owed") && ledger.table(true).contains("still owed"), "{text}");
         let entries = [2, 5, 6].map(|id| ledger.entry(id));
         assert_eq!(entries, [Ok(Entry::Listed), Ok(Entry::Listed), Ok(Entry::Owed)]);

@@ -27,7 +27,7 @@ faults! {
     Reset,
     PosFin,
     HostFin,
-    /// All hosts at once, and for a while.
+    // All hosts at once, and for a while.
     Outage,
     StopsReading,
     // Terminals.
