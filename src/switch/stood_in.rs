@@ -4,7 +4,8 @@
 //! and only where the route has a policy. The answer leaves when everything about it is on record:
 //! that it was approved here, for whom it counts, and the advice that is owed for it. Where the
 //! request may have left, its reversal is owed first; both are of one transaction, so the lane
-//! keeps that order. What the terminal takes back, or was not handed, is taken back behind the advice.
+//! keeps that order. What the terminal takes back, or was not handed, is taken back behind the
+//! advice.
 
 use std::sync::Arc;
 

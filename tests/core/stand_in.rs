@@ -141,6 +141,24 @@ fn a_late_approval_behind_not_found_is_reversed_again() {
     assert_eq!(one(rig.at_host(), "0421"), reversal.typed("0421"));
 }
 
+/// The intent becomes durable behind the deadline.
+#[test]
+fn what_never_left_is_stood_in_for_and_not_reversed() {
+    let (mut rig, mut recovery) = (without_partner(), Recovery::default());
+    rig.open(HOST, PARTNER);
+    rig.ask(POS, &sale(1));
+    rig.wait(BUDGET);
+    assert_eq!(rig.count(Counter::Withdrawn), 1);
+    assert!(rig.at_pos().is_empty(), "it is not on record");
+    assert_eq!(one(told(&mut rig, &mut recovery), "0210").code(), "00");
+    let advice = one(rig.at_host(), "0220");
+    assert_eq!(rig.count(Counter::ReversalsOwed), 0);
+    assert_eq!(restarted(&recovery).count(Counter::ReversalsOwed), 0);
+    rig.answer(&advice, "00");
+    rig.wait(Duration::from_secs(600));
+    assert!(rig.at_host().is_empty());
+}
+
 #[test]
 fn a_lost_connection_is_stood_in_for_too() {
     let mut rig = Rig::with("pos-bcd", "pos-bcd", standing_in);

@@ -5,6 +5,7 @@
 //! checked. The first breach ends a run.
 
 mod advices;
+mod end;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -473,47 +474,6 @@ impl Oracle {
         let waits = those.into_iter().find_map(|(_, asked)| asked.first());
         if let Some(number) = waits.map(Message::sale) {
             self.fail("I49", number, "a request is not answered when the switch has drained");
-        }
-    }
-
-    /// Nothing goes wrong any more: whoever still waits for an answer waits in vain.
-    pub(crate) fn inspect(&mut self) {
-        let waits = self.asked.iter().find_map(|(id, asked)| Some((id, asked.first()?)));
-        if let Some((connection, request)) = waits {
-            let what = format!("connection {connection} still waits: {request:?}");
-            self.fail("I3", request.sale(), what);
-        }
-    }
-
-    /// All is quiet: the books must agree. `undisturbed`: nothing went wrong in this run.
-    pub(crate) fn settle(&mut self, undisturbed: bool) {
-        let mut findings = Vec::new();
-        for (&number, sale) in &self.sales {
-            let seen = if sale.asked_back { 0 } else { sale.saw.unwrap_or(0) };
-            let listed = self.records.exceptions.contains(&number);
-            // The host said "not found" or no, approves all the same, and never told.
-            let unknowable = sale.contradicted && !sale.approval_read;
-            // Handed over, or perhaps before a crash, and its terminal never asks: it may be seen.
-            let life = if sale.forwarded.is_some() { sale.life } else { sale.original_life };
-            let crashed = life != self.life && self.records.approved.contains(&number);
-            let unasked = !sale.asked_back && (sale.approval.is_some() || crashed);
-            let in_doubt = unknowable || sale.saw.is_none() && unasked;
-            let held = sale.net + sale.advice.posted;
-            if held != seen && !listed && !in_doubt {
-                let what = format!("the terminal saw {seen}, the host holds {held}");
-                findings.push(("I1", number, what));
-            }
-            let owed = self.records.owed.contains(&number);
-            if owed && !listed && !self.records.done.contains(&number) {
-                findings.push(("I21", number, "an obligation is never settled".into()));
-            }
-            if undisturbed && sale.saw.is_none() && !sale.declined {
-                findings.push(("I4", number, "not approved, though nothing went wrong".into()));
-            }
-        }
-        findings.extend(self.untold());
-        for (rule, number, what) in findings {
-            self.fail(rule, number, what);
         }
     }
 }
