@@ -17,7 +17,7 @@ use super::compose::Advice;
 use super::fault::Fault;
 use super::original::{Bound, Origin};
 use super::outbox::Outbox;
-use super::recent::{Fate, Told};
+use super::recent::{Fate, Hearing};
 use super::sound::Sound;
 use super::{Batch, Storage, Switch, noted, reply};
 
@@ -104,7 +104,7 @@ impl Switch {
         if let (Some(stan), Some(past)) = (stan, self.recent.past_mut(number)) {
             past.code = reply::padded_code(&batch.link.dialect, ResponseCode::APPROVED);
             (past.partner, past.stan, past.amount) = (Some(partner), stan, sound.amount);
-            past.told = Told::Advised;
+            past.told = Hearing::Advised;
             // Whether its terminal sees the answer or not, what it tells was done.
             past.fate = Fate::Approved { waiting: 1, handed: true };
             noted::told(batch.now, past, &kept, outbox);

@@ -18,7 +18,7 @@ use crate::iso8583::mti::Mti;
 use crate::iso8583::transcode::{self, Changes};
 
 use super::bug::Bug;
-use super::recent::Told;
+use super::recent::Hearing;
 use super::{Switch, reply, setup, sound};
 
 /// What a reversal has to say about its original, beside what was kept of it.
@@ -33,7 +33,7 @@ pub(super) struct Original {
     /// What of the amount was approved, if not all.
     pub(super) part: Option<u64>,
     /// How the partner heard of it.
-    pub(super) told: Told,
+    pub(super) told: Hearing,
 }
 
 /// What an advice has to say, beside what was kept of what it tells.
@@ -210,11 +210,16 @@ impl Texts {
 }
 
 /// DE 90: MTI 4, STAN 6, DE 7 10, DE 32 and DE 33 right-justified in 11 each.
-pub(super) fn original_data(kept: &Message<'_>, stan: u32, told: Told, to: &Dialect) -> [u8; 42] {
+pub(super) fn original_data(
+    kept: &Message<'_>,
+    stan: u32,
+    told: Hearing,
+    to: &Dialect,
+) -> [u8; 42] {
     let mut data = [b'0'; 42];
     let mti = match told {
-        Told::Asked => kept.mti(),
-        Told::Advised => kept.mti().advice(),
+        Hearing::Asked => kept.mti(),
+        Hearing::Advised => kept.mti().advice(),
     };
     let edition = to.spec.edition;
     let mti = edition.map_or(mti, |edition| transcode::mti_in_edition(mti, edition.digit()));

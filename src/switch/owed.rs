@@ -22,7 +22,7 @@ use super::compose::{Advice, Original, body_of, mark_repeat};
 use super::number::{self, Role};
 use super::outbox::Outbox;
 use super::pending::Share;
-use super::recent::Told;
+use super::recent::Hearing;
 use super::saf::{Lane, Obligation, Settings, Settled, Verdict};
 use super::stats::Counter;
 use super::{Batch, Switch, repeat};
@@ -121,8 +121,8 @@ impl Switch {
         }
         let Some(mut owed) = self.take_owed(partner) else { return };
         let role = match original.told {
-            Told::Asked => Role::Reversal,
-            Told::Advised => Role::AdviceReversal,
+            Hearing::Asked => Role::Reversal,
+            Hearing::Advised => Role::AdviceReversal,
         };
         let stan = owed.number();
         let mut message = owed.lane.buffer();

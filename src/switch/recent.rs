@@ -47,7 +47,7 @@ pub struct Past {
     /// What became of it.
     pub fate: Fate,
     /// How its partner hears of it.
-    pub told: Told,
+    pub told: Hearing,
     /// DE 39 as it was handed on, space padded.
     pub code: [u8; 3],
     /// DE 38, if there was one.
@@ -107,7 +107,7 @@ impl Fate {
 
 /// How a partner hears of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum Hearing {
     /// It is asked.
     Asked,
     /// It gets an advice: somebody else has approved.
@@ -225,7 +225,7 @@ impl Recent {
         (past.id, past.key, past.acquirer, past.at) =
             (claim.id, claim.key, claim.acquirer, claim.at);
         (past.fate, past.partner, past.amount) = (Fate::UNDECIDED, None, None);
-        (past.approval, past.part, past.told) = (None, None, Told::Asked);
+        (past.approval, past.part, past.told) = (None, None, Hearing::Asked);
         (past.from, past.bytes) = (from, 0);
         (past.reference, past.held) = (reference, true);
         Known::New(number)
@@ -467,7 +467,7 @@ impl Default for Past {
             stan: 0,
             amount: None,
             fate: Fate::Declined,
-            told: Told::Asked,
+            told: Hearing::Asked,
             code: [b' '; 3],
             approval: None,
             part: None,

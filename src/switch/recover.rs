@@ -20,7 +20,7 @@ use super::compose::Original;
 use super::number::{self, Role};
 use super::outbox::Outbox;
 use super::pending::Share;
-use super::recent::{Fate, Past, Told};
+use super::recent::{Fate, Hearing, Past};
 use super::record::{self, Closed, Intent, Outcome, Record, Refused, StoodIn};
 use super::{Switch, noted, repeat};
 
@@ -339,7 +339,7 @@ impl Switch {
         (past.code, past.approval, past.part) = (known.code, known.approval, known.part);
         past.at = now.instant;
         if let Some(advice) = advice {
-            past.told = Told::Advised;
+            past.told = Hearing::Advised;
             past.stan = advice.stan;
         }
         past.fate = match known.fate {
@@ -368,7 +368,7 @@ impl Switch {
                 stan: known.stan,
                 approval: known.approval,
                 part: known.part,
-                told: Told::Asked,
+                told: Hearing::Asked,
             };
             self.owe_reversal(now, &original, known.kept.bytes(), outbox);
         }

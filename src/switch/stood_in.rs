@@ -24,7 +24,7 @@ use super::decision::{self, Outcome};
 use super::number;
 use super::outbox::Outbox;
 use super::pending;
-use super::recent::{Fate, Past, Told};
+use super::recent::{Fate, Hearing, Past};
 use super::record::{Record, StoodIn};
 use super::reply::Extras;
 use super::sound::{self, Sound};
@@ -91,7 +91,7 @@ impl Switch {
             let past = self.recent.past_mut(number)?;
             past.code = reply::padded_code(message.dialect, ResponseCode::APPROVED);
             (past.partner, past.stan, past.amount) = (Some(partner), stan, sound.amount);
-            (past.approval, past.told) = (Some(approval), Told::Advised);
+            (past.approval, past.told) = (Some(approval), Hearing::Advised);
             past.fate = Fate::Approved { waiting: 1, handed: false };
             noted::told(batch.now, past, &kept, outbox);
             Some(*past)
@@ -174,7 +174,7 @@ impl Switch {
         let number = self.recent.end(number);
         let Some(past) = self.recent.past_mut(number) else { return false };
         past.code = code.unwrap_or_else(|| repeat::padded(ResponseCode::APPROVED));
-        (past.stan, past.approval, past.told) = (stan, Some(approval), Told::Advised);
+        (past.stan, past.approval, past.told) = (stan, Some(approval), Hearing::Advised);
         past.at = now.instant;
         past.fate = Fate::Approved { waiting: 0, handed: false };
         let mut past = *past;
