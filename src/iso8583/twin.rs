@@ -134,7 +134,7 @@ impl Twins {
         key: Key,
     ) -> Option<bool> {
         let first = key.place();
-        for place in [first, first ^ 1] {
+        for place in [first, first ^ 1, first ^ 2, first ^ 3] {
             let twin = self.slots.get_mut(place)?;
             if twin.key != key || !twin.ready {
                 continue;
@@ -154,8 +154,13 @@ impl Twins {
     pub(super) fn learn(&mut self, dialect: &Dialect, message: &[u8], at: usize, key: Key) {
         debug_assert_eq!(self.current, TWINS_MAX, "it was walked");
         let first = key.place();
-        let weight = |place: usize| self.slots[place].weight;
-        let place = if weight(first ^ 1) < weight(first) { first ^ 1 } else { first };
+        let places = [first, first ^ 1, first ^ 2, first ^ 3];
+        // Where it was met before, else where what sits sits least firmly.
+        let place = places.into_iter().min_by_key(|place| {
+            let twin = &self.slots[*place];
+            (twin.ready || twin.key != key, twin.weight)
+        });
+        let Some(place) = place else { return };
         let twin = &mut self.slots[place];
         if twin.weight > 0 {
             twin.weight -= 1;
@@ -170,6 +175,8 @@ impl Twins {
             spans[usize::from(element)] = self.spans[TWINS_MAX][usize::from(element)];
         }
         twin.ready = twin.build(dialect, message, at, &spans);
+        // Two forms of one key would drive each other out for ever.
+        twin.weight = WEIGHT_MAX;
         self.spans[place] = spans;
     }
 }
