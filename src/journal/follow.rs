@@ -53,7 +53,7 @@ impl Follow {
             let found = Found { header, offset: at.offset, block };
             recover::open(key, &**files, &found, &mut Last::default(), each)?;
             let (seals, batches) = (block.header.seals, block.header.batches);
-            at.offset += block.bytes() as u64;
+            at.offset += block.sound().bytes as u64;
             if seals {
                 self.at = Place { segment: self.at.segment + 1, offset: HEADER_BYTES as u64 };
                 self.open = None;

@@ -197,6 +197,23 @@ pub(super) struct Block<'a> {
     bytes: &'a [u8],
 }
 
+/// What is known of a sound block, apart from its bytes: they need not be checked again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sound {
+    pub(super) header: BlockHeader,
+    /// Room on the disk.
+    pub(super) bytes: usize,
+    chain: Chain,
+}
+
+impl Sound {
+    /// The block again, given its bytes.
+    pub(super) fn over(self, bytes: &[u8]) -> Block<'_> {
+        debug_assert_eq!(bytes.len(), self.bytes, "these are not its bytes");
+        Block { header: self.header, chain: self.chain, bytes }
+    }
+}
+
 /// One batch of a block; the secret part is somewhere among all secret parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
@@ -232,9 +249,9 @@ impl<'a> Block<'a> {
         Some(Self { header, chain: chain_of(bytes), bytes })
     }
 
-    /// Room on the disk.
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes.len()
+    /// What is known of it.
+    pub(super) const fn sound(&self) -> Sound {
+        Sound { header: self.header, bytes: self.bytes.len(), chain: self.chain }
     }
 
     /// All secret parts in a row, decrypted; nothing if they are not what was sealed, or if the

@@ -7,12 +7,12 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use zeroize::Zeroizing;
 
 use super::Options;
-use super::files::Files;
+use super::files::{File, Files};
 use super::format::{CHAIN_START, Chain};
 use super::halt::{Damage, Halt};
 use super::key::Key;
@@ -185,6 +185,30 @@ pub(super) fn open(
     Ok(entries.len() as u64)
 }
 
+/// Writes what stands before `end` again, and zeros over whatever stands behind it.
+fn mend_up_to(file: &dyn File, end: u64) -> io::Result<()> {
+    let mut bytes = vec![0; PIECE_BYTES];
+    let mut at = 0;
+    loop {
+        let count = file.read_at(at, &mut bytes)?;
+        let piece = &mut bytes[..count];
+        let used = usize::try_from(end.saturating_sub(at)).unwrap_or(count).min(count);
+        let torn = piece.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        piece[used..].fill(0);
+        let written = torn.max(used);
+        if written > 0 {
+            file.write_all_at(at, &piece[..written])?;
+        }
+        if count < PIECE_BYTES {
+            return Ok(());
+        }
+        at += count as u64;
+    }
+}
+
+/// What is read and written at once.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// Makes the disk agree with what was read: the last segment is written again, with zeros behind
 /// its last block, and what was given up or not finished is removed.
 fn mend(files: &dyn Files, next: &Next) -> Result<(), Halt> {
@@ -193,13 +217,7 @@ fn mend(files: &dyn Files, next: &Next) -> Result<(), Halt> {
         if let Some(end) = next.end {
             let name = segment::name(end.segment);
             let file = files.open(&name)?;
-            let mut bytes = vec![0; file.length()? as usize];
-            file.read_at(0, &mut bytes)?;
-            let used = bytes.len().min(end.offset as usize);
-            let torn = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            bytes.truncate(torn.max(used));
-            bytes[used..].fill(0);
-            file.write_all_at(0, &bytes)?;
+            mend_up_to(&*file, end.offset)?;
             file.sync()?;
         }
         files.sync_names()

@@ -6,7 +6,7 @@
 
 use super::files::Files;
 use super::format::{
-    Block, CHAIN_START, Chain, HEADER_BYTES, HeaderError, SECTOR_BYTES, SegmentHeader,
+    Block, CHAIN_START, Chain, HEADER_BYTES, HeaderError, SECTOR_BYTES, SegmentHeader, Sound,
 };
 use super::halt::{Damage, Halt};
 use super::segment;
@@ -18,6 +18,8 @@ pub(super) struct Scan<'f> {
     /// Segments that are still to be read, the next one at the end.
     ahead: Vec<u64>,
     loaded: Option<Loaded>,
+    /// Memory of a segment that was left.
+    spare: Vec<u8>,
     /// The number the next block must have, and what it follows; unknown at the front of a
     /// journal whose first segments were given up.
     expected: Option<(u64, Chain)>,
@@ -57,7 +59,8 @@ pub(super) struct Found<'s> {
 impl<'f> Scan<'f> {
     pub(super) fn new(files: &'f dyn Files) -> Result<Self, Halt> {
         let mut ahead = segment::numbers(files)?;
-        let oldest = oldest(files, &ahead)?;
+        let mut spare = Vec::new();
+        let oldest = oldest(files, &ahead, &mut spare)?;
         // What was given up but not removed yet is not part of the journal any more.
         ahead.retain(|segment| *segment >= oldest);
         let first = ahead.first().copied().unwrap_or(oldest);
@@ -72,7 +75,8 @@ impl<'f> Scan<'f> {
         }
         ahead.reverse();
         let expected = (oldest == 1).then_some((1, CHAIN_START));
-        Ok(Self { files, ahead, loaded: None, expected, end: None, oldest, is_torn: false })
+        let (loaded, end, is_torn) = (None, None, false);
+        Ok(Self { files, ahead, loaded, spare, expected, end, oldest, is_torn })
     }
 
     /// The next block, or nothing at the end.
@@ -82,20 +86,22 @@ impl<'f> Scan<'f> {
                 let Some(segment) = self.ahead.pop().or(self.later()?) else {
                     return self.finish();
                 };
-                self.loaded = Some(Loaded::read(self.files, segment)?);
+                let spare = std::mem::take(&mut self.spare);
+                self.loaded = Some(Loaded::read(self.files, segment, spare)?);
                 continue;
             };
             if loaded.sealed {
                 self.leave(&loaded)?;
+                self.spare = loaded.bytes;
                 continue;
             }
-            let Some(bytes) = loaded.next_bytes() else {
+            let Some(sound) = loaded.next_sound() else {
                 let ahead = self.ahead.clone();
                 let Err(hole) = self.end_or_hole(&loaded) else { return Ok(None) };
                 // A block that is written while its segment is read may be missing in front of one
                 // that is not.
-                let again = Loaded::read(self.files, loaded.segment)?;
-                if again.next_bytes_at(loaded.offset).is_none() {
+                let again = Loaded::read(self.files, loaded.segment, Vec::new())?;
+                if again.next_sound_at(loaded.offset).is_none() {
                     return Err(hole);
                 }
                 (self.ahead, self.is_torn) = (ahead, false);
@@ -103,10 +109,10 @@ impl<'f> Scan<'f> {
                 continue;
             };
             let offset = loaded.offset;
-            loaded.offset += bytes;
+            loaded.offset += sound.bytes;
             let loaded = self.loaded.insert(loaded);
-            let rest = &loaded.bytes[offset..offset + bytes];
-            let block = Block::at_front(rest, loaded.crc_start).expect("it was found a line ago");
+            let rest = &loaded.bytes[offset..offset + sound.bytes];
+            let block = sound.over(rest);
             let header = block.header;
             let (number, previous) = self.expected.unwrap_or((header.number, header.previous));
             let fits = header.segment == loaded.segment && header.number == number;
@@ -178,8 +184,10 @@ impl<'f> Scan<'f> {
         self.is_torn = loaded.bytes[at..].iter().any(|byte| *byte != 0);
         let mut sound = loaded.search(at).map(|offset| (loaded.segment, offset));
         while let Some(segment) = self.ahead.pop().filter(|_| sound.is_none()) {
-            let later = Loaded::read(self.files, segment)?;
+            let spare = std::mem::take(&mut self.spare);
+            let later = Loaded::read(self.files, segment, spare)?;
             sound = later.search(HEADER_BYTES).map(|offset| (segment, offset));
+            self.spare = later.bytes;
         }
         let Some((segment, offset)) = sound else { return Ok(()) };
         let place = |segment: u64| self.files.place(&segment::name(segment));
@@ -189,10 +197,11 @@ impl<'f> Scan<'f> {
 }
 
 impl Loaded {
-    fn read(files: &dyn Files, segment: u64) -> Result<Self, Halt> {
+    /// Reads it into the memory of `bytes`.
+    fn read(files: &dyn Files, segment: u64, mut bytes: Vec<u8>) -> Result<Self, Halt> {
         let name = segment::name(segment);
         let halt = |damage| Halt { file: files.place(&name), offset: 0, damage };
-        let bytes = segment::read(files, &name)?;
+        segment::read(files, &name, &mut bytes)?;
         let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
             HeaderError::Broken => halt(Damage::Header),
             HeaderError::Version(version) => halt(Damage::Version(version)),
@@ -204,14 +213,14 @@ impl Loaded {
         Ok(Self { segment, header, crc_start, bytes, offset: HEADER_BYTES, sealed: false })
     }
 
-    /// The length of the sound block that comes next.
-    fn next_bytes(&self) -> Option<usize> {
-        self.next_bytes_at(self.offset)
+    /// The sound block that comes next.
+    fn next_sound(&self) -> Option<Sound> {
+        self.next_sound_at(self.offset)
     }
 
-    fn next_bytes_at(&self, offset: usize) -> Option<usize> {
+    fn next_sound_at(&self, offset: usize) -> Option<Sound> {
         let rest = self.bytes.get(offset..)?;
-        Block::at_front(rest, self.crc_start).map(|block| block.bytes())
+        Block::at_front(rest, self.crc_start).map(|block| block.sound())
     }
 
     /// A sound block anywhere from `from` on.
@@ -223,15 +232,15 @@ impl Loaded {
 }
 
 /// The oldest segment that is kept, according to the last block there is.
-fn oldest(files: &dyn Files, segments: &[u64]) -> Result<u64, Halt> {
+fn oldest(files: &dyn Files, segments: &[u64], spare: &mut Vec<u8>) -> Result<u64, Halt> {
     for segment in segments.iter().rev() {
-        let mut loaded = Loaded::read(files, *segment)?;
+        let mut loaded = Loaded::read(files, *segment, std::mem::take(spare))?;
         let mut oldest = None;
-        while let Some(bytes) = loaded.next_bytes() {
-            let rest = &loaded.bytes[loaded.offset..];
-            oldest = Block::at_front(rest, loaded.crc_start).map(|block| block.header.oldest);
-            loaded.offset += bytes;
+        while let Some(sound) = loaded.next_sound() {
+            oldest = Some(sound.header.oldest);
+            loaded.offset += sound.bytes;
         }
+        *spare = loaded.bytes;
         if let Some(oldest) = oldest {
             return Ok(oldest);
         }

@@ -44,6 +44,46 @@ pub(super) fn prepare(
     finish(files, &options.key, (&fresh, file), number, now)
 }
 
+/// Takes what the run before had made ready as segment `number` and did not use, if there is such a
+/// file: the room of a new one would have to be written first, and the first request waits for it.
+///
+/// It gets another header, since a block that was lost may have been sealed with the salt of the
+/// old one. Meanwhile it has no name of a segment, so nothing may demand that it is there.
+pub(super) fn prepare_unused(
+    files: &dyn Files,
+    options: &Options,
+    number: u64,
+    now: Wall,
+) -> io::Result<Option<Segment>> {
+    let named = name(number);
+    if !files.list()?.contains(&named) {
+        return Ok(None);
+    }
+    let file = files.open(&named)?;
+    if file.length()? != options.segment_bytes || !is_unused(&*file)? {
+        return Ok(None);
+    }
+    let fresh = format!("{named}{FRESH}");
+    files.rename(&named, &fresh)?;
+    finish(files, &options.key, (&fresh, file), number, now).map(Some)
+}
+
+/// True if there are only zeros behind the header.
+fn is_unused(file: &dyn File) -> io::Result<bool> {
+    let mut bytes = vec![0; 1 << 18];
+    let mut at = HEADER_BYTES as u64;
+    loop {
+        let count = file.read_at(at, &mut bytes)?;
+        if count == 0 {
+            return Ok(true);
+        }
+        if bytes[..count].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += count as u64;
+    }
+}
+
 /// A file with its room on the disk, or none.
 fn create(files: &dyn Files, name: &str, bytes: u64) -> io::Result<Box<dyn File>> {
     let file = files.create(name)?;
@@ -123,14 +163,19 @@ pub(super) fn numbers(files: &dyn Files) -> Result<Vec<u64>, Halt> {
     Ok(numbers)
 }
 
-/// All bytes of a file.
-pub(super) fn read(files: &dyn Files, name: &str) -> Result<Vec<u8>, Halt> {
-    let read = || {
+/// Replaces `bytes` by all bytes of a file. Its memory is used again: fresh memory for each segment
+/// would cost as much as reading it.
+pub(super) fn read(files: &dyn Files, name: &str, bytes: &mut Vec<u8>) -> Result<(), Halt> {
+    let mut read = || {
         let file = files.open(name)?;
-        let mut bytes = vec![0; file.length()? as usize];
-        let count = file.read_at(0, &mut bytes)?;
+        let length = file.length()? as usize;
+        if bytes.capacity() < length {
+            *bytes = vec![0; length];
+        }
+        bytes.resize(length, 0);
+        let count = file.read_at(0, bytes)?;
         bytes.truncate(count);
-        Ok(bytes)
+        Ok(())
     };
     read().map_err(|error| Halt::io(files.place(name), "read the file", error))
 }

@@ -14,7 +14,7 @@ use super::desk::{Common, Desk, Slot, State, Wake};
 use super::files::Files;
 use super::halt::Halt;
 use super::log::{self, Failure, Log};
-use super::recover::{Kept, Recovery};
+use super::recover::{Kept, Next, Recovery};
 use super::segment::{self, Segment};
 use super::stock::{Delivery, Order, Stock, is_full};
 use super::{BLOCK_BYTES_MAX, Options, format};
@@ -51,7 +51,7 @@ pub fn start(
     clock: Clock,
 ) -> Result<(Writer, Vec<Desk>), Halt> {
     let Recovery { mut next, last, kept, lock, .. } = recovery;
-    let (segment, is_full) = first_segment(options, &*files, &clock, next.segment)
+    let (segment, is_full) = first_segment(options, &*files, &clock, &next)
         .and_then(|(segment, is_full)| {
             log::seal_last(&*files, &options.key, &mut next, clock())?;
             Ok((segment, is_full))
@@ -103,9 +103,18 @@ fn first_segment(
     options: &Options,
     files: &dyn Files,
     clock: &Clock,
-    number: u64,
+    next: &Next,
 ) -> io::Result<(Segment, bool)> {
     let Options { key, reserve_bytes, .. } = options;
+    let number = next.segment;
+    // Behind a finished segment there must always be one.
+    let may_be_away = next.end.is_some_and(|end| !end.sealed);
+    if may_be_away
+        && segment::has_reserve(files, *reserve_bytes)?
+        && let Some(segment) = segment::prepare_unused(files, options, number, clock())?
+    {
+        return Ok((segment, false));
+    }
     let prepared = segment::prepare_reserve(files, *reserve_bytes)
         .and_then(|()| segment::prepare(files, options, number, clock()));
     match prepared {

@@ -34,7 +34,7 @@ impl Sound {
         while let Some(found) = scan.next().expect("sound") {
             let from = found.offset as usize;
             batches += usize::from(found.block.header.batches);
-            let to = from + found.block.bytes();
+            let to = from + found.block.sound().bytes;
             spans.push(Span { segment: found.header.segment, from, to, batches });
         }
         assert!(spans.last().expect("blocks").segment >= 3, "there is an interior");

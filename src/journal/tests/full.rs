@@ -52,6 +52,7 @@ fn a_full_disk_takes_urgent_batches_until_there_is_room_again() {
 #[test]
 fn a_start_on_a_full_disk_takes_urgent_batches() {
     let (disk, mut all) = journal(10);
+    disk.remove(&unused(&disk)).expect("it was made ready");
     disk.set_room(Some(disk.used()));
     let (writer, mut desks, _) = open(&disk, &options()).expect("the reserve is enough");
     wait("the state", || desks[0].state() == State::Full);
@@ -62,6 +63,45 @@ fn a_start_on_a_full_disk_takes_urgent_batches() {
     wait("a batch", || desks[0].durable() == number);
     writer.stop();
     all.push(stored(0, &batch(true)));
+    assert_eq!(recovered(&disk, &options()).expect("sound").1, all);
+}
+
+/// The segment that the last run made ready and did not use.
+fn unused(disk: &Disk) -> String {
+    let name = segment::name(recovered(disk, &options()).expect("sound").0.next.segment);
+    assert!(disk.files().contains_key(&name), "{name} was made ready");
+    name
+}
+
+/// It has its room already; its header is another, or a block that was lost and the one that takes
+/// its number would be sealed alike.
+#[test]
+fn a_start_goes_on_in_the_segment_that_was_made_ready() {
+    let (disk, mut all) = journal(10);
+    let name = unused(&disk);
+    let before = disk.files()[&name].clone();
+    disk.set_room(Some(disk.used()));
+    let (writer, mut desks, _) = open(&disk, &options()).expect("no room is needed");
+    assert!(offer(&mut desks[0], false, &mut all), "an ordinary one");
+    writer.stop();
+    let after = disk.files()[&name].clone();
+    assert_eq!(before[16..40], after[16..40], "number, time and key");
+    assert_ne!(before[40..72], after[40..72], "the salt");
+    assert_eq!(recovered(&disk, &options()).expect("sound").1, all);
+}
+
+/// Something stands in it that is no block: it is not trusted.
+#[test]
+fn a_segment_that_is_not_all_zeros_is_made_anew() {
+    let (disk, mut all) = journal(10);
+    let name = unused(&disk);
+    let mut files = disk.files();
+    files.get_mut(&name).expect("it is there")[8000] = 1;
+    let disk = Disk::with(&files);
+    let (writer, mut desks, _) = open(&disk, &options()).expect("sound");
+    assert_eq!(disk.files()[&name][8000], 0);
+    assert!(offer(&mut desks[0], false, &mut all));
+    writer.stop();
     assert_eq!(recovered(&disk, &options()).expect("sound").1, all);
 }
 
