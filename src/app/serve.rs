@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use super::closing::Office;
-use super::wiring::{Blueprint, Running};
+use super::wiring::{Blueprint, Running, WORKERS_THAT_KEEP_A_JOURNAL};
 use crate::journal::{Durability, Writer};
 use crate::net::Notice;
 use crate::switch::{CloseCause, Counter, Role, Stats, Storage};
@@ -86,6 +86,10 @@ fn print_plan(say: &Voice, blueprint: &Blueprint) {
     };
     say.line(format!("durability   {durability}"));
     say.line(format!("workers      {}", plan.workers));
+    if blueprint.journal.is_some() && plan.workers > WORKERS_THAT_KEEP_A_JOURNAL {
+        say.line("WARNING      with several workers a restart may miss what was in doubt:".into());
+        say.line("             run one worker where money moves".into());
+    }
     for link in &blueprint.links {
         let role = match link.role {
             Role::Acquirer => "acquirer",

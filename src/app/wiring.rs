@@ -117,6 +117,7 @@ impl Blueprint {
         });
         let plan = Plan {
             workers: match settings.workers {
+                0 if journal.is_some() => WORKERS_THAT_KEEP_A_JOURNAL,
                 0 => cores(),
                 workers => workers,
             },
@@ -230,6 +231,10 @@ fn resolve(host_and_port: &str) -> Result<SocketAddr, String> {
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(limits::WORKERS_MAX)
 }
+
+/// After power cuts under overload, two workers did not take up all that one of them had in doubt:
+/// until that is understood, one is chosen where money counts.
+pub const WORKERS_THAT_KEEP_A_JOURNAL: usize = 1;
 
 /// How often a silent partner that wants sign-on is asked whether it is there.
 const ECHO_INTERVAL: Duration = Duration::from_secs(30);
