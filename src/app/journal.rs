@@ -3,7 +3,7 @@
 //! Here what floor 4 keeps (batches of bytes) and what floor 3 means by it (records) meet.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use crossbeam::queue::ArrayQueue;
 
@@ -37,6 +37,8 @@ pub struct Desks {
     /// Where the acts of persons are taken in, until it is taken.
     pub office: Option<Office>,
     recovery: Recovery,
+    /// Where workers wait until all have taken up their part.
+    resumed: Barrier,
     /// Secret from which terminal keys are hashed.
     pub secret: u64,
     /// Which life of the installation this is.
@@ -92,11 +94,14 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> 
     });
     let desks = desks.collect();
     let secret = key.derived("authswitch terminal keys");
-    Ok((writer, Desks { desks, office, recovery, secret, epoch, report }))
+    let resumed = Barrier::new(usize::from(workers));
+    Ok((writer, Desks { desks, office, recovery, resumed, secret, epoch, report }))
 }
 
 impl Desks {
-    /// Has a worker's switch take its part of what was left, and gives it its desk.
+    /// Has a worker's switch take its part of what was left, and gives it its desk. Returns when
+    /// all workers have: until then one may be asked about what another one is to remember, and
+    /// would say that it was never asked.
     pub fn equip(&self, worker: WorkerId, mut core: Switch) -> Make<Switch> {
         let desk = self.desks.get(usize::from(worker.0)).and_then(ArrayQueue::pop);
         let Some(desk) = desk else { return core.into() };
@@ -104,6 +109,7 @@ impl Desks {
         let wall = Clock::start().now().wall;
         let now = Now { instant: Instant::from_ns(0), wall };
         core.resume(now, &self.recovery, &mut outbox);
+        self.resumed.wait();
         Make { core, outbox, store: Some(Box::new(Records { desk, asked: None })) }
     }
 }
@@ -195,3 +201,39 @@ const KEY_VARIABLE: &str = "AUTHSWITCH_JOURNAL_KEY";
 
 /// The key file of a journal that was given none.
 pub const KEY_FILE: &str = "journal.key";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::routing::RouteTable;
+    use crate::switch::Setup;
+
+    fn core() -> Switch {
+        let routes = RouteTable::single(Vec::new(), Duration::from_secs(1));
+        Switch::new(Setup::new(Arc::new(routes)))
+    }
+
+    /// The first worker has taken up its part, the second has not yet.
+    #[test]
+    fn no_worker_begins_before_all_remember() {
+        let folder = std::env::temp_dir().join(format!("authswitch-desks-{}", std::process::id()));
+        let plan = JournalPlan {
+            durability: Durability::Process,
+            folder: folder.clone(),
+            key: None,
+            segment_bytes: 4 << 20,
+        };
+        let (writer, desks) = open(&plan, 2).expect("a new journal");
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| drop(desks.equip(WorkerId(0), core())));
+            std::thread::park_timeout(Duration::from_millis(200));
+            let began = first.is_finished();
+            drop(desks.equip(WorkerId(1), core()));
+            assert!(!began, "it would answer for what the second one is to remember");
+        });
+        writer.stop();
+        drop(std::fs::remove_dir_all(folder));
+    }
+}

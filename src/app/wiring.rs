@@ -232,8 +232,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(limits::WORKERS_MAX)
 }
 
-/// After power cuts under overload, two workers did not take up all that one of them had in doubt:
-/// until that is understood, one is chosen where money counts.
+/// A restart of two workers lost money until lately, and the long run that found it has not been
+/// repeated: until it has, one is chosen where money counts.
 pub const WORKERS_THAT_KEEP_A_JOURNAL: usize = 1;
 
 /// How often a silent partner that wants sign-on is asked whether it is there.
