@@ -87,7 +87,9 @@ fn print_plan(say: &Voice, blueprint: &Blueprint) {
     say.line(format!("durability   {durability}"));
     say.line(format!("workers      {}", plan.workers));
     if blueprint.journal.is_some() && plan.workers > WORKERS_THAT_KEEP_A_JOURNAL {
-        say.line("WARNING      with several workers a restart may miss what was in doubt:".into());
+        say.line(
+            "WARNING      restarts of several workers are not proven by long runs yet:".into(),
+        );
         say.line("             run one worker where money moves".into());
     }
     for link in &blueprint.links {
