@@ -7,11 +7,12 @@ use std::sync::{Arc, Barrier};
 
 use crossbeam::queue::ArrayQueue;
 
+use super::archive::{self, Archive};
 use super::closing::Office;
 use crate::base::ids::WorkerId;
 use crate::base::time::{Instant, Now};
 use crate::journal::{self, Desk, Durability, Folder, GivingUp, Key, Options, State, Writer};
-use crate::net::{Clock, Make, Store};
+use crate::net::{self, Clock, Make, Store};
 use crate::switch::batch::Batch;
 use crate::switch::recover::Recovery;
 use crate::switch::{Outbox, Storage, Switch};
@@ -36,6 +37,9 @@ pub struct Desks {
     desks: Vec<ArrayQueue<Desk>>,
     /// Where the acts of persons are taken in, until it is taken.
     pub office: Option<Office>,
+    /// The index, and where workers ask it, by worker, until it is taken.
+    pub archive: Option<Archive>,
+    clerks: Vec<ArrayQueue<archive::Desk>>,
     recovery: Recovery,
     /// Where workers wait until all have taken up their part.
     resumed: Barrier,
@@ -87,15 +91,20 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> 
     let (writer, mut desks) = journal::start(&options, Arc::new(files), found, Arc::new(wall))
         .map_err(|halt| halt.to_string())?;
     let office = desks.pop().map(|desk| Office::new(desk, &plan.folder));
-    let desks = desks.into_iter().map(|desk| {
-        let place = ArrayQueue::new(1);
-        let _ = place.push(desk);
-        place
-    });
-    let desks = desks.collect();
+    let archive = Archive::start(&plan.folder, key.clone(), workers);
+    let clerks = archive.desks().into_iter().map(to_take).collect();
+    let desks = desks.into_iter().map(to_take).collect();
     let secret = key.derived("authswitch terminal keys");
+    let archive = Some(archive);
     let resumed = Barrier::new(usize::from(workers));
-    Ok((writer, Desks { desks, office, recovery, resumed, secret, epoch, report }))
+    Ok((writer, Desks { desks, office, archive, clerks, recovery, resumed, secret, epoch, report }))
+}
+
+/// Something that is taken once.
+fn to_take<T>(one: T) -> ArrayQueue<T> {
+    let place = ArrayQueue::new(1);
+    let _ = place.push(one);
+    place
 }
 
 impl Desks {
@@ -110,7 +119,9 @@ impl Desks {
         let now = Now { instant: Instant::from_ns(0), wall };
         core.resume(now, &self.recovery, &mut outbox);
         self.resumed.wait();
-        Make { core, outbox, store: Some(Box::new(Records { desk, asked: None })) }
+        let clerk = self.clerks.get(usize::from(worker.0)).and_then(ArrayQueue::pop);
+        let archive = clerk.map(|clerk| Box::new(clerk) as Box<dyn net::Archive>);
+        Make { core, outbox, store: Some(Box::new(Records { desk, asked: None })), archive }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Floor 5: what surrounds the switch. Files, configuration, command line.
 
+pub mod archive;
 pub mod audit;
 pub mod cli;
 pub mod closing;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::archive::Archive;
 use super::closing::Office;
 use super::wiring::{Blueprint, Running, WORKERS_THAT_KEEP_A_JOURNAL};
 use crate::journal::{Durability, Writer};
@@ -24,7 +25,7 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
     say.line(about.into());
     print_plan(&say, &blueprint);
     let signals = Signals::watch()?;
-    let Running { shell, writer, mut office, report } = blueprint.start(sender)?;
+    let Running { shell, writer, mut office, mut archive, report } = blueprint.start(sender)?;
     for line in report {
         say.line(line);
     }
@@ -48,6 +49,7 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
             return Ok(Finished::StorageFailed);
         }
         office.iter_mut().flat_map(Office::look).for_each(|line| say.line(line));
+        archive.iter_mut().filter_map(Archive::look).for_each(|line| say.line(line));
         match notices.recv_timeout(SIGNAL_POLL) {
             Ok(notice) => print_notice(&say, &notice, &names, &roles),
             Err(RecvTimeoutError::Timeout) if !shell.is_running() => break,
@@ -64,6 +66,7 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
     if let Some(writer) = writer {
         writer.stop();
     }
+    archive.into_iter().for_each(Archive::stop);
     say.finish();
     Ok(Finished::Drained)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use super::archive::Archive;
 use super::closing::Office;
 use super::config::{self, Config};
 use super::journal::{self, JournalPlan};
@@ -45,6 +46,8 @@ pub struct Running {
     pub writer: Option<Writer>,
     /// Where it takes in what persons do, if a journal is kept.
     pub office: Option<Office>,
+    /// The index of its journal, if one is kept.
+    pub archive: Option<Archive>,
     /// What the journal had to say when it was opened.
     pub report: Vec<String>,
 }
@@ -195,6 +198,8 @@ impl Blueprint {
         let index = Arc::new(TransactionIndex::new(workers, transactions));
         let (writer, mut desks) = journal.unzip();
         let office = desks.as_mut().and_then(|desks| desks.office.take());
+        let archive = desks.as_mut().and_then(|desks| desks.archive.take());
+        let has_archive = archive.is_some();
         let report = desks.as_ref().map(|desks| desks.report.clone()).unwrap_or_default();
         let make = move |worker: WorkerId| {
             let core = Switch::new(Setup {
@@ -207,6 +212,7 @@ impl Blueprint {
                 epoch,
                 recent_bytes,
                 index: Some(Arc::clone(&index)),
+                has_archive,
                 ..Setup::new(Arc::clone(&routes))
             });
             match &desks {
@@ -215,7 +221,7 @@ impl Blueprint {
             }
         };
         let shell = Shell::start(&self.plan, make, notices)?;
-        Ok(Running { shell, writer, office, report })
+        Ok(Running { shell, writer, office, archive, report })
     }
 }
 

@@ -74,6 +74,13 @@ pub const RECENT_BYTES: usize = 64 << 20;
 /// fits the nearest cache.
 pub const RECENT_BYTES_UNKEPT: usize = 8 << 20;
 
+/// Messages of one worker that wait until an older transaction was looked up: 4 MiB of frames at
+/// most.
+pub const LOOK_UPS_MAX: usize = 1024;
+
+/// How long such a message waits.
+pub const LOOK_UP_DEADLINE: Duration = Duration::from_millis(500);
+
 /// From sending a copy of a reversal or advice to giving its answer up.
 pub const SAF_ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -80,6 +80,10 @@ impl Follow {
             file.read_at(0, &mut head)?;
             Ok(file)
         });
+        if file.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            // Removed for its age since the folder was read: the next look begins behind it.
+            return Ok(false);
+        }
         let file = file.map_err(|error| Halt::io(self.files.place(&name), READ, error))?;
         let header = SegmentHeader::decode(&head).map_err(|_| Halt {
             file: self.files.place(&name),

@@ -9,11 +9,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 use std::{fmt, fs, io};
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+};
 
 use super::files::Files;
 use super::follow::Follow;
@@ -28,7 +30,6 @@ pub type IndexKey = [u8; 16];
 #[derive(Debug)]
 pub struct Index {
     database: Database,
-    path: PathBuf,
 }
 
 /// The index cannot be read or written. Nothing is lost: the next start fills it again.
@@ -54,7 +55,7 @@ impl Index {
                 Self::checked(path)?
             }
         };
-        Ok(Self { database, path: path.to_owned() })
+        Ok(Self { database })
     }
 
     fn checked(path: &Path) -> Result<Database, IndexError> {
@@ -68,14 +69,33 @@ impl Index {
 
     /// The places of a key, oldest first. Reads the disk if they are not in memory.
     pub fn find(&self, key: &IndexKey) -> Result<Vec<Place>, IndexError> {
+        let found = self.find_between(key, key)?;
+        Ok(found.into_iter().map(|(_, place)| place).collect())
+    }
+
+    /// The places of all keys from the first to the last, in the order of the keys.
+    pub fn find_between(
+        &self,
+        first: &IndexKey,
+        last: &IndexKey,
+    ) -> Result<Vec<(IndexKey, Place)>, IndexError> {
         let transaction = self.database.begin_read()?;
         let rows = transaction.open_table(ROWS)?;
-        let (first, last) = (row(key, 0, 0), row(key, u64::MAX, u64::MAX));
-        let mut places = Vec::new();
+        let (first, last) = (row(first, 0, 0), row(last, u64::MAX, u64::MAX));
+        let mut found = Vec::new();
         for entry in rows.range::<&Row>(&first..=&last)? {
-            places.push(place_of(entry?.0.value()));
+            let (row, _) = entry?;
+            let row = row.value();
+            let mut key = [0; 16];
+            key.copy_from_slice(&row[..16]);
+            found.push((key, place_of(row)));
         }
-        Ok(places)
+        Ok(found)
+    }
+
+    /// How many keys lead somewhere.
+    pub fn len(&self) -> Result<u64, IndexError> {
+        Ok(self.database.begin_read()?.open_table(ROWS)?.len()?)
     }
 
     /// Up to where the journal is in the index.
@@ -95,7 +115,10 @@ impl Index {
         is_durable: bool,
     ) -> Result<(), IndexError> {
         let mut transaction = self.database.begin_write()?;
-        if !is_durable {
+        if is_durable {
+            // So that it is not searched as a whole when it was not closed.
+            transaction.set_quick_repair(true);
+        } else {
             transaction.set_durability(Durability::None)?;
         }
         {
@@ -147,8 +170,17 @@ impl Index {
     }
 }
 
-/// Finds the keys of a batch.
-pub type Keys = Box<dyn FnMut(&Recovered<'_>, &mut Vec<IndexKey>) + Send>;
+/// What the thread that fills the index does besides, at its own pace.
+pub trait Clerk: Send {
+    /// Finds the keys of a batch.
+    fn keys(&mut self, batch: &Recovered<'_>, keys: &mut Vec<IndexKey>);
+
+    /// The journal is about to be read from where the index ends.
+    fn round_begins(&mut self) {}
+
+    /// It was read; `is_complete` if the index has all that was durable when the round began.
+    fn round_ends(&mut self, _index: &Index, _is_complete: bool) {}
+}
 
 /// The thread that fills the index. Dropped, it stops without waiting.
 #[derive(Debug)]
@@ -158,23 +190,37 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Fills `index` from where it stands, and goes on as the journal in `files` grows. Ends by
-    /// itself, and has the index begun anew at the next start, if either cannot be read.
+    /// Fills the index at `path` from where it stands, and goes on as the journal in `files` grows.
+    /// Ends by itself, and deletes the index, if either cannot be read.
     pub fn start(
-        index: Arc<Index>,
+        path: PathBuf,
         files: Arc<dyn Files>,
         key: Key,
-        keys: Keys,
+        mut clerk: Box<dyn Clerk>,
     ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stops = Arc::clone(&stop);
         let thread =
             std::thread::Builder::new().name("journal-index".to_owned()).spawn(move || {
-                if feed(&index, &files, key, keys, &stops).is_err() {
-                    drop(fs::remove_file(&index.path));
+                yield_to_others();
+                let fed = Index::open(&path)
+                    .map_err(Behind::from)
+                    .and_then(|index| feed(&index, &files, key, &mut *clerk, &stops));
+                if fed.is_err() {
+                    drop(fs::remove_file(&path));
                 }
             })?;
         Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Its thread: unparked, it begins the next round at once.
+    pub fn thread(&self) -> Option<&Thread> {
+        self.thread.as_ref().map(JoinHandle::thread)
+    }
+
+    /// True if it has ended by itself.
+    pub fn has_failed(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Reads what has been stored so far, and ends.
@@ -188,8 +234,8 @@ impl Feed {
 
     fn end(&self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
+        if let Some(thread) = self.thread() {
+            thread.unpark();
         }
     }
 }
@@ -200,6 +246,12 @@ impl Drop for Feed {
     }
 }
 
+/// Whoever handles transactions goes first.
+fn yield_to_others() {
+    // Where it may not say so, it is as good as all others.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+}
+
 /// Why the index is not filled any further.
 struct Behind;
 
@@ -207,7 +259,7 @@ fn feed(
     index: &Index,
     files: &Arc<dyn Files>,
     key: Key,
-    mut keys: Keys,
+    clerk: &mut dyn Clerk,
     stop: &AtomicBool,
 ) -> Result<(), Behind> {
     let newest = segment::numbers(&**files)?.last().copied().unwrap_or(1);
@@ -218,26 +270,34 @@ fn feed(
     let from = Place { offset: 0, ..index.covered()? };
     let mut follow = Follow::new(Arc::clone(files), key, from);
     let (mut entries, mut found, mut cursor) = (Vec::new(), Vec::new(), [0; 32]);
-    let mut is_dirty = false;
+    // Rounds since it was last made durable, if it has grown.
+    let (mut rounds, mut is_dirty) = (0, false);
     loop {
         let stops = stop.load(Ordering::Acquire);
+        clerk.round_begins();
         let mut is_behind = true;
         while is_behind && entries.len() < ADD_ROWS {
             is_behind = follow.next(&mut |batch| {
-                keys(&batch, &mut found);
+                clerk.keys(&batch, &mut found);
                 entries.extend(found.drain(..).map(|key| (key, batch.place)));
             })?;
         }
-        // Caught up: that is a good moment to make it durable, once.
-        if !entries.is_empty() || is_dirty {
-            index.add(&entries, follow.place(), !is_behind)?;
-            is_dirty = is_behind;
+        let (is_new, is_idle) = (!entries.is_empty(), entries.is_empty() && !is_behind);
+        rounds += u32::from(is_dirty);
+        // Syncing holds the journal up: now and then, and at the end.
+        let is_durable = rounds > ROUNDS_MAX || stops && is_idle;
+        if is_new || is_durable && is_dirty {
+            index.add(&entries, follow.place(), is_durable)?;
+            is_dirty = !is_durable;
+            rounds = if is_durable { 0 } else { rounds };
             entries.clear();
-            let oldest = segment::numbers(&**files)?.first().copied().unwrap_or(1);
-            if oldest > 1 {
-                index.sweep(oldest, &mut cursor)?;
-            }
-        } else if stops {
+        }
+        let oldest = segment::numbers(&**files)?.first().copied().unwrap_or(1);
+        if oldest > 1 && is_new {
+            index.sweep(oldest, &mut cursor)?;
+        }
+        clerk.round_ends(index, !is_behind);
+        if stops && is_idle && !is_dirty {
             return Ok(());
         }
         if !is_behind && !stops {
@@ -269,6 +329,13 @@ const ADD_ROWS: usize = 4096;
 
 /// Rows that are looked at once, for being out of date: as many as are added, so that it ends.
 const SWEEP_ROWS: usize = 2 * ADD_ROWS;
+
+/// Rounds after which it is made durable: some seconds. What was added since is added again after a
+/// crash.
+const ROUNDS_MAX: u32 = 100;
+
+/// How far behind all others its thread stands: as far as possible.
+const NICE: i32 = 19;
 
 /// Between two looks at a journal that does not grow.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -52,7 +52,7 @@ pub use desk::{Desk, GivingUp, State};
 pub use files::{File, Files, Folder};
 pub use follow::{Follow, read_block};
 pub use halt::{Damage, Halt};
-pub use index::{Feed, Index, IndexError, IndexKey, Keys};
+pub use index::{Clerk, Feed, Index, IndexError, IndexKey};
 pub use key::{Key, KeyError};
 pub use log::Failure;
 pub use read::{Record, Records, Verified, VerifiedSegment, read, verify};

@@ -16,6 +16,7 @@
 //! system call per message; a task and a write per message cost ten times as much here.
 
 mod accept;
+mod archive;
 mod clock;
 mod connection;
 mod dial;
@@ -35,6 +36,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use archive::Archive;
 pub use clock::Clock;
 pub use notice::Notice;
 pub use shell::{Dial, Listen, Make, Plan, Shell};

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::task::spawn_local;
 
+use super::archive::Archive;
 use super::clock::Clock;
 use super::mail::Commons;
 use super::notice::{Notice, Notices};
@@ -86,12 +87,14 @@ pub struct Make<C> {
     pub outbox: Outbox,
     /// Where its records go, if they are kept.
     pub store: Option<Box<dyn Store>>,
+    /// Who looks older transactions up, if anybody does.
+    pub archive: Option<Box<dyn Archive>>,
 }
 
 impl<C> From<C> for Make<C> {
     /// A core whose records are not kept.
     fn from(core: C) -> Self {
-        Self { core, outbox: Outbox::default(), store: None }
+        Self { core, outbox: Outbox::default(), store: None, archive: None }
     }
 }
 

@@ -20,6 +20,7 @@ use super::worker::{Loss, Phase, Worker};
 use crate::base::ids::SessionId;
 use crate::base::time::Instant;
 use crate::switch::event::{Event, Storage};
+use crate::switch::older::{Answer, Found, Question};
 use crate::switch::outbox::{CloseCause, Command};
 
 /// Ends turns until the worker has left.
@@ -124,6 +125,7 @@ impl<C: Core> Worker<C> {
     /// Writes each dirty lane once and does what was commanded. What is lost on the way makes work
     /// for the next round.
     pub(super) fn flush(&mut self) {
+        self.consult_archive();
         self.store_records();
         while let Some(session) = self.outbox.next_dirty() {
             self.flush_lane(session);
@@ -182,6 +184,21 @@ impl<C: Core> Worker<C> {
         }
         self.outbox.durable(store.durable());
         self.store = Some(store);
+    }
+
+    /// Takes answers in and hands questions out; who cannot be asked has nothing to say.
+    fn consult_archive(&mut self) {
+        let mut archive = self.archive.take();
+        while let Some(answer) = archive.as_mut().and_then(|archive| archive.answer()) {
+            self.feed(Event::Looked(answer));
+        }
+        for question in std::mem::take(&mut self.outbox.questions) {
+            let taken = archive.as_mut().map_or(Err(question), |archive| archive.ask(question));
+            if let Err(Question { ticket, .. }) = taken {
+                self.feed(Event::Looked(Answer { ticket, found: Found::Unsaid }));
+            }
+        }
+        self.archive = archive;
     }
 
     fn report_decisions(&mut self) {

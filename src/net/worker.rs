@@ -13,6 +13,7 @@ use std::task::Waker;
 use tokio::task::AbortHandle;
 
 use super::Core;
+use super::archive::Archive;
 use super::clock::Clock;
 use super::mail::{Commons, Door, Mail};
 use super::notice::{Notice, Notices};
@@ -80,6 +81,8 @@ pub(super) struct Worker<C> {
     pub(super) unstored: VecDeque<Batch>,
     /// What matters of old batches was put on record again, and that is not handed in yet.
     pub(super) noting: bool,
+    /// Who looks older transactions up.
+    pub(super) archive: Option<Box<dyn Archive>>,
     /// Tasks that let new connections in.
     pub(super) doormen: Vec<AbortHandle>,
 }
@@ -108,16 +111,21 @@ pub(super) enum Loss {
 
 impl<C: Core> Worker<C> {
     pub(super) fn new(parts: Parts, made: Make<C>) -> Self {
-        let Make { core, outbox, mut store } = made;
+        let Make { core, outbox, mut store, mut archive } = made;
         if let Some(store) = &mut store {
             let (commons, id) = (Arc::clone(&parts.commons), parts.id);
             store.on_progress(Box::new(move || commons.door(id).bell.notify_one()));
+        }
+        if let Some(archive) = &mut archive {
+            let (commons, id) = (Arc::clone(&parts.commons), parts.id);
+            archive.on_answer(Box::new(move || commons.door(id).bell.notify_one()));
         }
         let workers = parts.commons.doors().len();
         Self {
             core,
             outbox,
             store,
+            archive,
             storage: Storage::default(),
             unstored: VecDeque::new(),
             noting: false,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::routing::RouteTable;
 
+use super::older::Answer;
 use super::outbox::Told;
 
 /// Something happened.
@@ -60,6 +61,8 @@ pub enum Event<'a> {
     /// The records of this worker's batches up to this one are about to be removed for their age:
     /// what is still open in them is put on record again.
     Forgetting(u64),
+    /// The answer to one of [`super::Outbox::questions`].
+    Looked(Answer),
     /// Finish what was accepted, take nothing new on. Done when [`super::Switch::is_drained`].
     Drain,
     /// No worker has anything under way any more: sign off. What comes now is not read.

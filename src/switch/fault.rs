@@ -61,6 +61,8 @@ pub enum Fault {
     PartnerLost,
     /// What is asked cannot be put on record, so nobody may be asked.
     NotRecorded,
+    /// What it names could not be looked up: not now.
+    NotLookedUp,
     /// Its terminal took it back before it was answered.
     TakenBack,
     /// The key of a former request with other content.
@@ -100,9 +102,11 @@ impl Fault {
     pub const fn blame(self) -> Blame {
         match self {
             Self::NoPartner | Self::TimedOut | Self::PartnerLost => Blame::Partner,
-            Self::Overload | Self::Draining | Self::NotRecorded | Self::Untranslatable(_) => {
-                Blame::Switch
-            }
+            Self::Overload
+            | Self::Draining
+            | Self::NotRecorded
+            | Self::NotLookedUp
+            | Self::Untranslatable(_) => Blame::Switch,
             _ => Blame::Acquirer,
         }
     }
@@ -133,7 +137,7 @@ impl Fault {
             | Self::UnknownTransaction
             | Self::UnknownNetworkCode => Effect::Reply(ResponseCode::INVALID_TRANSACTION),
             Self::Amount => Effect::Reply(ResponseCode::INVALID_AMOUNT),
-            Self::NotRecorded => Effect::Reply(ResponseCode::MALFUNCTION),
+            Self::NotRecorded | Self::NotLookedUp => Effect::Reply(ResponseCode::MALFUNCTION),
             Self::Conflict => Effect::Reply(ResponseCode::DUPLICATE),
             Self::UnknownOriginal => Effect::Reply(ResponseCode::NOT_FOUND),
             Self::OriginalAmount => Effect::Reply(ResponseCode::ORIGINAL_AMOUNT),
@@ -160,6 +164,7 @@ impl Fault {
             Self::PartnerLost => Counter::PartnersLost,
             Self::Contradiction(_) | Self::OriginalAmount => Counter::SecurityEvents,
             Self::NotRecorded => Counter::NotRecorded,
+            Self::NotLookedUp => Counter::NotLookedUp,
             Self::Conflict => Counter::Conflicts,
             Self::UnknownOriginal => Counter::UnknownOriginals,
             _ => Counter::RequestsRefused,

@@ -16,9 +16,11 @@ pub mod event;
 pub mod fault;
 pub mod index;
 mod lane;
+mod lookup;
 pub mod network;
 mod noted;
 pub mod number;
+pub mod older;
 mod original;
 pub mod outbox;
 mod owed;
@@ -59,6 +61,7 @@ use crate::iso8583::kept::Kept;
 use crate::routing::RouteTable;
 use bug::Bug;
 use fault::Fault;
+use lookup::{Looked, Waits};
 use owed::Owed;
 use pending::{Pending, Share};
 use recent::{Fate, Recent};
@@ -83,6 +86,8 @@ pub struct Switch {
     transactions: Transactions,
     /// What was asked lately.
     recent: Recent,
+    /// What waits until an older transaction was looked up.
+    waits: Waits,
     /// By link: what is owed to partners, and how many of them are owed something.
     owed: Vec<Option<Box<Owed>>>,
     owed_links: usize,
@@ -116,6 +121,8 @@ struct Batch<'a> {
     session: SessionId,
     link_id: LinkId,
     link: &'a LinkSetup,
+    /// Whether what it names was looked up.
+    looked: Looked,
 }
 
 /// Sessions of a partner link that are up.
@@ -176,6 +183,7 @@ impl Switch {
             ready,
             transactions: Transactions::default(),
             recent: Recent::new(setup.worker, index),
+            waits: Waits::default(),
             owed,
             owed_links: 0,
             stand_ins: StandIns::default(),
@@ -225,6 +233,10 @@ impl Switch {
                 }
                 0
             }
+            Event::Looked(answer) => {
+                self.looked(now, answer.ticket, answer.found, outbox);
+                0
+            }
             Event::Forgetting(batch) => {
                 self.note_debts_again(batch, outbox);
                 0
@@ -243,7 +255,8 @@ impl Switch {
             }
         };
         self.send_owed(now, outbox);
-        if self.drain == Drain::Answering && self.transactions.live() == 0 {
+        let is_idle = self.transactions.live() == 0 && self.waits.is_empty();
+        if self.drain == Drain::Answering && is_idle {
             self.drain = Drain::Done;
         }
         outbox.close_full_batch();
@@ -263,7 +276,8 @@ impl Switch {
             0 => None,
             _ => self.owed.iter().flatten().filter_map(|owed| owed.next_deadline()).min(),
         };
-        [requests, sessions, network, owed].into_iter().flatten().min()
+        let waits = self.waits.next_deadline();
+        [requests, sessions, network, owed, waits].into_iter().flatten().min()
     }
 
     /// True once everything accepted before [`Event::Drain`] is answered.
@@ -299,8 +313,8 @@ impl Switch {
             self.today = Today::of(now.wall);
         }
         let today = self.today;
-        let batch =
-            Batch { now, today, setup: &setup, routes: &routes, session: id, link_id, link };
+        let (setup, routes, looked) = (&*setup, &*routes, Looked::No);
+        let batch = Batch { now, today, setup, routes, session: id, link_id, link, looked };
         let mut index = self.index.take().unwrap_or_default();
         let taken = self.frames(&batch, bytes, &mut index, outbox);
         self.index = Some(index);
@@ -381,6 +395,7 @@ impl Switch {
         while let Some(place) = self.transactions.due(now.instant) {
             self.give_up(now, place, Fault::TimedOut, outbox);
         }
+        self.end_look_ups(now, outbox);
         let (frame, idle) = (self.setup.bounds.frame_deadline, self.setup.bounds.idle_deadline);
         while let Some(id) = self.sessions.overdue_frame(frame, now.instant) {
             self.close(id, CloseCause::FrameDeadline, outbox);

@@ -13,6 +13,7 @@ use super::batch::Batch;
 pub use super::cause::CloseCause;
 use super::decision::Decision;
 use super::lane::Lane;
+use super::older::Question;
 use super::record::Records;
 pub use super::told::Told;
 use super::told::foreign;
@@ -24,6 +25,8 @@ pub struct Outbox {
     dirty: Vec<SessionId>,
     spare: Vec<Vec<u8>>,
     relays: Vec<Relay>,
+    /// What is to be looked up; each is answered by [`super::Event::Looked`]. The shell drains it.
+    pub questions: Vec<Question>,
     /// What else is to be done, in order. The shell drains it after each batch.
     pub commands: Vec<Command>,
     /// What must survive, of the turn under way.
@@ -82,6 +85,7 @@ impl Default for Outbox {
             dirty: Vec::new(),
             spare: Vec::new(),
             relays: Vec::new(),
+            questions: Vec::new(),
             commands: Vec::new(),
             records: Records::default(),
             batch: 1,
@@ -346,6 +350,7 @@ impl Outbox {
     pub fn is_dirty(&self) -> bool {
         !self.dirty.is_empty() && !self.stopped
             || !self.relays.is_empty()
+            || !self.questions.is_empty()
             || !self.commands.is_empty()
     }
 

@@ -14,6 +14,7 @@ use crate::iso8583::mti::Mti;
 
 use super::bug::Bug;
 use super::fault::Fault;
+use super::older::{Dated, Sought};
 use super::outbox::Outbox;
 use super::recent::{Fate, Past, TerminalKey};
 use super::sound::Sound;
@@ -99,6 +100,25 @@ impl Switch {
         }
         self.stats.count(Counter::Repeats);
         Ok(())
+    }
+
+    /// True if the original of a repeat has to be looked up first: nobody remembers it.
+    #[cold]
+    pub(super) fn waits_for_original(
+        &mut self,
+        batch: &Batch<'_>,
+        key: &TerminalKey,
+        framed: &[u8],
+        outbox: &mut Outbox,
+    ) -> Result<bool, Fault> {
+        let now = batch.now.instant;
+        let known = self.recent.find(key.hash, |other| is_same_request(other, key, now));
+        if known.is_some() {
+            return Ok(false);
+        }
+        let hashes = [Some(key.hash), None, None, None];
+        let sought = Sought { hashes, moment: key.moment, dated: Dated::Exactly };
+        self.look_up(batch, framed, sought, outbox)
     }
 
     /// Remembers that the terminal was refused: no approval may follow.

@@ -41,6 +41,19 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> bool {
         self.stats.count(Counter::Requests);
+        self.take_request(batch, frame, framed, index, outbox)
+    }
+
+    /// The same, when it is counted already.
+    #[inline]
+    pub(super) fn take_request(
+        &mut self,
+        batch: &Batch<'_>,
+        frame: &[u8],
+        framed: &[u8],
+        index: &mut Index,
+        outbox: &mut Outbox,
+    ) -> bool {
         let dialect = &batch.link.dialect;
         let decoded = dialect.decode(frame, index);
         let message = Message { bytes: frame, index, dialect };
@@ -88,6 +101,9 @@ impl Switch {
             return Err(Fault::Overload);
         }
         let key = self.terminal_key(message, &sound, hash);
+        if message.mti().is_repeat() && self.waits_for_original(batch, &key, framed, outbox)? {
+            return Ok(());
+        }
         sound.number = match self.claim(batch, key) {
             Known::New(number) => number,
             Known::Here(number) => {
@@ -366,7 +382,8 @@ impl Switch {
             answer_mti = transcode::mti_in_edition(answer_mti, edition.digit());
         }
         let header = message.dialect.header_bytes as u16;
-        self.transactions.add(route.budget, batch.now.instant, |transaction| {
+        let budget = batch.left_of(route.budget);
+        self.transactions.add(budget, batch.now.instant, |transaction| {
             transaction.acquirer = batch.link_id;
             transaction.session = batch.session;
             transaction.partner = partner;

@@ -15,6 +15,7 @@ use super::bug::Bug;
 use super::compose::Original;
 use super::fault::Fault;
 use super::index::Place;
+use super::older::{Dated, Sought};
 use super::original::{Named, named};
 use super::outbox::{Outbox, Told};
 use super::recent::{Claim, Fate, Known, Past, TerminalKey};
@@ -39,6 +40,12 @@ impl Switch {
         }
         let named = named(message, sound);
         let found = self.original_of(batch, sound, &named);
+        if found.is_none() {
+            let sought = self.sought(batch, sound, &named);
+            if self.look_up(batch, framed, sought, outbox)? {
+                return Ok(());
+            }
+        }
         match found {
             // Whoever is told "not found" asks no more, so that must be on record: later, then.
             None if self.storage != Storage::Ready && !batch.setup.has(Bug::NotFoundForgotten) => {
@@ -150,6 +157,14 @@ impl Switch {
         let Some(number) = self.transactions.at(place).map(|asked| asked.number) else { return };
         let Some(past) = self.recent.past(number).copied() else { return };
         self.owe_past(now, number, &past, outbox);
+    }
+
+    /// The original a reversal means, for whoever looks further back.
+    fn sought(&self, batch: &Batch<'_>, sound: &Sound, named: &Named) -> Sought {
+        let (terminal, merchant) = (&sound.facts.terminal, &sound.facts.merchant);
+        let hash = |kind| self.terminal_hash(batch.link_id, terminal, merchant, named.stan, kind);
+        let hashes = named.kinds.map(|kind| kind.map(hash));
+        Sought { hashes, moment: named.moment, dated: Dated::IfKnown }
     }
 
     /// What was never asked is remembered as taken back: should the request come yet, delayed on

@@ -34,6 +34,8 @@ pub struct Setup {
     pub key: u64,
     /// Which life of this installation this is: numbers of transactions are never used twice.
     pub epoch: u32,
+    /// True if what no worker remembers can be looked up: [`super::Outbox::questions`] are answered.
+    pub has_archive: bool,
     /// The mistake that is planted, if one is.
     #[cfg(feature = "planted-bugs")]
     pub bug: Option<super::bug::Bug>,
@@ -81,6 +83,7 @@ impl Setup {
             tap: false,
             key: 0,
             epoch: 0,
+            has_archive: false,
             #[cfg(feature = "planted-bugs")]
             bug: None,
             recent_bytes: limits::RECENT_BYTES,

@@ -90,6 +90,12 @@ pub enum Counter {
     NotRecorded,
     /// Requests that were given up before a byte of them had left.
     Withdrawn,
+    /// Transactions that were looked up, because nobody remembered them.
+    LookUps,
+    /// Of these, found.
+    FoundOlder,
+    /// Requests refused because what they name could not be looked up.
+    NotLookedUp,
 }
 
 impl Counter {
@@ -138,6 +144,9 @@ impl Counter {
         Self::UnknownOriginals,
         Self::NotRecorded,
         Self::Withdrawn,
+        Self::LookUps,
+        Self::FoundOlder,
+        Self::NotLookedUp,
     ];
 
     const COUNT: usize = 43;
@@ -188,6 +197,9 @@ impl Counter {
             Self::UnknownOriginals => "unknown_originals",
             Self::NotRecorded => "not_recorded",
             Self::Withdrawn => "withdrawn",
+            Self::LookUps => "look_ups",
+            Self::FoundOlder => "found_older",
+            Self::NotLookedUp => "not_looked_up",
         }
     }
 }

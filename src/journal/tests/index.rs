@@ -1,13 +1,29 @@
 //! The index finds what the journal holds, and can always be made again.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::real::Scratch;
 use super::*;
 
-/// A key of each batch, and one that many share.
-fn keys() -> Keys {
-    Box::new(|batch, keys| keys.extend([own(batch.worker, batch.number), shared(batch.number)]))
+/// A key of each batch, and one that many share. Tells the newest batch that is found.
+#[derive(Default)]
+struct Numbers {
+    newest: u64,
+    found: Arc<AtomicU64>,
+}
+
+impl Clerk for Numbers {
+    fn keys(&mut self, batch: &Recovered<'_>, keys: &mut Vec<IndexKey>) {
+        keys.extend([own(batch.worker, batch.number), shared(batch.number)]);
+        self.newest = if batch.worker == 0 { batch.number } else { self.newest };
+    }
+
+    fn round_ends(&mut self, index: &Index, is_complete: bool) {
+        if is_complete && index.find(&own(0, self.newest)).expect("readable").len() == 1 {
+            self.found.store(self.newest, Ordering::SeqCst);
+        }
+    }
 }
 
 fn own(worker: u8, number: u64) -> IndexKey {
@@ -19,11 +35,10 @@ fn shared(number: u64) -> IndexKey {
 }
 
 /// Feeds the index at `path` all of the journal on `disk`.
-fn fed(path: &Path, disk: &Disk) -> Arc<Index> {
-    let index = Arc::new(Index::open(path).expect("an index"));
-    let feed = Feed::start(Arc::clone(&index), Arc::new(disk.clone()), key(), keys());
+fn fed(path: &Path, disk: &Disk) -> Index {
+    let feed = Feed::start(path.into(), Arc::new(disk.clone()), key(), Box::<Numbers>::default());
     feed.expect("a thread").stop();
-    index
+    Index::open(path).expect("an index")
 }
 
 /// Checks that the index leads to each batch that is there.
@@ -74,25 +89,28 @@ fn it_follows_a_journal_that_grows_and_forgets_what_was_removed() {
     let disk = Disk::new();
     let mut options = options();
     options.retention = Duration::ZERO;
-    let now = Arc::new(std::sync::atomic::AtomicU64::new(1_700_000_000));
-    let clock: Clock =
-        Arc::new(move || Wall::from_unix_s(now.fetch_add(1, std::sync::atomic::Ordering::SeqCst)));
+    let now = Arc::new(AtomicU64::new(1_700_000_000));
+    let clock: Clock = Arc::new(move || Wall::from_unix_s(now.fetch_add(1, Ordering::SeqCst)));
     let (recovery, _) = recovered(&disk, &options).expect("an empty disk");
     let (writer, mut desks) =
         start(&options, Arc::new(disk.clone()), recovery, clock).expect("started");
-    let index = Arc::new(Index::open(&scratch.0.join("index")).expect("an index"));
-    let feed = Feed::start(Arc::clone(&index), Arc::new(disk.clone()), key(), keys());
+    let path = scratch.0.join("index");
+    let clerk = Numbers::default();
+    let found = Arc::clone(&clerk.found);
+    let feed = Feed::start(path.clone(), Arc::new(disk.clone()), key(), Box::new(clerk))
+        .expect("a thread");
     for number in 1..=60 {
         assert!(put(&mut desks[0], 0));
         for desk in &mut desks {
             desk.giving_up().into_iter().for_each(|asked| desk.noted_again(asked));
         }
         if number % 20 == 0 {
-            wait("the index", || index.find(&own(0, number)).expect("readable").len() == 1);
+            wait("the index", || found.load(Ordering::SeqCst) == number);
         }
     }
     writer.stop();
-    feed.expect("a thread").stop();
+    feed.stop();
+    let index = Index::open(&path).expect("an index");
     let oldest = segment::numbers(&disk).expect("segments")[0];
     assert!(oldest > 3, "segments were removed");
     // The newest row that was added swept all rows, of which there are few.

@@ -40,7 +40,7 @@ impl Core for Echo {
             Event::Opened { .. } => self.counts.opened += 1,
             Event::Closed { .. } => self.counts.closed += 1,
             Event::Routes(_) => self.counts.routes += 1,
-            Event::Storage(_) => {}
+            Event::Storage(_) | Event::Looked(_) => {}
             Event::Forgetting(batch) => outbox.records.push(&Record::Handed(batch)),
             Event::Ended { session } => {
                 self.counts.ended += 1;
@@ -165,6 +165,7 @@ impl Core for Forward {
             | Event::Forgetting(_)
             | Event::Told(_)
             | Event::GuestLeft { .. }
+            | Event::Looked(_)
             | Event::Drain
             | Event::Leave => {}
         }

@@ -38,7 +38,7 @@ impl Forgetful {
         let (said, heard) = sync_channel(16);
         let store = Self { said, wants: Some(7), refusals, durable: 0, wake: None };
         let (core, outbox) = (Echo::default(), Outbox::recorded(1));
-        (Make { core, outbox, store: Some(Box::new(store)) }, heard)
+        (Make { store: Some(Box::new(store)), outbox, ..Make::from(core) }, heard)
     }
 
     fn wake(&self) {

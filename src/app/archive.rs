@@ -1,0 +1,289 @@
+//! The index of a running switch: filled from the journal, asked by its workers.
+//!
+//! One thread does both, the one that fills the index, so an answer knows how much the index holds:
+//! a question is answered when the journal has been read to its end once more after it was asked.
+//! Whatever memory has forgotten is durable by then, so what is not found was never there. While
+//! the index is being filled for the first time nobody can say that, and the question waits.
+//!
+//! The index is derived. If it is damaged, or its disk is full, it is begun anew after a while, the
+//! operator reads so, and meanwhile who asks is not answered; nothing else depends on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::Duration;
+
+use crossbeam::queue::ArrayQueue;
+
+use crate::base::limits;
+use crate::base::time::Instant;
+use crate::journal::{
+    Clerk, Feed, Files, Folder, Index, IndexKey, Key, Place, Recovered, read_block,
+};
+use crate::net::{self, Clock};
+use crate::switch::older::{self, Answer, Dated, Found, Older, Question, Sought};
+
+/// The index of a journal, kept while the switch runs.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    folder: PathBuf,
+    key: Key,
+    exchange: Arc<Exchange>,
+    feed: Option<Feed>,
+    clock: Clock,
+    /// When it is begun anew, if it failed.
+    again_at: Option<Instant>,
+}
+
+/// Where questions are left and answers taken.
+#[derive(Debug)]
+struct Exchange {
+    windows: Box<[Window]>,
+    /// The index has all that the journal had when it was looked at last.
+    is_complete: AtomicBool,
+}
+
+/// The part of one worker.
+struct Window {
+    questions: ArrayQueue<Question>,
+    answers: ArrayQueue<Answer>,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// The thread that answers: the newest, if it was begun anew.
+    thread: ArrayQueue<Thread>,
+}
+
+impl Archive {
+    /// Keeps the index of the journal in `folder` for so many workers.
+    pub fn start(folder: &Path, key: Key, workers: u8) -> Self {
+        let windows = std::iter::repeat_with(Window::default).take(usize::from(workers)).collect();
+        let mut archive = Self {
+            path: folder.join(INDEX_FILE),
+            folder: folder.to_owned(),
+            key,
+            exchange: Arc::new(Exchange { windows, is_complete: AtomicBool::new(false) }),
+            feed: None,
+            clock: Clock::start(),
+            again_at: None,
+        };
+        archive.begin();
+        archive
+    }
+
+    /// Where the workers ask, by worker.
+    pub fn desks(&self) -> Vec<Desk> {
+        let of = |worker| Desk { exchange: Arc::clone(&self.exchange), worker, thread: None };
+        (0..self.exchange.windows.len()).map(of).collect()
+    }
+
+    /// Looks after the index now and then, and returns what is to be told the operator.
+    pub fn look(&mut self) -> Option<String> {
+        let now = self.clock.now().instant;
+        match self.again_at {
+            Some(at) if now >= at => {
+                self.again_at = None;
+                self.begin();
+                None
+            }
+            None if self.feed.as_ref().is_none_or(Feed::has_failed) => {
+                self.feed = None;
+                self.exchange.is_complete.store(false, Ordering::Release);
+                self.again_at = Some(now.after(PAUSE));
+                Some(format!(
+                    "index        {}: cannot be read or written: deleted, and filled again from \
+                     the journal",
+                    self.path.display()
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// Has it read what was stored last. What takes longer is left to the next start.
+    pub fn stop(self) {
+        if self.exchange.is_complete.load(Ordering::Acquire) {
+            self.feed.into_iter().for_each(Feed::stop);
+        }
+    }
+
+    fn begin(&mut self) {
+        let Ok(files) = Folder::at(&self.folder) else { return };
+        let files: Arc<dyn Files> = Arc::new(files);
+        let clerk = Answers {
+            files: Arc::clone(&files),
+            key: self.key.clone(),
+            exchange: Arc::clone(&self.exchange),
+            questions: Vec::new(),
+        };
+        self.feed = Feed::start(self.path.clone(), files, self.key.clone(), Box::new(clerk)).ok();
+        let Some(thread) = self.feed.as_ref().and_then(Feed::thread) else { return };
+        for window in &self.exchange.windows {
+            window.thread.force_push(thread.clone());
+        }
+    }
+}
+
+/// Where one worker asks.
+#[derive(Debug)]
+pub struct Desk {
+    exchange: Arc<Exchange>,
+    worker: usize,
+    thread: Option<Thread>,
+}
+
+impl net::Archive for Desk {
+    fn ask(&mut self, question: Question) -> Result<(), Question> {
+        let window = &self.exchange.windows[self.worker];
+        window.questions.push(question)?;
+        if let Some(thread) = window.thread.pop() {
+            self.thread = Some(thread);
+        }
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Option<Answer> {
+        let answers = &self.exchange.windows[self.worker].answers;
+        // Asking first is cheap; taking from an empty queue orders all memory.
+        if answers.is_empty() { None } else { answers.pop() }
+    }
+
+    fn on_answer(&mut self, wake: Box<dyn Fn() + Send + Sync>) {
+        let is_first = self.exchange.windows[self.worker].wake.set(wake).is_ok();
+        debug_assert!(is_first, "a worker has one desk");
+    }
+}
+
+/// Answers what was asked before the journal was read to its end.
+struct Answers {
+    files: Arc<dyn Files>,
+    key: Key,
+    exchange: Arc<Exchange>,
+    /// Asked before the round under way began, and by which worker.
+    questions: Vec<(usize, Question)>,
+}
+
+impl Clerk for Answers {
+    fn keys(&mut self, batch: &Recovered<'_>, keys: &mut Vec<IndexKey>) {
+        older::keys(batch.clear, batch.secret, &mut |key| keys.push(key));
+    }
+
+    fn round_begins(&mut self) {
+        for (worker, window) in self.exchange.windows.iter().enumerate() {
+            while self.questions.len() < limits::LOOK_UPS_MAX
+                && let Some(question) = window.questions.pop()
+            {
+                self.questions.push((worker, question));
+            }
+        }
+    }
+
+    fn round_ends(&mut self, index: &Index, is_complete: bool) {
+        self.exchange.is_complete.store(is_complete, Ordering::Release);
+        if !is_complete {
+            // Who has waited for too long by then is not there any more.
+            return;
+        }
+        for (worker, Question { ticket, sought }) in self.questions.drain(..) {
+            let found = search(index, &self.files, &self.key, &sought);
+            let window = &self.exchange.windows[worker];
+            // There is room: a worker waits for no more answers than that.
+            drop(window.answers.push(Answer { ticket, found }));
+            window.wake.get().into_iter().for_each(|wake| wake());
+        }
+    }
+}
+
+/// Finds a transaction by its terminal key, and what became of it.
+pub fn search(index: &Index, files: &Arc<dyn Files>, key: &Key, sought: &Sought) -> Found {
+    let library = Library { index, files, key };
+    for hash in sought.hashes.into_iter().flatten() {
+        match library.newest(hash, sought) {
+            Ok(None) => {}
+            Ok(Some(older)) => return Found::Older(Box::new(older)),
+            Err(Unreadable) => return Found::Unsaid,
+        }
+    }
+    Found::Nothing
+}
+
+struct Library<'a> {
+    index: &'a Index,
+    files: &'a Arc<dyn Files>,
+    key: &'a Key,
+}
+
+/// The index or the journal cannot be read.
+struct Unreadable;
+
+impl Library<'_> {
+    fn newest(&self, hash: u64, sought: &Sought) -> Result<Option<Older>, Unreadable> {
+        let mut rows = match (sought.dated, sought.moment) {
+            (Dated::IfKnown, 0) => self.rows(older::of_requests(hash))?,
+            (Dated::Exactly, moment) => self.rows([older::of_request(hash, moment); 2])?,
+            (Dated::IfKnown, moment) => {
+                let mut rows = self.rows([older::of_request(hash, moment); 2])?;
+                rows.append(&mut self.rows([older::of_request(hash, 0); 2])?);
+                rows
+            }
+        };
+        rows.sort_unstable_by_key(|(_, place)| *place);
+        // What is too old is removed from the journal first, and then from the index.
+        while let Some((key, place)) = rows.pop() {
+            let moment = older::moment_of(&key);
+            let mut found = None;
+            self.block(place, &mut |batch| {
+                found = Older::find(hash, moment, batch.clear, batch.secret).or(found.take());
+            })?;
+            if let Some(mut older) = found {
+                self.complete(&mut older)?;
+                return Ok(Some(older));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads what became of it.
+    fn complete(&self, older: &mut Older) -> Result<(), Unreadable> {
+        let mut rows = self.rows([older::of_transaction(older.id()); 2])?;
+        rows.sort_unstable_by_key(|(_, place)| *place);
+        for (_, place) in rows {
+            self.block(place, &mut |batch| older.read(batch.clear, batch.secret))?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self, [first, last]: [IndexKey; 2]) -> Result<Vec<(IndexKey, Place)>, Unreadable> {
+        self.index.find_between(&first, &last).map_err(|_| Unreadable)
+    }
+
+    fn block(&self, place: Place, each: &mut dyn FnMut(Recovered<'_>)) -> Result<bool, Unreadable> {
+        read_block(Arc::clone(self.files), self.key, place, each).map_err(|_| Unreadable)
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            questions: ArrayQueue::new(limits::LOOK_UPS_MAX),
+            answers: ArrayQueue::new(limits::LOOK_UPS_MAX),
+            wake: OnceLock::new(),
+            thread: ArrayQueue::new(1),
+        }
+    }
+}
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} questions, {} answers", self.questions.len(), self.answers.len())
+    }
+}
+
+/// The index, in the folder of its journal.
+pub const INDEX_FILE: &str = "index";
+
+/// Before an index that failed is begun anew.
+const PAUSE: Duration = Duration::from_secs(10);
