@@ -8,6 +8,7 @@
 //! The index is derived. If it is damaged, or its disk is full, it is begun anew after a while, the
 //! operator reads so, and meanwhile who asks is not answered; nothing else depends on it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -210,6 +211,99 @@ pub fn search(index: &Index, files: &Arc<dyn Files>, key: &Key, sought: &Sought)
     Found::Nothing
 }
 
+/// Makes the index of a journal anew while no switch runs. What came of it, for people.
+///
+/// # Errors
+///
+/// Why not, in one sentence.
+pub fn rebuild(folder: &Path, key: Key) -> Result<String, String> {
+    let path = folder.join(INDEX_FILE);
+    let files = Folder::at(folder).map_err(|error| error.to_string())?;
+    let lock = files.lock().map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => "a switch is running on this journal, and keeps its index".into(),
+        _ => format!("{}: {error}", folder.display()),
+    })?;
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(format!("{}: {error}", path.display()));
+        }
+        _ => {}
+    }
+    let (files, clock): (Arc<dyn Files>, _) = (Arc::new(files), Clock::start());
+    let survey = Arc::new(Survey::default());
+    let surveyor = Surveyor { survey: Arc::clone(&survey), requests: 0 };
+    Feed::start(path.clone(), Arc::clone(&files), key.clone(), Box::new(surveyor))
+        .map_err(|error| error.to_string())?
+        .stop();
+    let unreadable = || format!("{}: cannot be made: is the journal sound?", path.display());
+    if !survey.is_complete.load(Ordering::Acquire) {
+        return Err(unreadable());
+    }
+    let spent_ns = clock.now().instant.ns().max(1);
+    let index = Index::open(&path).map_err(|error| error.to_string())?;
+    let rows = index.len().map_err(|error| error.to_string())?;
+    let mut times_ns = Vec::new();
+    while let Some(key_of_request) = survey.samples.pop() {
+        let begun = clock.now().instant;
+        let (hash, moment) = older::parts_of(&key_of_request);
+        let hashes = [Some(hash), None, None, None];
+        let sought = Sought { hashes, moment, dated: Dated::Exactly };
+        match search(&index, &files, &key, &sought) {
+            Found::Older(_) => times_ns.push(clock.now().instant.ns() - begun.ns()),
+            Found::Nothing | Found::Unsaid => return Err(unreadable()),
+        }
+    }
+    drop(lock);
+    times_ns.sort_unstable();
+    let at = |share: usize| times_ns.get(times_ns.len() * share / 100).map_or(0, |ns| ns / 1000);
+    Ok(format!(
+        "index: {} keys in {} ms, {} keys/s, {} bytes\nlook-up: p50 {} us, p99 {} us, of {}\n",
+        rows,
+        spent_ns / 1_000_000,
+        u128::from(rows) * 1_000_000_000 / u128::from(spent_ns),
+        std::fs::metadata(&path).map_or(0, |file| file.len()),
+        at(50),
+        at(99),
+        times_ns.len(),
+    ))
+}
+
+/// Some of the keys that were found, spread over the journal.
+struct Survey {
+    samples: ArrayQueue<IndexKey>,
+    is_complete: AtomicBool,
+}
+
+impl Default for Survey {
+    fn default() -> Self {
+        Self { samples: ArrayQueue::new(SAMPLES_MAX), is_complete: AtomicBool::new(false) }
+    }
+}
+
+struct Surveyor {
+    survey: Arc<Survey>,
+    requests: u64,
+}
+
+impl Clerk for Surveyor {
+    fn keys(&mut self, batch: &Recovered<'_>, keys: &mut Vec<IndexKey>) {
+        older::keys(batch.clear, batch.secret, &mut |key| {
+            keys.push(key);
+            if older::is_of_request(&key) {
+                self.requests += 1;
+                // All at first, then ever fewer: old and new ones.
+                if self.requests.is_multiple_of(1 + self.requests / SAMPLES_MAX as u64) {
+                    self.survey.samples.force_push(key);
+                }
+            }
+        });
+    }
+
+    fn round_ends(&mut self, _: &Index, is_complete: bool) {
+        self.survey.is_complete.store(is_complete, Ordering::Release);
+    }
+}
+
 struct Library<'a> {
     index: &'a Index,
     files: &'a Arc<dyn Files>,
@@ -233,7 +327,7 @@ impl Library<'_> {
         rows.sort_unstable_by_key(|(_, place)| *place);
         // What is too old is removed from the journal first, and then from the index.
         while let Some((key, place)) = rows.pop() {
-            let moment = older::moment_of(&key);
+            let (_, moment) = older::parts_of(&key);
             let mut found = None;
             self.block(place, &mut |batch| {
                 found = Older::find(hash, moment, batch.clear, batch.secret).or(found.take());
@@ -284,6 +378,9 @@ impl std::fmt::Debug for Window {
 
 /// The index, in the folder of its journal.
 pub const INDEX_FILE: &str = "index";
+
+/// Look-ups that are timed.
+const SAMPLES_MAX: usize = 2000;
 
 /// Before an index that failed is begun anew.
 const PAUSE: Duration = Duration::from_secs(10);

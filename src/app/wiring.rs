@@ -191,8 +191,8 @@ impl Blueprint {
             None => (map::random(), 0),
         };
         let recent_bytes = match &journal {
-            Some(_) => limits::RECENT_BYTES,
-            None => limits::RECENT_BYTES_UNKEPT,
+            Some(_) => self.plan.bounds.recent_bytes,
+            None => self.plan.bounds.recent_bytes.min(limits::RECENT_BYTES_UNKEPT),
         };
         let transactions = Recent::transactions_in(recent_bytes);
         let index = Arc::new(TransactionIndex::new(workers, transactions));

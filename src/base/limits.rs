@@ -70,6 +70,9 @@ pub const IDLE_DEADLINE: Duration = Duration::from_secs(900);
 /// 160,000 transactions, 80 seconds at 2,000/s.
 pub const RECENT_BYTES: usize = 64 << 20;
 
+/// As few of them as may be configured: 64 transactions.
+pub const RECENT_BYTES_MIN: usize = 32 << 10;
+
 /// The same where nothing is kept anyway (durability none): 20,000 transactions, in a table that
 /// fits the nearest cache.
 pub const RECENT_BYTES_UNKEPT: usize = 8 << 20;
@@ -126,6 +129,8 @@ pub struct Bounds {
     pub sessions: usize,
     /// Bytes waiting in one session's outbox.
     pub outbox_bytes: usize,
+    /// Bytes in which one worker remembers what was asked lately.
+    pub recent_bytes: usize,
     /// Network management requests per second and session.
     pub echo_rate: u32,
     /// From the first byte of a frame to its last.
@@ -141,6 +146,7 @@ impl Default for Bounds {
         Self {
             sessions: SESSIONS_MAX,
             outbox_bytes: OUTBOX_BYTES_MAX,
+            recent_bytes: RECENT_BYTES,
             echo_rate: ECHO_RATE_MAX,
             frame_deadline: FRAME_DEADLINE,
             write_deadline: WRITE_DEADLINE,

@@ -160,9 +160,15 @@ pub const fn of_transaction(id: u64) -> [u8; 16] {
     joined(id, NO_MOMENT)
 }
 
-/// The date in the key of a request.
-pub fn moment_of(key: &[u8; 16]) -> u64 {
-    u128::from_be_bytes(*key) as u64
+/// Hash and date in the key of a request.
+pub const fn parts_of(key: &[u8; 16]) -> (u64, u64) {
+    let both = u128::from_be_bytes(*key);
+    ((both >> 64) as u64, both as u64)
+}
+
+/// True if it is the key of a request.
+pub const fn is_of_request(key: &[u8; 16]) -> bool {
+    parts_of(key).1 != NO_MOMENT
 }
 
 const fn joined(first: u64, second: u64) -> [u8; 16] {

@@ -5,6 +5,7 @@ mod bad_input;
 mod money;
 mod network;
 mod originals;
+mod older;
 mod restart;
 mod retention;
 mod rig;

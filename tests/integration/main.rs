@@ -19,6 +19,7 @@ mod links;
 mod management;
 mod message;
 mod money;
+mod older;
 mod rig;
 mod slow;
 mod stream;

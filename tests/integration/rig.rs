@@ -436,7 +436,7 @@ pub(crate) fn kept(name: &str, partner: SocketAddr, journal: &str, budget: &str)
     configured(name, partner, &settings, budget)
 }
 
-fn configured(name: &str, partner: SocketAddr, settings: &str, budget: &str) -> Folder {
+pub(crate) fn configured(name: &str, partner: SocketAddr, settings: &str, budget: &str) -> Folder {
     let switch = format!(
         "workers = 1\n{settings}\n\
          [[acquirer]]\nname = \"pos\"\nlisten = \"127.0.0.1:0\"\ndialect = \"pos-bcd\"\n\

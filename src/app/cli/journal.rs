@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Ended, FAILED, USAGE, export};
+use crate::app::archive;
 use crate::app::journal::KEY_FILE;
 use crate::journal::{self, Folder, Key, Verified};
 use crate::switch::number::{self, Role};
 use crate::switch::record::{self, Record};
 
-/// Look into the journal of a switch; nothing is changed.
+/// Look into the journal of a switch; nothing of it is changed.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Check every block, and say where the first damage is and what to do about it.
@@ -35,6 +36,16 @@ pub(super) enum Command {
         only: Option<u64>,
     },
     Export(export::Args),
+    /// Make the index of older transactions anew, and say how long it and a look-up take. The
+    /// switch keeps it itself while it runs.
+    Index {
+        /// The folder of the journal
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// The key file; without one, journal.key in the folder
+        #[arg(long, visible_alias = "journal-key", value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
 }
 
 pub(super) fn run(command: &Command) -> Ended {
@@ -46,6 +57,12 @@ pub(super) fn run(command: &Command) -> Ended {
             };
         }
         Command::Export(args) => return export::run(args),
+        Command::Index { folder, key } => {
+            return match key_of(folder, key.as_deref()) {
+                Ok(key) => index(folder, key),
+                Err(code) => Ok(code),
+            };
+        }
         Command::Verify { folder, key } => (folder, key.as_deref()),
     };
     let key = match named.map(|path| key_of(folder, Some(path))).transpose() {
@@ -70,6 +87,22 @@ fn show(folder: &Path, key: &Key, only: Option<u64>) -> Ended {
     });
     out.flush()?;
     ended
+}
+
+/// Makes the index anew, and prints what came of it.
+fn index(folder: &Path, key: Key) -> Ended {
+    // A folder that is not there must not look like an empty journal, nor be made.
+    std::fs::read_dir(folder)?;
+    match archive::rebuild(folder, key) {
+        Ok(text) => {
+            std::io::stdout().lock().write_all(text.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(why) => {
+            eprintln!("authswitch: {why}");
+            Ok(ExitCode::from(FAILED))
+        }
+    }
 }
 
 /// Hands over each record of a journal. Damage ends it, with a sentence on standard error.

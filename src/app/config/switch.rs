@@ -144,6 +144,8 @@ fn bounds(table: Option<Table<'_>>, log: &mut Log<'_>) -> Bounds {
     // An outbox must hold what one read may cause.
     let outbox = limits::READ_BYTES..=bounds.outbox_bytes;
     bounds.outbox_bytes = table.number("outbox_bytes", outbox, bounds.outbox_bytes, log);
+    let recent = limits::RECENT_BYTES_MIN..=bounds.recent_bytes;
+    bounds.recent_bytes = table.number("recent_bytes", recent, bounds.recent_bytes, log);
     bounds.echo_rate = table.number("echo_rate", 1..=bounds.echo_rate, bounds.echo_rate, log);
     for (key, deadline) in [
         ("frame_deadline", &mut bounds.frame_deadline),
