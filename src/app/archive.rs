@@ -241,7 +241,7 @@ pub fn rebuild(folder: &Path, key: Key) -> Result<String, String> {
     }
     let spent_ns = clock.now().instant.ns().max(1);
     let index = Index::open(&path).map_err(|error| error.to_string())?;
-    let rows = index.len().map_err(|error| error.to_string())?;
+    let rows = index.count().map_err(|error| error.to_string())?;
     let mut times_ns = Vec::new();
     while let Some(key_of_request) = survey.samples.pop() {
         let begun = clock.now().instant;

@@ -94,7 +94,7 @@ impl Index {
     }
 
     /// How many keys lead somewhere.
-    pub fn len(&self) -> Result<u64, IndexError> {
+    pub fn count(&self) -> Result<u64, IndexError> {
         Ok(self.database.begin_read()?.open_table(ROWS)?.len()?)
     }
 

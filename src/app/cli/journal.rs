@@ -11,7 +11,7 @@ use crate::journal::{self, Folder, Key, Verified};
 use crate::switch::number::{self, Role};
 use crate::switch::record::{self, Record};
 
-/// Look into the journal of a switch; nothing of it is changed.
+/// Look into the journal of a switch; nothing that it says is changed.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Check every block, and say where the first damage is and what to do about it.
