@@ -101,7 +101,8 @@ impl Switch {
             return Err(Fault::Overload);
         }
         let key = self.terminal_key(message, &sound, hash);
-        if message.mti().is_repeat() && self.waits_for_original(batch, &key, framed, outbox)? {
+        let is_repeat = message.mti().is_repeat() && !message.mti().is_advice();
+        if is_repeat && self.waits_for_original(batch, &key, framed, outbox)? {
             return Ok(());
         }
         sound.number = match self.claim(batch, key) {

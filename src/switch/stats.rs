@@ -149,7 +149,7 @@ impl Counter {
         Self::NotLookedUp,
     ];
 
-    const COUNT: usize = 43;
+    const COUNT: usize = 46;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
