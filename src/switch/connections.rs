@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::time::Now;
+use crate::iso8583::frame::Broken;
 
 use super::fault::Fault;
 use super::outbox::{CloseCause, Command, Outbox};
@@ -149,6 +150,18 @@ impl Switch {
             self.close(id, CloseCause::Finished, outbox);
         }
         0
+    }
+
+    /// What came on it is no frame.
+    pub(super) fn broken(&mut self, id: SessionId, broken: Broken, outbox: &mut Outbox) {
+        self.stats.count(Counter::FramingErrors);
+        let cause = if broken == Broken::TlsHello {
+            self.stats.count(Counter::TlsOnPlain);
+            CloseCause::TlsOnPlain
+        } else {
+            CloseCause::Framing
+        };
+        self.close(id, cause, outbox);
     }
 
     pub(super) fn close(&mut self, id: SessionId, cause: CloseCause, outbox: &mut Outbox) {

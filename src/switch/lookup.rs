@@ -155,7 +155,7 @@ impl Switch {
             if let Cut::Frame { start, end, .. } = cut {
                 let message = wait.frame.get(start..end).unwrap_or(&[]);
                 let mut index = self.index.take().unwrap_or_default();
-                self.take_request(&batch, message, &wait.frame, &mut index, outbox);
+                self.request(&batch, message, &wait.frame, &mut index, outbox);
                 self.index = Some(index);
             }
         }

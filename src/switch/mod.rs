@@ -56,7 +56,7 @@ use crate::base::ids::{LinkId, SessionId};
 use crate::base::limits;
 use crate::base::time::{Instant, Now, Today};
 use crate::iso8583::decode::Index;
-use crate::iso8583::frame::{self, Broken, Cut};
+use crate::iso8583::frame::{self, Cut};
 use crate::iso8583::kept::Kept;
 use crate::routing::RouteTable;
 use bug::Bug;
@@ -345,6 +345,7 @@ impl Switch {
                     match batch.link.role {
                         Role::Acquirer => {
                             let framed = rest.get(..next).unwrap_or(&[]);
+                            self.stats.count(Counter::Requests);
                             self.request(batch, message, framed, index, outbox)
                         }
                         Role::Partner => {
@@ -378,17 +379,6 @@ impl Switch {
             return false;
         }
         true
-    }
-
-    fn broken(&mut self, id: SessionId, broken: Broken, outbox: &mut Outbox) {
-        self.stats.count(Counter::FramingErrors);
-        let cause = if broken == Broken::TlsHello {
-            self.stats.count(Counter::TlsOnPlain);
-            CloseCause::TlsOnPlain
-        } else {
-            CloseCause::Framing
-        };
-        self.close(id, cause, outbox);
     }
 
     fn deadline(&mut self, now: Now, outbox: &mut Outbox) -> usize {

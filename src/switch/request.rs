@@ -40,20 +40,6 @@ impl Switch {
         index: &mut Index,
         outbox: &mut Outbox,
     ) -> bool {
-        self.stats.count(Counter::Requests);
-        self.take_request(batch, frame, framed, index, outbox)
-    }
-
-    /// The same, when it is counted already.
-    #[inline]
-    pub(super) fn take_request(
-        &mut self,
-        batch: &Batch<'_>,
-        frame: &[u8],
-        framed: &[u8],
-        index: &mut Index,
-        outbox: &mut Outbox,
-    ) -> bool {
         let dialect = &batch.link.dialect;
         let decoded = dialect.decode(frame, index);
         let message = Message { bytes: frame, index, dialect };
