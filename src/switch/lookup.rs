@@ -6,8 +6,9 @@
 //! the first time. So nothing is decided here. A request that is asked for the first time never
 //! comes here.
 //!
-//! No answer in time is not the answer "there is none": nothing is forwarded as new, and no terminal
-//! is told that its original is unknown. It is told to come again, and is looked up again then.
+//! No answer in time is not the answer "there is none": nothing is forwarded as new, and no
+//! terminal is told that its original is unknown. It is told to come again, and is looked up again
+//! then.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -34,7 +34,8 @@ pub struct Setup {
     pub key: u64,
     /// Which life of this installation this is: numbers of transactions are never used twice.
     pub epoch: u32,
-    /// True if what no worker remembers can be looked up: [`super::Outbox::questions`] are answered.
+    /// True if what no worker remembers can be looked up: somebody answers
+    /// [`super::Outbox::questions`].
     pub has_archive: bool,
     /// The mistake that is planted, if one is.
     #[cfg(feature = "planted-bugs")]
