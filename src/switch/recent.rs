@@ -282,7 +282,7 @@ impl Recent {
         self.aside.get(&number).map(|(past, _)| past)
     }
 
-    /// The same, to change what is known of it; see [`Self::settle`].
+    /// The same, to change what is known of it; see `settle`.
     #[inline]
     pub fn past_mut(&mut self, number: u64) -> Option<&mut Past> {
         if self.has(number) {
