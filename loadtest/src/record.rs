@@ -3,9 +3,10 @@
 //! A figure without these is a rumour. They go around the result in its JSON file; the result
 //! itself does not know them.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
@@ -19,7 +20,8 @@ pub(crate) fn write(path: &Path, result: &impl Serialize) -> Result<(), Failure>
     let Moment { year, month, day, hour, minute, .. } = moment;
     let origin = Record {
         date: format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}Z"),
-        commit: commit(),
+        commit: checkout("--short=12")
+            .map(|(commit, changed)| if changed { format!("{commit}+") } else { commit }),
         command: command(std::env::args()),
         machine: Machine::this(),
         result,
@@ -38,8 +40,9 @@ struct Record<'r, R> {
     result: &'r R,
 }
 
-#[derive(Serialize)]
-struct Machine {
+/// What it ran on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Machine {
     processor: String,
     cores: usize,
     memory_mb: u64,
@@ -47,7 +50,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn this() -> Machine {
+    pub(crate) fn this() -> Machine {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let (processors, memory) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
         let total = value(&memory, "MemTotal").and_then(|text| text.split(' ').next());
@@ -60,28 +63,40 @@ impl Machine {
     }
 }
 
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { processor, cores, memory_mb, kernel } = self;
+        write!(f, "{processor}, {cores} cores, {} GiB, Linux {kernel}", (memory_mb + 512) / 1_024)
+    }
+}
+
 /// What stands behind the colon of the first line that begins with `name`.
 fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, value) = text.lines().find(|line| line.starts_with(name))?.split_once(':')?;
     Some(value.trim())
 }
 
-/// The commit that is checked out where this runs; with a plus if files differ from it.
-fn commit() -> Option<String> {
+/// The commit that is checked out where this runs, and whether files differ from it.
+pub(crate) fn checkout(short: &str) -> Option<(String, bool)> {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok()?;
+        let output = Command::new("git").args(arguments).stdin(Stdio::null()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    Some(if changed.is_empty() { commit } else { format!("{commit}+") })
+    let commit = git(&["rev-parse", short, "HEAD"])?;
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"]);
+    Some((commit, changes.is_none_or(|changes| !changes.is_empty())))
 }
 
-/// The command line as it would be typed: the program by its name alone.
-fn command(mut arguments: impl Iterator<Item = String>) -> String {
-    let program = arguments.next().unwrap_or_default();
-    let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned());
-    name.into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
+/// The command line as it would be typed: the program by its name alone, and what has spaces in
+/// quotes.
+pub(crate) fn command(arguments: impl Iterator<Item = String>) -> String {
+    let mut words = arguments.map(|word| match word.split_whitespace().count() {
+        1 => word,
+        _ => format!("'{}'", word.split_whitespace().collect::<Vec<&str>>().join(" ")),
+    });
+    let program = words.next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default().to_owned();
+    std::iter::once(name).chain(words).collect::<Vec<String>>().join(" ")
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ impl Switch {
         let Some(session) = self.sessions.of_mut(id) else { return };
         debug_assert!(session.in_flight > 0, "an answer has its request");
         session.in_flight = session.in_flight.saturating_sub(1);
-        if session.in_flight == 0 && session.state == State::Ended && session.guest_of == 0 {
+        if session.is_settled() {
             self.close(id, CloseCause::Finished, outbox);
         }
     }
@@ -146,7 +146,7 @@ impl Switch {
     ) -> usize {
         let Some(session) = self.sessions.of_mut(id) else { return 0 };
         session.guest_of &= !(1 << worker.0);
-        if session.in_flight == 0 && session.state == State::Ended && session.guest_of == 0 {
+        if session.is_settled() {
             self.close(id, CloseCause::Finished, outbox);
         }
         0

@@ -250,15 +250,11 @@ impl Recent {
     pub(super) fn keep(&mut self, number: u64, kept: &Kept) {
         let (bytes, pan) = (kept.bytes(), kept.pan());
         debug_assert_eq!(number + 1, self.next, "kept at once or not at all");
-        let from = self.room(bytes.len() as u64);
+        let from = self.put(bytes);
         let Some(past) = self.past_mut(number) else { return };
         past.from = from;
         past.bytes = bytes.len() as u16;
         (past.pan_from, past.pan_bytes) = (pan.start as u16, pan.len() as u16);
-        let from = (from & (self.ring_bytes - 1)) as usize;
-        if let Some(room) = self.ring.get_mut(from..from + bytes.len()) {
-            room.copy_from_slice(bytes);
-        }
     }
 
     /// The newest that is known under `hash`; `is_it` says of one whether it is meant.
@@ -336,11 +332,7 @@ impl Recent {
     fn end_aside(&mut self, number: u64) -> u64 {
         let Some((past, bytes)) = self.aside.remove(&number) else { return number };
         self.make_room();
-        let from = self.room(bytes.len() as u64);
-        let at = (from & (self.ring_bytes - 1)) as usize;
-        if let Some(room) = self.ring.get_mut(at..at + bytes.len()) {
-            room.copy_from_slice(&bytes);
-        }
+        let from = self.put(&bytes);
         let number = self.next;
         self.next += 1;
         self.index.renumber(past.key.hash, past.reference, self.worker, number);
@@ -419,6 +411,17 @@ impl Recent {
         if self.next >= self.tell_at {
             self.tell();
         }
+    }
+
+    /// Puts `bytes` into the ring in one piece; says where.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) -> u64 {
+        let from = self.room(bytes.len() as u64);
+        let at = (from & (self.ring_bytes - 1)) as usize;
+        if let Some(room) = self.ring.get_mut(at..at + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+        from
     }
 
     /// Room for `bytes` in one piece; the oldest make way.

@@ -107,6 +107,12 @@ struct Rate {
 }
 
 impl Session {
+    /// True once a session that only waits for its answers has them all, from every worker.
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.state == State::Ended && self.in_flight == 0 && self.guest_of == 0
+    }
+
     /// True if one more message of a kind limited to `most` per second is too many.
     pub fn exceeds(&mut self, most: u32, now: Instant) -> bool {
         let second = now.ns() / 1_000_000_000;

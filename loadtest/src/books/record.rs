@@ -13,6 +13,7 @@ use super::rig::Outcome;
 use super::verdict::Verdict;
 use crate::clock::{Moment, NS_PER_S, wall_ns};
 use crate::failure::Failure;
+use crate::record::{Machine, checkout, command};
 use crate::report::write_json;
 
 /// A run and its circumstances.
@@ -53,7 +54,8 @@ impl Record {
         let passed = clean && checks.iter().all(|check| check.exit_code == Some(0));
         let findings_in_all = verdict.findings.len();
         verdict.findings.truncate(FINDINGS_MAX);
-        let [command, commit, machine] = [command_line(), commit(), machine()];
+        let [command, commit] = [command(std::env::args()), commit()];
+        let machine = Machine::this().to_string();
         let seconds = played_ns as f64 / NS_PER_S as f64;
         Record {
             date: date(),
@@ -164,47 +166,17 @@ fn middle_and_max(mut durations_ns: Vec<u64>) -> (f64, f64) {
     (ms(durations_ns.get(durations_ns.len() / 2)), ms(durations_ns.last()))
 }
 
-fn command_line() -> String {
-    let mut words = std::env::args().map(|word| match word.split_whitespace().count() {
-        1 => word,
-        _ => format!("'{}'", word.split_whitespace().collect::<Vec<&str>>().join(" ")),
-    });
-    let program = words.next().unwrap_or_default();
-    let name = program.rsplit('/').next().unwrap_or_default().to_owned();
-    std::iter::once(name).chain(words).collect::<Vec<String>>().join(" ")
-}
-
 fn date() -> String {
     let Moment { year, month, day, hour, minute, .. } = Moment::of(wall_ns() / NS_PER_S);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 fn commit() -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).stdin(Stdio::null()).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
-    };
-    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else { return "unknown".into() };
-    match git(&["status", "--porcelain", "--untracked-files=no"]) {
-        Some(changes) if changes.is_empty() => commit,
-        _ => format!("{commit} with changes"),
+    match checkout("--short") {
+        None => "unknown".into(),
+        Some((commit, false)) => commit,
+        Some((commit, true)) => format!("{commit} with changes"),
     }
-}
-
-fn machine() -> String {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let value = |text: &str, key| {
-        let line = text.lines().find(|line| line.starts_with(key));
-        line.and_then(|line| line.split(':').nth(1)).map(|value| value.trim().to_owned())
-    };
-    let model = value(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".into());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let memory = value(&read("/proc/meminfo"), "MemTotal").unwrap_or_default();
-    let kib = memory.split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
-    let system = rustix::system::uname();
-    let kernel = system.release().to_string_lossy().into_owned();
-    format!("{model}, {cores} cores, {} GiB, Linux {kernel}", (kib + (1 << 19)) >> 20)
 }
 
 /// Lines kept of what was found.
