@@ -55,16 +55,15 @@ pub(super) enum Claimed {
     New(u8),
     /// Somebody remembers it.
     Known(Place),
-    /// Everything in its bucket and the next one is needed. The keyed hash makes that as good as
-    /// impossible.
+    /// Everything in its bucket and in all that it may spill into is needed.
     Full,
 }
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
-    /// Whether somebody is claiming (1 bit), whether references of this bucket stand in the next
-    /// one (1), and how many claims were made.
+    /// Whether somebody is claiming (1 bit), how many buckets behind this one the farthest stands
+    /// that has references of it (5), and how many claims were made.
     turn: AtomicU64,
     references: [AtomicU64; REFERENCES],
 }
@@ -166,8 +165,8 @@ impl TransactionIndex {
             if let Some(at) = bucket.vacancy(window) {
                 bucket.references[at].store(reference.0, Ordering::Relaxed);
                 claimed = Claimed::New(at as u8);
-            } else if let Some(at) = self.spill(hash, reference, window) {
-                turn |= SPILLED;
+            } else if let Some((at, spill)) = self.spill(hash, reference, window) {
+                turn = turn & !(SPILL_MAX << 1) | (turn >> 1 & SPILL_MAX).max(spill) << 1;
                 claimed = Claimed::New(at);
             }
             bucket.end(turn);
@@ -184,27 +183,47 @@ impl TransactionIndex {
         is_it: impl Fn(u64) -> bool,
     ) -> Option<Place> {
         let found = self.bucket(hash).find(Reference::tag(hash), window, &is_it);
-        if turn & SPILLED == 0 {
-            return found;
+        match turn >> 1 & SPILL_MAX {
+            0 => found,
+            spill => found.or_else(|| self.look_behind(hash, spill, window, is_it)),
         }
-        found.or_else(|| self.next(hash).find(Reference::tag(hash), window, &is_it))
     }
 
-    /// All that the bucket refers to is needed: the next one takes the reference.
     #[cold]
-    fn spill(&self, hash: u64, reference: Reference, window: &impl Window) -> Option<u8> {
-        let next = self.next(hash);
-        let mut turn = next.turn.load(Ordering::Acquire);
-        while self.is_shared() && !next.begin(turn) {
-            std::hint::spin_loop();
-            turn = next.turn.load(Ordering::Acquire);
+    fn look_behind(
+        &self,
+        hash: u64,
+        spill: u64,
+        window: &impl Window,
+        is_it: impl Fn(u64) -> bool,
+    ) -> Option<Place> {
+        let buckets = (1..=spill).map(|spill| self.behind(hash, spill));
+        buckets.into_iter().find_map(|bucket| bucket.find(Reference::tag(hash), window, &is_it))
+    }
+
+    /// All that the bucket refers to is needed: the nearest one behind it with a vacancy takes the
+    /// reference. Returns where it stands, and how far behind. Turns are taken one after the other
+    /// while the first is held, always of later buckets; a ring of claims that wait for each other
+    /// would have to go round the whole table.
+    #[cold]
+    fn spill(&self, hash: u64, reference: Reference, window: &impl Window) -> Option<(u8, u64)> {
+        for spill in 1..=SPILL_MAX.min(self.buckets.len() as u64 - 1) {
+            let bucket = self.behind(hash, spill);
+            let mut turn = bucket.turn.load(Ordering::Acquire);
+            while self.is_shared() && !bucket.begin(turn) {
+                std::hint::spin_loop();
+                turn = bucket.turn.load(Ordering::Acquire);
+            }
+            let vacancy = bucket.vacancy(window);
+            if let Some(at) = vacancy {
+                bucket.references[at].store(reference.0, Ordering::Relaxed);
+            }
+            bucket.end(turn);
+            if let Some(at) = vacancy {
+                return Some(((at + spill as usize * REFERENCES) as u8, spill));
+            }
         }
-        let vacancy = next.vacancy(window);
-        if let Some(at) = vacancy {
-            next.references[at].store(reference.0, Ordering::Relaxed);
-        }
-        next.end(turn);
-        vacancy.map(|at| (at + REFERENCES) as u8)
+        None
     }
 
     /// The transaction whose reference stands at `at` is remembered under another number now.
@@ -231,7 +250,10 @@ impl TransactionIndex {
         let at = usize::from(at);
         let slot = match at.checked_sub(REFERENCES) {
             None => self.bucket(hash).references.get(at),
-            Some(at) => self.next(hash).references.get(at),
+            Some(_) => {
+                let (spill, at) = (at / REFERENCES, at % REFERENCES);
+                self.behind(hash, spill as u64).references.get(at)
+            }
         };
         if let Some(slot) = slot {
             debug_assert!(
@@ -271,8 +293,8 @@ impl TransactionIndex {
         &self.buckets[self.place(hash)]
     }
 
-    fn next(&self, hash: u64) -> &Bucket {
-        &self.buckets[self.place(hash.wrapping_add(1))]
+    fn behind(&self, hash: u64, spill: u64) -> &Bucket {
+        &self.buckets[self.place(hash.wrapping_add(spill))]
     }
 }
 
@@ -359,8 +381,11 @@ fn is_stale(reference: Reference, window: &impl Window) -> bool {
 }
 
 const BUSY: u64 = 1;
-const SPILLED: u64 = 2;
-const CLAIM: u64 = 4;
+const CLAIM: u64 = 64;
+
+/// As many buckets behind its own as a reference may stand. With half of all references needed, one
+/// claim in 50,000 would find no room in two buckets.
+const SPILL_MAX: u64 = 31;
 
 /// References in a bucket: with the turn, a cache line.
 const REFERENCES: usize = 7;
@@ -370,6 +395,7 @@ const REFERENCES: usize = 7;
 const LOAD: usize = 4;
 
 const _: () = assert!(size_of::<Bucket>() == 64 && limits::WORKERS_MAX <= 64);
+const _: () = assert!((SPILL_MAX as usize + 1) * REFERENCES <= 256, "a place fits a byte");
 
 #[cfg(test)]
 mod tests;

@@ -235,7 +235,7 @@ impl Switch {
         let Some(dialect) = setup.link(link).map(|link| &*link.dialect) else { return };
         owed.resume_at = None;
         loop {
-            let Some(session) = self.session_for(now, &setup, link, outbox) else {
+            let Some(session) = self.session_for(now, &setup, link, None, outbox) else {
                 owed.resume_at = Some(now.instant.after(RESUME));
                 return;
             };

@@ -238,7 +238,8 @@ impl Switch {
                 fault = Fault::Overload;
                 continue;
             }
-            let session = self.session_for(batch.now, batch.setup, partner, outbox);
+            let asker = Some(batch.session);
+            let session = self.session_for(batch.now, batch.setup, partner, asker, outbox);
             let Some(session) = session else { continue };
             let place = self.transactions.next_place();
             let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
@@ -271,13 +272,16 @@ impl Switch {
 
     /// The partner session whose turn it is, among those that are up and keep up. All requests of
     /// one turn of the shell, which share one reading of the clock, go out on one session: one
-    /// write instead of one per session. The next turn takes the next session.
+    /// write instead of one per session. The next turn takes the next session. The second half of
+    /// what may wait for a session is there for who asks little: one acquirer that floods us, or
+    /// what is owed (`asker` is nobody), cannot take the partner away from all others.
     #[inline]
     pub(super) fn session_for(
         &mut self,
         now: Now,
         setup: &Setup,
         partner: LinkId,
+        asker: Option<SessionId>,
         outbox: &Outbox,
     ) -> Option<SessionId> {
         let bytes_max = setup.bounds.outbox_bytes;
@@ -288,7 +292,10 @@ impl Switch {
         }
         for _ in 0..ready.sessions.len() {
             let session = *ready.sessions.get(ready.turn).or(ready.sessions.first())?;
-            if outbox.backlog_bytes(session) < bytes_max {
+            let backlog_bytes = outbox.backlog_bytes(session);
+            let open = backlog_bytes < bytes_max / 2
+                || backlog_bytes < bytes_max && self.sessions.asks_little(asker);
+            if open {
                 return Some(session);
             }
             ready.move_on();

@@ -137,6 +137,9 @@ pub struct Sessions {
     count: usize,
 }
 
+/// What a terminal or a small shop has in flight at most; a concentrator may have thousands.
+const LITTLE_IN_FLIGHT: u32 = 64;
+
 impl Sessions {
     /// Adds a session.
     pub fn open(&mut self, id: SessionId, link: LinkId, state: State, shared: bool, now: Instant) {
@@ -159,6 +162,13 @@ impl Sessions {
             rate: Rate::default(),
         });
         self.count += 1;
+    }
+
+    /// True if few requests of `id` wait for their answers. Nobody asks much.
+    #[cold]
+    pub fn asks_little(&self, id: Option<SessionId>) -> bool {
+        let session = id.and_then(|id| self.of(id));
+        session.is_some_and(|session| session.in_flight <= LITTLE_IN_FLIGHT)
     }
 
     /// Forgets a session; returns what it was.

@@ -224,6 +224,27 @@ fn over_the_in_flight_bound_requests_are_shed() {
     rig.sale(4);
 }
 
+/// The partner takes nothing for a while, and one terminal asks all the time.
+#[test]
+fn who_floods_a_slow_partner_leaves_room_for_others() {
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| setup.bounds.outbox_bytes = 64 << 10);
+    rig.open(POS_2, ACQUIRER);
+    for stan in 1..=2000 {
+        rig.ask(POS, &sale(stan));
+    }
+    let refused = rig.at_pos();
+    assert!(refused.len() > 1000, "{} of 2000", refused.len());
+    for stan in 3001..=3050 {
+        rig.ask(POS_2, &sale(stan).with(41, "TERM0002"));
+    }
+    assert!(rig.at(POS_2).is_empty(), "it asked little");
+    assert_eq!(rig.at_host().len(), 2000 - refused.len() + 50);
+    for stan in 4001..=4200 {
+        rig.ask(POS, &sale(stan));
+    }
+    assert!(rig.at_pos().is_empty(), "there is room again");
+}
+
 #[test]
 fn an_answer_may_not_contradict_what_was_asked() {
     for (element, value) in

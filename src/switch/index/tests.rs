@@ -53,23 +53,39 @@ fn what_one_worker_forgot_is_the_others_to_take() {
 }
 
 #[test]
-fn a_bucket_full_of_what_is_needed_spills_into_the_next() {
-    let index = Arc::new(TransactionIndex::new(1, 64));
+fn a_bucket_full_of_what_is_needed_spills_into_those_behind() {
+    let index = Arc::new(TransactionIndex::new(1, 512));
     let mut recent = Recent::new(WorkerId(0), index);
     // Same bucket, other tags.
     let hash = |id: u64| id << 40 | 5;
     let mut numbers = Vec::new();
-    for id in 0..2 * REFERENCES as u64 {
+    let all = (1 + SPILL_MAX) * REFERENCES as u64;
+    for id in 0..all {
         let Known::New(number) = claim(&mut recent, id, hash(id)) else { panic!("room") };
         numbers.push(number);
     }
-    assert_eq!(claim(&mut recent, 99, hash(99)), Known::NoRoom);
+    assert_eq!(claim(&mut recent, all, hash(all)), Known::NoRoom);
     for (id, number) in numbers.iter().enumerate() {
         assert_eq!(claim(&mut recent, 0, hash(id as u64)), Known::Here(*number));
     }
     settle(&mut recent, numbers[3]);
-    assert!(matches!(claim(&mut recent, 99, hash(99)), Known::New(_)));
+    assert!(matches!(claim(&mut recent, all, hash(all)), Known::New(_)));
     assert_eq!(claim(&mut recent, 0, hash(13)), Known::Here(numbers[13]), "the spilled stay known");
+}
+
+/// A partner that answers nobody for a while: most of what is remembered is needed.
+#[test]
+fn there_is_room_as_long_as_there_is_any() {
+    let index = Arc::new(TransactionIndex::new(1, 4096));
+    let room = index.buckets.len() * REFERENCES;
+    let mut recent = Recent::new(WorkerId(0), index);
+    let needed = room as u64 * 9 / 10;
+    for id in 0..needed {
+        assert!(matches!(claim(&mut recent, id, spread(id)), Known::New(_)), "{id} of {room}");
+    }
+    for id in 0..needed {
+        assert!(matches!(claim(&mut recent, 0, spread(id)), Known::Here(_)), "{id} is known");
+    }
 }
 
 /// Each key is asked of both workers at about the same time: one takes it, the other hears so.
