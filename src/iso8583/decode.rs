@@ -42,6 +42,7 @@ impl Index {
         self.named = Bitmap::default();
         (self.body, self.end) = (0, 0);
         self.emv_accounts = false;
+        self.twins.scratch();
     }
 
     /// What of the message is kept, if its form was met before.
@@ -53,9 +54,8 @@ impl Index {
     /// Where `element` stands, if it is present.
     #[inline]
     pub fn span(&self, element: u8) -> Option<Span> {
-        let span = self.twins.spans().get(usize::from(element)).filter(|span| span.end != 0)?;
-        // Of a message that was walked the table may say more than was sound.
-        (self.twins.speaks() || self.present.has(element)).then_some(*span)
+        let span = self.twins.spans()[usize::from(element)];
+        (span.end != 0).then_some(span)
     }
 }
 
@@ -186,7 +186,7 @@ impl Dialect {
             return Err(error(0, 0, u32::from(u16::MAX), have, Reason::Size));
         }
         index.mti = self.read_mti(message)?;
-        let spans = index.twins.scratch();
+        let spans = index.twins.scratch_again();
         let mut at = self.header_bytes + self.mti_bytes;
         let mut words = [0u64; 3];
         at = self.read_bitmaps(message, at, &mut words)?;
@@ -218,7 +218,6 @@ impl Dialect {
                         return Err(fault.unwrap_or(DecodeError { field: element, ..found }));
                     }
                 };
-                spans[usize::from(element)] = span;
                 at = usize::from(span.end);
                 index.end = span.end;
                 match self.check(message, field, span) {
@@ -232,6 +231,7 @@ impl Dialect {
                         }
                     }
                     Ok(accounts) => {
+                        spans[usize::from(element)] = span;
                         sound |= bit;
                         index.emv_accounts |= accounts;
                     }

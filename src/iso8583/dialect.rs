@@ -20,7 +20,7 @@ pub struct Dialect {
     /// What it was compiled from, for people and for tools.
     pub spec: Spec,
     /// Tells compiled dialects apart, for what is kept about them elsewhere.
-    pub(super) id: u64,
+    pub(crate) id: u64,
     /// Elements by number; 0 and 1 are absent.
     pub fields: Box<[Field; limits::ELEMENTS_MAX + 1]>,
     /// Inner structures; `Field::inner` counts from 1.

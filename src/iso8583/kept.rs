@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::bitmap::Bitmap;
 use super::encode;
 use super::message::Message;
+use super::twin::KeptForm;
 use super::value;
 
 /// A request reduced to what may be kept. Its buffer is used again and again.
@@ -24,17 +25,11 @@ impl Kept {
     /// becomes DE 2: it may be kept, the track may not.
     #[inline]
     pub fn fill(&mut self, message: &Message<'_>) {
-        let Some(form) = message.index.kept() else { return self.fill_with_care(message) };
+        let Some(keeping) = Keeping::of(message) else { return self.fill_with_care(message) };
         self.bytes.clear();
-        encode::write_mti(message.dialect, &mut self.bytes, message.mti());
-        self.bytes.extend_from_slice(&form.bitmaps);
-        let start = self.bytes.len();
-        let part = |place: &Range<usize>| message.bytes.get(place.clone()).unwrap_or(&[]);
-        self.bytes.extend_from_slice(part(&form.pan));
-        self.pan = start..self.bytes.len();
-        for run in &form.runs {
-            self.bytes.extend_from_slice(part(run));
-        }
+        self.bytes.resize(keeping.bytes(), 0);
+        keeping.write(&mut self.bytes);
+        self.pan = keeping.pan();
     }
 
     /// The same, element by element: for forms not met before.
@@ -121,6 +116,51 @@ impl Kept {
         let (front, tail) = self.bytes.split_at(self.pan.end.min(self.bytes.len()));
         let (head, pan) = front.split_at(self.pan.start.min(front.len()));
         [head, pan, tail]
+    }
+}
+
+/// What may be kept of a message of a form met before, to be copied once, to where it is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping<'m> {
+    message: &'m Message<'m>,
+    form: &'m KeptForm,
+}
+
+impl<'m> Keeping<'m> {
+    /// `None` if the form of the message is not known, or DE 2 is to be made from the track.
+    #[inline]
+    pub fn of(message: &'m Message<'m>) -> Option<Self> {
+        Some(Self { message, form: message.index.kept()? })
+    }
+
+    /// How many bytes it takes.
+    #[inline]
+    pub const fn bytes(&self) -> usize {
+        self.form.bytes
+    }
+
+    /// Where the account number stands in them; see [`Kept::pan`].
+    #[inline]
+    pub fn pan(&self) -> Range<usize> {
+        let start = self.message.dialect.mti_bytes + self.form.bitmaps.len();
+        start..start + self.form.pan.len()
+    }
+
+    /// Writes all of it to `out`, which has room for just that.
+    #[inline]
+    pub fn write(&self, out: &mut [u8]) {
+        let Self { message, form } = self;
+        debug_assert_eq!(out.len(), form.bytes, "room for just that");
+        let dialect = message.dialect;
+        let mti = dialect.header_bytes..dialect.header_bytes + dialect.mti_bytes;
+        let part = |place: &Range<usize>| message.bytes.get(place.clone()).unwrap_or(&[]);
+        let head = [part(&mti), &form.bitmaps, part(&form.pan)];
+        let mut rest = out;
+        for part in head.into_iter().chain(form.runs.iter().map(part)) {
+            let Some((room, behind)) = rest.split_at_mut_checked(part.len()) else { return };
+            room.copy_from_slice(part);
+            rest = behind;
+        }
     }
 }
 

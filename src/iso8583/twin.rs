@@ -23,17 +23,18 @@ use super::mti::Mti;
 use super::span::Span;
 use super::spec::Side;
 use super::tlv;
-use crate::base::limits;
 
-/// Where each element of a message stands, by its number.
-pub(super) type Spans = [Span; limits::ELEMENTS_MAX + 1];
+/// Where each element of a message stands, by its number; as many places as a byte has values, so
+/// that none has to be checked.
+pub(super) type Spans = [Span; 256];
 
 /// The forms one decoder has met lately, and the spans of the message it holds at present.
 #[derive(Debug, Clone)]
 pub(super) struct Twins {
     slots: Vec<Twin>,
-    /// The spans of each slot's form; behind them one table for messages that fit none.
-    spans: Vec<Spans>,
+    /// The spans of each slot's form. The last one is that of messages that fit none, and no form
+    /// takes its slot.
+    spans: Box<[Spans; TWINS_MAX]>,
     /// Which table speaks of the present message.
     current: usize,
 }
@@ -61,6 +62,9 @@ struct Twin {
     accounts: bool,
     /// By block of the bytes behind the bitmaps, the last one being the last 32 bytes.
     blocks: Vec<Block>,
+    /// Where words with printable text in them stand side by side.
+    texts: Vec<Text>,
+    /// What no block proves.
     runs: Vec<(Run, u16, u16)>,
     /// Elements that are looked at by themselves.
     alone: Vec<u8>,
@@ -77,6 +81,14 @@ struct Block {
     digits: [u64; WORDS],
 }
 
+/// Which bytes of some words must be printable ASCII.
+#[derive(Debug, Clone)]
+struct Text {
+    /// Where the first word begins behind the bitmaps.
+    at: u16,
+    mask: Vec<u64>,
+}
+
 /// What of messages of one form is kept, worked out once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeptForm {
@@ -86,12 +98,15 @@ pub(super) struct KeptForm {
     pub(super) pan: Range<usize>,
     /// Where the rest of it stands.
     pub(super) runs: Vec<Range<usize>>,
+    /// How many bytes it takes, MTI and bitmaps included.
+    pub(super) bytes: usize,
 }
 
 impl Default for Twins {
     fn default() -> Self {
-        let spans = vec![[Span::default(); limits::ELEMENTS_MAX + 1]; TWINS_MAX + 1];
-        Self { slots: vec![Twin::default(); TWINS_MAX], spans, current: TWINS_MAX }
+        let spans = vec![NOWHERE; TWINS_MAX].into_boxed_slice();
+        let spans = spans.try_into().expect("as many as there are slots");
+        Self { slots: vec![Twin::default(); TWINS_MAX], spans, current: SCRATCH }
     }
 }
 
@@ -99,13 +114,7 @@ impl Twins {
     /// Where the elements of the present message stand.
     #[inline]
     pub(super) fn spans(&self) -> &Spans {
-        self.spans.get(self.current).unwrap_or(&NOWHERE)
-    }
-
-    /// True if the present message has a form: its spans are those of its elements and no other.
-    #[inline]
-    pub(super) const fn speaks(&self) -> bool {
-        self.current != TWINS_MAX
+        &self.spans[self.current % TWINS_MAX]
     }
 
     /// What is kept of messages of the present one's form, if it has one and DE 2 needs not be
@@ -116,11 +125,19 @@ impl Twins {
         (!twin.kept.bitmaps.is_empty()).then_some(&twin.kept)
     }
 
-    /// The table to be filled in for a message that fits no form.
+    /// The table to be filled in for a message that fits no form; it is empty.
     #[inline]
     pub(super) fn scratch(&mut self) -> &mut Spans {
-        self.current = TWINS_MAX;
-        &mut self.spans[TWINS_MAX]
+        self.current = SCRATCH;
+        let spans = &mut self.spans[SCRATCH];
+        *spans = NOWHERE;
+        spans
+    }
+
+    /// The same, to go on with.
+    #[inline]
+    pub(super) fn scratch_again(&mut self) -> &mut Spans {
+        &mut self.spans[SCRATCH]
     }
 
     /// Finds the form of `message`, whose elements begin at `at`, among those known. Says whether
@@ -152,11 +169,12 @@ impl Twins {
     /// Notes the form of the present message, which was just walked and found sound.
     #[inline(never)]
     pub(super) fn learn(&mut self, dialect: &Dialect, message: &[u8], at: usize, key: Key) {
-        debug_assert_eq!(self.current, TWINS_MAX, "it was walked");
+        debug_assert_eq!(self.current, SCRATCH, "it was walked");
         let first = key.place();
         let places = [first, first ^ 1, first ^ 2, first ^ 3];
         // Where it was met before, else where what sits sits least firmly.
-        let place = places.into_iter().min_by_key(|place| {
+        let places = places.into_iter().filter(|place| *place != SCRATCH);
+        let place = places.min_by_key(|place| {
             let twin = &self.slots[*place];
             (twin.ready || twin.key != key, twin.weight)
         });
@@ -170,10 +188,7 @@ impl Twins {
             (twin.key, twin.ready) = (key, false);
             return;
         }
-        let mut spans = [Span::default(); limits::ELEMENTS_MAX + 1];
-        for element in Bitmap::from_words([key.words[0], key.words[1], 0]).iter() {
-            spans[usize::from(element)] = self.spans[TWINS_MAX][usize::from(element)];
-        }
+        let spans = self.spans[SCRATCH];
         twin.ready = twin.build(dialect, message, at, &spans);
         // Two forms of one key would drive each other out for ever.
         twin.weight = WEIGHT_MAX;
@@ -195,12 +210,17 @@ impl Twin {
     #[inline(always)]
     fn fits(&self, dialect: &Dialect, message: &[u8], at: usize, spans: &Spans) -> Option<bool> {
         let body = message.get(at..)?;
-        let whole = body.as_chunks::<BLOCK>().0.iter();
+        let (last, blocks) = self.blocks.split_last()?;
         let mut bad = [0u64; WORDS];
-        for (bytes, block) in whole.chain(body.last_chunk()).zip(&self.blocks) {
+        for (bytes, block) in body.as_chunks().0.iter().zip(blocks) {
             block.compare(bytes, &mut bad);
         }
-        if bad.iter().fold(0, |all, bad| all | bad) != 0 {
+        last.compare(body.last_chunk()?, &mut bad);
+        let mut bad = bad.iter().fold(0, |all, bad| all | bad);
+        for text in &self.texts {
+            bad |= text.differs(body.get(usize::from(text.at)..)?);
+        }
+        if bad != 0 {
             return None;
         }
         for &(run, start, end) in &self.runs {
@@ -211,7 +231,7 @@ impl Twin {
         let mut accounts = self.accounts;
         for &element in &self.alone {
             let field = dialect.field(element);
-            let span = spans.get(usize::from(element))?;
+            let span = spans[usize::from(element)];
             let value = message.get(usize::from(span.value)..usize::from(span.end))?;
             field.check(value, span.units).ok()?;
             accounts |= field.inner != 0 && dialect.check_inner(field, value).ok()?;
@@ -229,7 +249,8 @@ impl Twin {
         if bytes < BLOCK || elements.iter().any(|element| !dialect.has(element)) {
             return false;
         }
-        let mut nibbles = Nibbles { form: vec![0; bytes], digits: vec![0; bytes] };
+        let nothing = || vec![0; bytes];
+        let mut nibbles = Nibbles { form: nothing(), digits: nothing(), text: nothing() };
         for element in elements.iter() {
             let span = spans[usize::from(element)];
             nibbles.fix(usize::from(span.start) - at..usize::from(span.value) - at);
@@ -249,6 +270,7 @@ impl Twin {
             value: std::array::from_fn(|word| body[word] & form[word]),
             digits: digits.map(|word| word & 0x8888_8888_8888_8888),
         }));
+        self.texts = texts(&nibbles.text);
         self.kept = KeptForm::of(dialect, &elements, spans);
         true
     }
@@ -273,6 +295,9 @@ impl Twin {
             }
             (Content::Bcd | Content::TrackBcd, None) => {
                 nibbles.pack(place, value, field, span.units);
+            }
+            (_, None) if matches!(field.run, Run::Printable | Run::Digits) => {
+                nibbles.write(place..place + value.len(), field.run);
             }
             (_, None) if field.run != Run::Alone => match self.runs.last_mut() {
                 Some((run, _, end)) if *run == field.run && *end == span.value => *end = span.end,
@@ -307,19 +332,34 @@ impl KeptForm {
                 _ => form.runs.push(next),
             }
         }
+        let runs = form.runs.iter().map(ExactSizeIterator::len).sum::<usize>();
+        form.bytes = dialect.mti_bytes + form.bitmaps.len() + form.pan.len() + runs;
         form
     }
 }
 
-/// The body of a message, nibble by nibble: what belongs to the form, what must be a digit.
+/// The body of a message, nibble by nibble: what belongs to the form, what must be a digit; and by
+/// byte what must be printable.
 struct Nibbles {
     form: Vec<u8>,
     digits: Vec<u8>,
+    text: Vec<u8>,
 }
 
 impl Nibbles {
     fn fix(&mut self, bytes: Range<usize>) {
         self.form.get_mut(bytes).unwrap_or(&mut []).fill(0xFF);
+    }
+
+    /// ASCII: of digits the high nibble is form.
+    fn write(&mut self, bytes: Range<usize>, run: Run) {
+        let fill = |of: &mut Vec<u8>, with| of.get_mut(bytes.clone()).unwrap_or(&mut []).fill(with);
+        if run == Run::Digits {
+            fill(&mut self.form, 0xF0);
+            fill(&mut self.digits, 0x0F);
+        } else {
+            fill(&mut self.text, 0xFF);
+        }
     }
 
     /// Packed digits: digits may change, everything else (filler, separator) is form.
@@ -377,6 +417,29 @@ impl Block {
     }
 }
 
+impl Text {
+    /// Not zero if a byte that must be printable is not.
+    #[inline]
+    fn differs(&self, bytes: &[u8]) -> u64 {
+        unprintable(bytes.as_chunks().0, &self.mask)
+    }
+}
+
+/// Bits of bytes that `mask` wants to be printable and that are not.
+#[inline(always)]
+fn unprintable(bytes: &[[u8; 8]], mask: &[u64]) -> u64 {
+    let mut bad = 0;
+    for (bytes, mask) in bytes.iter().zip(mask) {
+        let word = u64::from_le_bytes(*bytes) & mask;
+        // 0x7F becomes 0x80 with one more; no byte that is sound carries into the next.
+        let high = word | word.wrapping_add(mask & 0x0101_0101_0101_0101);
+        // Below 0x20 both of these bits are clear.
+        let low = !(word | word << 1) & 0x4040_4040_4040_4040;
+        bad |= (high & 0x8080_8080_8080_8080 | low) & mask;
+    }
+    bad
+}
+
 #[inline(always)]
 fn words(bytes: &[u8; BLOCK]) -> [u64; WORDS] {
     let (words, _) = bytes.as_chunks::<8>();
@@ -385,18 +448,40 @@ fn words(bytes: &[u8; BLOCK]) -> [u64; WORDS] {
 
 /// The bytes block by block: the whole ones, and the last 32 bytes as one more.
 fn blocks(bytes: &[u8]) -> impl Iterator<Item = [u64; WORDS]> {
-    bytes.as_chunks::<BLOCK>().0.iter().chain(bytes.last_chunk()).map(words)
+    bytes.as_chunks().0.iter().chain(bytes.last_chunk()).map(words)
+}
+
+/// The words in which a byte of `mask` is set, each byte in one of them.
+fn texts(mask: &[u8]) -> Vec<Text> {
+    let mut rest = mask.to_vec();
+    let (whole, _) = rest.as_chunks_mut::<8>();
+    whole.as_flattened_mut().fill(0);
+    let last = rest.last_chunk().map(|mask| (rest.len() - 8, mask));
+    let whole = mask.as_chunks().0.iter().enumerate().map(|(place, mask)| (place * 8, mask));
+    let mut texts: Vec<Text> = Vec::new();
+    for (at, mask) in whole.chain(last) {
+        let mask = u64::from_le_bytes(*mask);
+        match texts.last_mut() {
+            _ if mask == 0 => {}
+            Some(text) if usize::from(text.at) + text.mask.len() * 8 == at => text.mask.push(mask),
+            _ => texts.push(Text { at: at as u16, mask: vec![mask] }),
+        }
+    }
+    texts
 }
 
 /// Bytes of a [`Block`], and words.
 const BLOCK: usize = 32;
 const WORDS: usize = BLOCK / 8;
 
-static NOWHERE: Spans = [Span { start: 0, value: 0, end: 0, units: 0 }; limits::ELEMENTS_MAX + 1];
+static NOWHERE: Spans = [Span { start: 0, value: 0, end: 0, units: 0 }; 256];
 
-/// Forms kept: links times kinds of message times lengths. 200 KiB of spans, of which a fleet's
-/// few forms touch little.
+/// Forms kept, and one more: links times kinds of message times lengths. 256 KiB of spans, of which
+/// a fleet's few forms touch little.
 const TWINS_MAX: usize = 128;
+
+/// The slot of no form.
+const SCRATCH: usize = TWINS_MAX - 1;
 
 /// How many messages that do not fit a form in use drives out.
 const WEIGHT_MAX: u8 = 4;

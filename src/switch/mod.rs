@@ -25,6 +25,7 @@ mod original;
 pub mod outbox;
 mod owed;
 pub mod pending;
+mod ready;
 pub mod recent;
 pub mod record;
 pub mod recover;
@@ -64,6 +65,7 @@ use fault::Fault;
 use lookup::{Looked, Waits};
 use owed::Owed;
 use pending::{Pending, Share};
+use ready::Ready;
 use recent::{Fate, Recent};
 use session::{Sessions, State};
 use setup::Path;
@@ -104,6 +106,8 @@ pub struct Switch {
     /// Lent to a refusal, which may come in the middle of a batch.
     refusal_index: Option<Box<Index>>,
     scratch: Vec<u8>,
+    /// Types of request met lately.
+    types: sound::Types,
     /// What may be kept of the request under way.
     kept: Kept,
     stats: Stats,
@@ -123,20 +127,6 @@ struct Batch<'a> {
     link: &'a LinkSetup,
     /// Whether what it names was looked up.
     looked: Looked,
-}
-
-/// Sessions of a partner link that are up.
-#[derive(Debug, Default)]
-struct Ready {
-    sessions: Vec<SessionId>,
-    turn: usize,
-    moved_at: Instant,
-}
-
-impl Ready {
-    fn move_on(&mut self) {
-        self.turn = if self.turn + 1 < self.sessions.len() { self.turn + 1 } else { 0 };
-    }
 }
 
 /// Shutting down, step by step.
@@ -193,6 +183,7 @@ impl Switch {
             index: Some(Box::default()),
             refusal_index: Some(Box::default()),
             scratch: Vec::new(),
+            types: sound::Types::default(),
             kept: Kept::default(),
             stats: Stats::default(),
             drain: Drain::No,

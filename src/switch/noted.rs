@@ -13,11 +13,13 @@ use super::{Fate, Storage, Switch};
 
 /// A request is about to be sent: durable before its first byte is.
 #[inline]
-pub(super) fn intent(now: Now, past: &Past, partner: LinkId, kept: &Kept, outbox: &mut Outbox) {
-    if !outbox.records.on {
-        return;
-    }
-    let [head, pan, tail] = kept.parts();
+pub(super) fn intent(
+    now: Now,
+    past: &Past,
+    partner: LinkId,
+    [head, pan, tail]: [&[u8]; 3],
+    outbox: &mut Outbox,
+) {
     outbox.records.push(&Record::Intent(Intent {
         id: past.id,
         at_s: now.wall.unix_s(),
@@ -35,13 +37,16 @@ pub(super) fn intent(now: Now, past: &Past, partner: LinkId, kept: &Kept, outbox
 /// A message that only tells was taken over; what is told can be taken back.
 pub(super) fn told(now: Now, past: &Past, kept: &Kept, outbox: &mut Outbox) {
     if let Some(partner) = past.partner {
-        intent(now, past, partner, kept, outbox);
+        intent(now, past, partner, kept.parts(), outbox);
     }
 }
 
 /// What became of it: an approval is durable before its first byte leaves.
 #[inline]
 pub(super) fn outcome(past: &Past, outbox: &mut Outbox) {
+    if !outbox.records.on {
+        return;
+    }
     outbox.records.push(&Record::Outcome(Outcome {
         id: past.id,
         approved: matches!(past.fate, Fate::Approved { .. }),

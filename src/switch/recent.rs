@@ -8,15 +8,17 @@
 //! It is a window, bounded in bytes: [`Recent::covers`] says how long at the present rate. It knows
 //! nothing of connections and decides nothing.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::map::Map;
 use crate::base::time::Instant;
-use crate::iso8583::kept::Kept;
+use crate::iso8583::kept::{Keeping, Kept};
 
-use super::index::{Claimed, Place, TransactionIndex, Window};
+use super::index::{Claimed, Place, TransactionIndex};
+use view::View;
 
 /// By what a request is known again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -149,27 +151,6 @@ pub struct Recent {
     tell_at: u64,
 }
 
-/// What the index may ask while it is searched.
-struct View<'a> {
-    recent: &'a Recent,
-}
-
-impl Window for View<'_> {
-    #[inline]
-    fn worker(&self) -> WorkerId {
-        self.recent.worker
-    }
-
-    #[inline]
-    fn number_of(&self, low: u32) -> Option<u64> {
-        self.recent.number_of(low)
-    }
-
-    fn first_of(&self, worker: WorkerId) -> u64 {
-        self.recent.firsts.get(usize::from(worker.0)).copied().unwrap_or(0)
-    }
-}
-
 impl Recent {
     /// How many transactions are remembered in `bytes` bytes.
     pub fn transactions_in(bytes: usize) -> usize {
@@ -246,14 +227,28 @@ impl Recent {
     }
 
     /// Keeps what may be kept of the request that was claimed last.
-    #[inline]
     pub(super) fn keep(&mut self, number: u64, kept: &Kept) {
-        let (bytes, pan) = (kept.bytes(), kept.pan());
+        let from = self.put(kept.bytes());
+        self.kept_at(number, from, kept.bytes().len(), &kept.pan());
+    }
+
+    /// The same, without a copy in between.
+    #[inline]
+    pub(super) fn keep_from(&mut self, number: u64, keeping: &Keeping<'_>) {
+        let bytes = keeping.bytes();
+        let from = self.room(bytes as u64);
+        let at = (from & (self.ring_bytes - 1)) as usize;
+        if let Some(room) = self.ring.get_mut(at..at + bytes) {
+            keeping.write(room);
+        }
+        self.kept_at(number, from, bytes, &keeping.pan());
+    }
+
+    #[inline]
+    fn kept_at(&mut self, number: u64, from: u64, bytes: usize, pan: &Range<usize>) {
         debug_assert_eq!(number + 1, self.next, "kept at once or not at all");
-        let from = self.put(bytes);
         let Some(past) = self.past_mut(number) else { return };
-        past.from = from;
-        past.bytes = bytes.len() as u16;
+        (past.from, past.bytes) = (from, bytes as u16);
         (past.pan_from, past.pan_bytes) = (pan.start as u16, pan.len() as u16);
     }
 
@@ -312,9 +307,9 @@ impl Recent {
     /// What was kept of it: what stands before the account number, the account number, the rest.
     pub fn kept(&self, number: u64) -> [&[u8]; 3] {
         let Some(past) = self.past(number) else { return [&[]; 3] };
-        let whole = match self.aside.get(&number) {
-            Some((_, bytes)) => bytes,
-            None => self.in_ring(past),
+        let whole = match self.has(number) {
+            true => self.in_ring(past),
+            false => self.aside.get(&number).map_or(&[][..], |(_, bytes)| bytes),
         };
         let (head, rest) = whole.split_at_checked(usize::from(past.pan_from)).unwrap_or((&[], &[]));
         let (pan, tail) = rest.split_at_checked(usize::from(past.pan_bytes)).unwrap_or((&[], &[]));
@@ -493,6 +488,8 @@ const KEPT_BYTES: usize = 176;
 
 /// How many are claimed before workers tell each other again what they have forgotten.
 const TELL_EVERY: u64 = 1024;
+
+mod view;
 
 #[cfg(test)]
 mod tests;

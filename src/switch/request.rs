@@ -9,9 +9,9 @@ use crate::base::authorization::Kind;
 use crate::base::codes::Edition;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::limits;
-use crate::base::time::Now;
 use crate::iso8583::decode::Index;
 use crate::iso8583::encode::{self, StanBytes};
+use crate::iso8583::kept::Keeping;
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
 use crate::iso8583::transcode::{self, Changes};
@@ -24,7 +24,7 @@ use super::original::{Bound, Origin};
 use super::outbox::{CloseCause, Outbox};
 use super::recent::{Claim, Fate, Known, TerminalKey};
 use super::session::State;
-use super::setup::{self, Setup};
+use super::setup;
 use super::sound::{self, Sound};
 use super::stats::Counter;
 use super::{Batch, Drain, Storage, Switch, noted, repeat, reply};
@@ -74,7 +74,7 @@ impl Switch {
         sound::name(message, &mut sound)?;
         let hash = self.hash_of(batch.link_id, message, &sound);
         self.recent.prefetch(hash);
-        sound::check(message, batch.today, &mut sound)?;
+        sound::check(message, batch.today, &mut self.types, &mut sound)?;
         let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
         if session.state == State::SignedOff {
             return Err(Fault::NotSignedOn);
@@ -263,46 +263,6 @@ impl Switch {
         Err(fault)
     }
 
-    /// The first of `partners` that is up, else the first: for what need not leave at once.
-    pub(super) fn preferred(&self, partners: &[LinkId]) -> Option<LinkId> {
-        let ready = |partner: &&LinkId| self.ready.get(usize::from(partner.0));
-        let up = |partner: &&LinkId| ready(partner).is_some_and(|r| !r.sessions.is_empty());
-        partners.iter().find(up).or(partners.first()).copied()
-    }
-
-    /// The partner session whose turn it is, among those that are up and keep up. All requests of
-    /// one turn of the shell, which share one reading of the clock, go out on one session: one
-    /// write instead of one per session. The next turn takes the next session. The second half of
-    /// what may wait for a session is there for who asks little: one acquirer that floods us, or
-    /// what is owed (`asker` is nobody), cannot take the partner away from all others.
-    #[inline]
-    pub(super) fn session_for(
-        &mut self,
-        now: Now,
-        setup: &Setup,
-        partner: LinkId,
-        asker: Option<SessionId>,
-        outbox: &Outbox,
-    ) -> Option<SessionId> {
-        let bytes_max = setup.bounds.outbox_bytes;
-        let ready = self.ready.get_mut(usize::from(partner.0))?;
-        if ready.moved_at != now.instant {
-            ready.moved_at = now.instant;
-            ready.move_on();
-        }
-        for _ in 0..ready.sessions.len() {
-            let session = *ready.sessions.get(ready.turn).or(ready.sessions.first())?;
-            let backlog_bytes = outbox.backlog_bytes(session);
-            let open = backlog_bytes < bytes_max / 2
-                || backlog_bytes < bytes_max && self.sessions.asks_little(asker);
-            if open {
-                return Some(session);
-            }
-            ready.move_on();
-        }
-        None
-    }
-
     /// Appends the request to the partner session's lane, with our STAN.
     #[inline]
     fn write(
@@ -411,15 +371,20 @@ impl Switch {
         (partner, stan, place): (LinkId, u32, u32),
         outbox: &mut Outbox,
     ) {
-        self.kept.fill(message);
-        self.recent.keep(sound.number, &self.kept);
+        if let Some(keeping) = Keeping::of(message) {
+            self.recent.keep_from(sound.number, &keeping);
+        } else {
+            self.kept.fill_with_care(message);
+            self.recent.keep(sound.number, &self.kept);
+        }
         let Some(past) = self.recent.past_mut(sound.number) else { return };
         past.fate = Fate::InFlight(place);
         past.partner = Some(partner);
         past.stan = stan;
         past.amount = sound.amount;
-        if !batch.setup.has(Bug::IntentNotRecorded) {
-            noted::intent(batch.now, past, partner, &self.kept, outbox);
+        if outbox.records.on && !batch.setup.has(Bug::IntentNotRecorded) {
+            let (past, kept) = (*past, self.recent.kept(sound.number));
+            noted::intent(batch.now, &past, partner, kept, outbox);
         }
     }
 

@@ -9,11 +9,13 @@ use crate::base::authorization::{Authorization, Instrument, Kind};
 use crate::base::codes;
 use crate::base::money::Currency;
 use crate::base::time::{self, Today};
+use crate::iso8583::bitmap::Bitmap;
 use crate::iso8583::composite::Composite;
 use crate::iso8583::decode::Span;
 use crate::iso8583::digits;
 use crate::iso8583::field::{Content, Field};
 use crate::iso8583::message::Message;
+use crate::iso8583::mti::Mti;
 use crate::iso8583::tlv;
 
 use super::fault::Fault;
@@ -56,28 +58,122 @@ pub fn name(message: &Message<'_>, sound: &mut Sound) -> Result<(), Fault> {
 ///
 /// The first thing that makes no sense; `sound` is then of no use.
 #[inline(always)]
-pub fn check(message: &Message<'_>, today: Today, sound: &mut Sound) -> Result<(), Fault> {
-    presence(message)?;
-    let (kind, code) = kind(message)?;
+pub fn check(
+    message: &Message<'_>,
+    today: Today,
+    types: &mut Types,
+    sound: &mut Sound,
+) -> Result<(), Fault> {
+    let Type { kind, is_purchase, currency, entry_mode, mcc, texts: unproven } =
+        types.of(message)?;
     sound.amount = optional_number(message, 4)?;
-    if sound.amount == Some(0) && is_purchase(message, code) {
+    if sound.amount == Some(0) && is_purchase {
         return Err(Fault::Amount);
     }
     let facts = &mut sound.facts;
     facts.kind = kind;
     facts.amount.minor = sound.amount.unwrap_or(0);
-    facts.amount.currency = currency(message)?;
+    facts.amount.currency = currency;
     sound.clock_is_off = date(message, today)?;
-    texts(message)?;
-    let entry_mode = message.number(22).unwrap_or(0);
-    facts.entry_mode = entry_mode.min(9999) as u16;
-    facts.mcc = message.number(18).unwrap_or(0).min(9999) as u16;
-    facts.instrument = instrument(message, entry_mode);
+    if unproven {
+        texts(message)?;
+    }
+    facts.entry_mode = entry_mode;
+    facts.mcc = mcc;
+    facts.instrument = instrument(message, u64::from(entry_mode));
     if message.index.span(2).is_some_and(|span| span.units == 0) {
         return Err(Fault::Value(2));
     }
     accounts(message)?;
     original(message)
+}
+
+/// What requests of one type have in common: what their MTI, the elements they have, and DE 3, 18,
+/// 22, 25 and 49 say.
+#[derive(Debug, Clone, Copy, Default)]
+struct Type {
+    kind: Kind,
+    is_purchase: bool,
+    currency: Currency,
+    entry_mode: u16,
+    mcc: u16,
+    /// Some identifier is of no class: decoding has not proven it.
+    texts: bool,
+}
+
+/// The types of request met lately. A fleet sends few of them, over and over; to see that one is
+/// the same again costs a fraction of reading it.
+#[derive(Debug, Default)]
+pub struct Types {
+    met: [(TypeKey, Type); TYPES_MAX],
+}
+
+/// All that a [`Type`] depends on, byte by byte. No dialect has the number 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct TypeKey {
+    dialect: u64,
+    mti: Mti,
+    present: Bitmap,
+    values: [u64; TYPED.len()],
+}
+
+/// Their values are the same in many requests.
+const TYPED: [u8; 5] = [3, 18, 22, 25, 49];
+
+/// Types remembered at once.
+const TYPES_MAX: usize = 16;
+
+impl Types {
+    #[inline(always)]
+    fn of(&mut self, message: &Message<'_>) -> Result<Type, Fault> {
+        let Some(key) = TypeKey::of(message) else { return Type::of(message) };
+        let place = key.place();
+        let (met, known) = &self.met[place];
+        if *met == key {
+            return Ok(*known);
+        }
+        let read = Type::of(message)?;
+        self.met[place] = (key, read);
+        Ok(read)
+    }
+}
+
+impl TypeKey {
+    /// `None` if one of the values is long.
+    #[inline(always)]
+    fn of(message: &Message<'_>) -> Option<Self> {
+        let mut values = [0; TYPED.len()];
+        for (element, value) in TYPED.into_iter().zip(&mut values) {
+            if let Some(bytes) = message.value(element) {
+                *value = digits::short(bytes)?;
+            }
+        }
+        let (mti, present) = (message.mti(), message.present());
+        Some(Self { dialect: message.dialect.id, mti, present, values })
+    }
+
+    #[inline(always)]
+    fn place(&self) -> usize {
+        let values = self.values.iter().fold(0, |all: u64, value| all.rotate_left(13) ^ value);
+        let all = values ^ u64::from(self.mti.packed()) << 48 ^ self.present.words()[0];
+        (all.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - TYPES_MAX.ilog2())) as usize
+    }
+}
+
+impl Type {
+    #[inline(never)]
+    fn of(message: &Message<'_>) -> Result<Self, Fault> {
+        presence(message)?;
+        let (kind, code) = kind(message)?;
+        Ok(Self {
+            kind,
+            is_purchase: is_purchase(message, code),
+            currency: currency(message)?,
+            entry_mode: message.number(22).unwrap_or(0).min(9999) as u16,
+            mcc: message.number(18).unwrap_or(0).min(9999) as u16,
+            texts: IDENTIFIERS.into_iter().any(|element| is_unproven(message, element)),
+        })
+    }
 }
 
 /// A STAN as the digits DE 11 of a dialect holds.
@@ -173,15 +269,21 @@ fn date(message: &Message<'_>, today: Today) -> Result<bool, Fault> {
 /// dialect has a class for them this was proven while decoding.
 #[inline]
 fn texts(message: &Message<'_>) -> Result<(), Fault> {
-    for element in [37, 41, 42, 43] {
-        let field = message.dialect.field(element);
-        if field.content == Content::Ascii
+    for element in IDENTIFIERS {
+        if is_unproven(message, element)
             && message.value(element).is_some_and(|value| !digits::are_printable(value))
         {
             return Err(Fault::Value(element));
         }
     }
     Ok(())
+}
+
+/// See [`texts`].
+const IDENTIFIERS: [u8; 4] = [37, 41, 42, 43];
+
+fn is_unproven(message: &Message<'_>, element: u8) -> bool {
+    message.dialect.field(element).content == Content::Ascii
 }
 
 /// What pays: the scanned code (DE 22 = 03x) in DE 59 tag A3, else in DE 2; else the PAN of DE 2

@@ -138,7 +138,7 @@ impl Switch {
         let message = Message { bytes: &frame, index: &index, dialect: &dialect };
         let is_sound = decoded
             && sound::name(&message, &mut sound).is_ok()
-            && sound::check(&message, self.today, &mut sound).is_ok();
+            && sound::check(&message, self.today, &mut self.types, &mut sound).is_ok();
         let fate = if never_left { standin::Fate::NotSent } else { standin::Fate::Sent };
         let granted = if is_sound { self.grant(now, &message, &sound, route, fate) } else { None };
         self.refusal_index = Some(index);
