@@ -457,13 +457,12 @@ impl Switch {
     #[inline]
     fn end(&mut self, place: u32, outbox: &mut Outbox) {
         let Some(asked) = self.transactions.at_mut(place) else { return };
-        let session = asked.session;
-        let repeats = std::mem::take(&mut asked.repeats);
+        let (session, was_repeated) = (asked.session, !asked.repeats.is_empty());
+        if was_repeated {
+            self.end_repeats(place, outbox);
+        }
         self.transactions.remove(place);
         self.one_less(session, outbox);
-        for (session, _) in repeats {
-            self.one_less(session, outbox);
-        }
     }
 
     /// A number no other transaction has or will have.

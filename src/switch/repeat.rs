@@ -19,6 +19,7 @@ use super::outbox::Outbox;
 use super::recent::{Fate, Past, TerminalKey};
 use super::sound::Sound;
 use super::stats::Counter;
+use super::transaction::Transaction;
 use super::{Batch, Storage, Switch, noted, reply};
 
 impl Switch {
@@ -85,7 +86,7 @@ impl Switch {
             Fate::InFlight(place) => {
                 let Some(asked) = self.transactions.at_mut(*place) else { return Ok(()) };
                 if asked.repeats.len() < REPEATS_MAX && !batch.setup.has(Bug::RepeatForgotten) {
-                    asked.repeats.push((batch.session, message.header().to_vec()));
+                    asked.repeats.push(batch.session, message.header());
                     if let Some(session) = self.sessions.of_mut(batch.session) {
                         session.in_flight += 1;
                     }
@@ -100,6 +101,15 @@ impl Switch {
         }
         self.stats.count(Counter::Repeats);
         Ok(())
+    }
+
+    /// Nobody waits any more for the answer to the transaction at `place`.
+    #[cold]
+    pub(super) fn end_repeats(&mut self, place: u32, outbox: &mut Outbox) {
+        let next = |asked: &mut Transaction| asked.repeats.pop();
+        while let Some(session) = self.transactions.at_mut(place).and_then(next) {
+            self.one_less(session, outbox);
+        }
     }
 
     /// True if the original of a repeat has to be looked up first: nobody remembers it.

@@ -163,7 +163,7 @@ impl Switch {
         let acquirer = batch.setup.link(asked.acquirer);
         let (Some(path), Some(acquirer)) = (path, acquirer) else { return 0 };
         let own = asked.frame.get(..acquirer.dialect.header_bytes).unwrap_or(&[]);
-        let repeats = asked.repeats.iter().map(|(session, header)| (*session, header.as_slice()));
+        let repeats = asked.repeats.iter();
         let (mut delivered, mut untranslatable) = (0, false);
         for (session, header) in std::iter::once((asked.session, own)).chain(repeats) {
             let session = self.crossed(session, asked.id);
@@ -322,11 +322,13 @@ impl Switch {
             if !reply::write(&message, mti, code, outbox.lane(transaction.session)) {
                 self.stats.count(Counter::Undelivered);
             }
-            for (session, header) in &transaction.repeats {
+            for (session, header) in transaction.repeats.iter() {
                 let body = transaction.frame.get(header.len()..).unwrap_or(&[]);
-                let bytes = [header, body].concat();
-                let repeat = Message { bytes: &bytes, ..message };
-                reply::write(&repeat, mti, code, outbox.lane(*session));
+                self.scratch.clear();
+                self.scratch.extend_from_slice(header);
+                self.scratch.extend_from_slice(body);
+                let repeat = Message { bytes: &self.scratch, ..message };
+                reply::write(&repeat, mti, code, outbox.lane(session));
             }
         }
         if self.setup.tap {

@@ -125,9 +125,9 @@ impl Switch {
         {
             return None;
         }
-        let waits = |session: &SessionId| self.sessions.of(*session).is_some();
+        let waits = |session: SessionId| self.sessions.of(session).is_some();
         let repeats = asked.repeats.iter().map(|(session, _)| session);
-        if !std::iter::once(&asked.session).chain(repeats).any(waits) {
+        if !std::iter::once(asked.session).chain(repeats).any(waits) {
             return None;
         }
         let link = self.setup.link(asked.acquirer)?;
@@ -285,25 +285,25 @@ impl Switch {
 
     /// Tells everybody who waits for the transaction at `place`; says to how many.
     fn say_to_all(&mut self, place: u32, past: &Past, number: u64, outbox: &mut Outbox) -> u8 {
-        let Some(asked) = self.transactions.at(place) else { return 0 };
-        let Some(link) = self.setup.link(asked.acquirer) else { return 0 };
-        let dialect = Arc::clone(&link.dialect);
-        let frame = asked.frame.clone();
-        let copies = asked.repeats.iter().map(|(session, header)| {
-            let body = frame.get(header.len()..).unwrap_or(&[]);
-            (*session, [header, body].concat())
-        });
-        let copies: Vec<_> =
-            std::iter::once((asked.session, frame.clone())).chain(copies).collect();
         let mut index = self.refusal_index.take().unwrap_or_default();
+        let mut bytes = std::mem::take(&mut self.scratch);
         let mut told = 0;
-        if dialect.decode(&frame, &mut index).is_ok() {
-            for (session, bytes) in &copies {
-                let message = Message { bytes, index: &index, dialect: &dialect };
-                told += self.say_stood_in(&message, *session, past, number, outbox);
+        if let Some(asked) = self.transactions.at(place)
+            && let Some(link) = self.setup.link(asked.acquirer)
+            && link.dialect.decode(&asked.frame, &mut index).is_ok()
+        {
+            let dialect = &*link.dialect;
+            let (own, body) = asked.frame.split_at(dialect.header_bytes);
+            let copies = std::iter::once((asked.session, own)).chain(asked.repeats.iter());
+            for (session, header) in copies {
+                bytes.clear();
+                bytes.extend_from_slice(header);
+                bytes.extend_from_slice(body);
+                let message = Message { bytes: &bytes, index: &index, dialect };
+                told += self.say_stood_in(&message, session, past, number, outbox);
             }
         }
-        self.refusal_index = Some(index);
+        (self.refusal_index, self.scratch) = (Some(index), bytes);
         told
     }
 

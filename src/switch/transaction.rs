@@ -70,8 +70,56 @@ pub struct Transaction {
     pub id: u64,
     /// Its number in the window of recent transactions.
     pub number: u64,
-    /// Repeats of it that wait for the same answer: where they came from, and their header.
-    pub repeats: Vec<(SessionId, Vec<u8>)>,
+    /// Repeats of it that wait for the same answer.
+    pub repeats: Repeats,
+}
+
+/// Repeats that wait for one answer: where they came from, and their header. All are of the link
+/// of the first copy, so their headers are of one length, and stand one behind the other. What they
+/// took stays with the cell.
+#[derive(Debug, Clone, Default)]
+pub struct Repeats {
+    sessions: Vec<SessionId>,
+    headers: Vec<u8>,
+}
+
+impl Repeats {
+    /// How many wait.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// True if none waits.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// One more waits; `header` is as long as those before.
+    pub fn push(&mut self, session: SessionId, header: &[u8]) {
+        debug_assert_eq!(self.headers.len(), self.len() * header.len(), "of one link");
+        self.sessions.push(session);
+        self.headers.extend_from_slice(header);
+    }
+
+    /// Where they came from, with their headers, in the order in which they came.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &[u8])> {
+        let bytes = self.headers.len().checked_div(self.len()).unwrap_or(0);
+        let header = move |place| self.headers.get(place * bytes..(place + 1) * bytes);
+        let header = move |place| header(place).unwrap_or(&[]);
+        self.sessions.iter().enumerate().map(move |(place, session)| (*session, header(place)))
+    }
+
+    /// The last of them waits no more.
+    pub fn pop(&mut self) -> Option<SessionId> {
+        let session = self.sessions.pop();
+        if self.sessions.is_empty() {
+            self.headers.clear();
+        }
+        session
+    }
 }
 
 impl Transaction {
@@ -307,7 +355,7 @@ impl Cell {
                 frame: Vec::new(),
                 id: 0,
                 number: 0,
-                repeats: Vec::new(),
+                repeats: Repeats::default(),
             },
             deadline: Instant::default(),
             queue: 0,
@@ -382,6 +430,27 @@ mod tests {
                 let earliest = model.iter().map(|(_, deadline, _)| *deadline).min();
                 prop_assert_eq!(transactions.next_deadline(), earliest);
             }
+        }
+    }
+
+    #[test]
+    fn repeats_come_back_with_their_headers_and_leave_their_room() {
+        for bytes in [0, 1, 5] {
+            let mut repeats = Repeats::default();
+            let session = |slot| SessionId { slot, generation: 1 };
+            let header = |slot: u32| vec![slot as u8; bytes];
+            for round in 0..3 {
+                let copies: Vec<_> =
+                    (0..round * 3).map(|slot| (session(slot), header(slot))).collect();
+                copies.iter().for_each(|(session, header)| repeats.push(*session, header));
+                let found: Vec<_> =
+                    repeats.iter().map(|(of, bytes)| (of, bytes.to_vec())).collect();
+                assert_eq!(found, copies);
+                assert_eq!((repeats.len(), repeats.is_empty()), (copies.len(), round == 0));
+                let ended = std::iter::from_fn(|| repeats.pop());
+                assert!(ended.eq(copies.iter().rev().map(|(session, _)| *session)));
+            }
+            assert!(repeats.headers.capacity() >= 6 * bytes, "room is kept");
         }
     }
 

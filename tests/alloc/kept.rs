@@ -133,6 +133,31 @@ fn a_repeat_of_what_was_answered() {
     }
 }
 
+/// The partner answers all copies at once, or is silent and all are declined.
+#[test]
+fn a_repeat_that_waits_for_the_answer_to_the_first_copy() {
+    for meter in both() {
+        let done = meter.run(|meter, number| {
+            let forwarded = meter.ask(&sale(number));
+            let frame = framed(&meter.rig.acquirer, &sale(number).typed("0201"));
+            (0..2).for_each(|_| meter.receive(POS, &frame));
+            assert!(meter.at_pos().is_empty() && meter.written[0].1.is_empty(), "they wait");
+            if number % 2 == 0 {
+                meter.answer(&answer_to(&forwarded, "00"));
+            } else {
+                meter.pass(BUDGET);
+            }
+            let code = if number % 2 == 0 { "00" } else { "91" };
+            let told: Vec<_> = meter.at_pos().iter().map(|told| told.code().to_owned()).collect();
+            assert_eq!(told, [code; 3]);
+            if number % 2 == 1 {
+                meter.take_reversal();
+            }
+        });
+        done.check(Counter::Repeats, 2);
+    }
+}
+
 #[test]
 fn a_sale_that_its_terminal_takes_back() {
     for meter in both() {
