@@ -36,7 +36,9 @@ fn a_full_disk_takes_urgent_batches_until_there_is_room_again() {
         assert!(all.len() < 100, "the reserve has an end");
         assert!(desk.state() != State::Writing, "nobody made room");
     }
-    assert!(all.len() >= ordinary + 8, "the reserve was used: {ordinary} of {}", all.len());
+    // Seven fit into it, one more is taken and waits. If it was slow to be known that there is no
+    // next segment, an ordinary one that was taken before has one of those places.
+    assert!(all.len() >= ordinary + 7, "the reserve was used: {ordinary} of {}", all.len());
     assert_eq!(desk.state(), State::Spent);
     assert!(desk.failure().is_none());
 
