@@ -200,15 +200,11 @@ impl Clerk for Answers {
 
 /// Finds a transaction by its terminal key, and what became of it.
 pub fn search(index: &Index, files: &Arc<dyn Files>, key: &Key, sought: &Sought) -> Found {
-    let library = Library { index, files, key };
-    for hash in sought.hashes.into_iter().flatten() {
-        match library.newest(hash, sought) {
-            Ok(None) => {}
-            Ok(Some(older)) => return Found::Older(Box::new(older)),
-            Err(Unreadable) => return Found::Unsaid,
-        }
+    match (Library { index, files, key }).newest(sought) {
+        Ok(Some(older)) => Found::Older(Box::new(older)),
+        Ok(None) => Found::Nothing,
+        Err(Unreadable) => Found::Unsaid,
     }
-    Found::Nothing
 }
 
 /// Makes the index of a journal anew while no switch runs. What came of it, for people.
@@ -314,20 +310,24 @@ struct Library<'a> {
 struct Unreadable;
 
 impl Library<'_> {
-    fn newest(&self, hash: u64, sought: &Sought) -> Result<Option<Older>, Unreadable> {
-        let mut rows = match (sought.dated, sought.moment) {
-            (Dated::IfKnown, 0) => self.rows(older::of_requests(hash))?,
-            (Dated::Exactly, moment) => self.rows([older::of_request(hash, moment); 2])?,
-            (Dated::IfKnown, moment) => {
-                let mut rows = self.rows([older::of_request(hash, moment); 2])?;
-                rows.append(&mut self.rows([older::of_request(hash, 0); 2])?);
-                rows
+    /// The newest of all that may be meant: a STAN comes round, and was another kind's before.
+    fn newest(&self, sought: &Sought) -> Result<Option<Older>, Unreadable> {
+        let mut rows = Vec::new();
+        for hash in sought.hashes.into_iter().flatten() {
+            let exactly = [older::of_request(hash, sought.moment); 2];
+            match (sought.dated, sought.moment) {
+                (Dated::IfKnown, 0) => rows.append(&mut self.rows(older::of_requests(hash))?),
+                (Dated::Exactly, _) => rows.append(&mut self.rows(exactly)?),
+                (Dated::IfKnown, _) => {
+                    rows.append(&mut self.rows(exactly)?);
+                    rows.append(&mut self.rows([older::of_request(hash, 0); 2])?);
+                }
             }
-        };
+        }
         rows.sort_unstable_by_key(|(_, place)| *place);
         // What is too old is removed from the journal first, and then from the index.
         while let Some((key, place)) = rows.pop() {
-            let (_, moment) = older::parts_of(&key);
+            let (hash, moment) = older::parts_of(&key);
             let mut found = None;
             self.block(place, &mut |batch| {
                 found = Older::find(hash, moment, batch.clear, batch.secret).or(found.take());

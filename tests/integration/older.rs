@@ -77,6 +77,13 @@ fn reversal(stan: u32) -> Plain {
 fn what_is_older_than_the_window_is_answered_and_taken_back() {
     let site = Site::new("older");
     let (serve, mut partner) = site.next();
+    // An authorization, and later a sale with its STAN.
+    let authorization = Plain { mti: "0100".into(), ..sale(5) };
+    let mut pos = serve.call();
+    pos.send(&authorization);
+    let seen = partner.receive();
+    partner.send(&answer_to(&seen, "00").with(38, "AUTH05"));
+    pos.receive().answers(&authorization, "00");
     sell(&serve, &mut partner, 1..=150);
     // Forgotten in this life, and found.
     let answer = told(&serve, &repeat(1));
@@ -85,6 +92,10 @@ fn what_is_older_than_the_window_is_answered_and_taken_back() {
     told(&serve, &reversal(2)).answers(&reversal(2), "00");
     let seen = partner.receive();
     assert_eq!((seen.mti.as_str(), seen.of(38)), ("0420", Some("000002")));
+    partner.send(&answer_to(&seen, "00"));
+    told(&serve, &reversal(5)).answers(&reversal(5), "00");
+    let seen = partner.receive();
+    assert_eq!((seen.mti.as_str(), seen.of(38)), ("0420", Some("000005")), "the newest");
     partner.send(&answer_to(&seen, "00"));
     told(&serve, &reversal(900)).answers(&reversal(900), "25");
     let (code, text) = site.index();
