@@ -28,6 +28,8 @@ enum Heard {
     Declined,
     /// That worker has its original.
     Elsewhere(WorkerId),
+    /// Its original is being looked up.
+    Later,
 }
 
 impl Switch {
@@ -41,12 +43,12 @@ impl Switch {
         framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
-        let heard = self.hear_advice(batch, message, sound, outbox);
+        let heard = self.hear_advice(batch, message, sound, framed, outbox);
         if !matches!(heard, Ok(Heard::TakenOver)) {
             self.recent.forget(sound.number);
         }
         match heard? {
-            Heard::TakenOver | Heard::Declined => Ok(()),
+            Heard::TakenOver | Heard::Declined | Heard::Later => Ok(()),
             Heard::Elsewhere(worker) => self.pass(batch, worker, framed, outbox),
         }
     }
@@ -56,14 +58,16 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         sound: &Sound,
+        framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<Heard, Fault> {
         if self.storage == Storage::Failed {
             return Err(Fault::NotRecorded);
         }
-        let (partner, bound) = match self.origin(batch, message, sound) {
+        let (partner, bound) = match self.origin(batch, message, sound, framed, outbox)? {
             Origin::Here(bound) => (bound.partner, Some(bound)),
             Origin::Elsewhere(worker) => return Ok(Heard::Elsewhere(worker)),
+            Origin::Sought => return Ok(Heard::Later),
             Origin::Unknown => match batch.routes.decide(&sound.facts) {
                 Ok(chosen) => {
                     let partners = &batch.routes.route(chosen.route).partners;

@@ -1,40 +1,93 @@
 //! Requests that wait until an older transaction was looked up.
 //!
-//! A repeat, or a reversal, that names what no worker remembers may mean something from before the
-//! window. [`Switch::look_up`] puts it aside and asks; when the answer is there the transaction is
-//! remembered again, and the message is taken once more from the start, by the code that took it
-//! the first time. So nothing is decided here. A request that is asked for the first time never
-//! comes here.
+//! A repeat that no worker remembers, or a reversal, completion, void or refund that names what no
+//! worker remembers, may mean something from before the window. [`Switch::look_up`] puts it aside
+//! and asks; when the answer is there the transaction is remembered again, and the message is taken
+//! once more from the start, by the code that took it the first time. So nothing is decided here. A
+//! request that names no other and is asked for the first time never comes here.
 //!
 //! No answer in time is not the answer "there is none": nothing is forwarded as new, and no
-//! terminal is told that its original is unknown. It is told to come again, and is looked up again
-//! then.
+//! terminal is told that its original is unknown. It is told to come again (96). What is found too
+//! late is remembered all the same, so that the next copy need not wait, however slow the disk is.
+//!
+//! A reversal that is not looked up in time is not owed instead. To whom, and of what, only its
+//! original knows: the partner, the STAN the partner was sent, what was approved. And 00 would say
+//! that the terminal's own transaction is taken back, 25 that there is nothing to take back: both
+//! end its repeats, and both may turn out not to be so, with another amount, or another answer on
+//! record. 96 promises nothing, and leaves the reversal with who has it stored: the terminal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::SessionId;
+use crate::base::ids::{SessionId, WorkerId};
 use crate::base::limits;
 use crate::base::time::{Instant, Now, Today};
 use crate::iso8583::frame::{self, Cut};
 
 use super::fault::Fault;
-use super::older::{Found, Question, Sought};
+use super::older::{Found, Older, Question, Sought};
 use super::outbox::Outbox;
+use super::recent::{Claim, Known, Past};
 use super::session::State;
 use super::stats::Counter;
 use super::{Batch, Switch};
 
-/// What is known about an older transaction that the message under way may name.
+/// What a message may have looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Looked {
+pub(super) enum About {
+    /// An earlier copy of itself.
+    Itself,
+    /// The transaction that it names.
+    Original,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Said {
     /// Nobody was asked.
+    #[default]
     No,
     /// There is none.
     Nothing,
-    /// There may be one that is not remembered: nobody could say, or it found no room.
+    /// There is one, and it is remembered, unless it found no room.
+    Found,
+    /// There is one, and it must be remembered by that worker.
+    Follows(WorkerId),
+    /// There may be one: nobody could say.
     Unsaid,
+}
+
+/// What is known about older transactions that the message under way may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Looked {
+    itself: Said,
+    original: Said,
+    /// How often it was put aside.
+    times: u8,
+}
+
+impl Looked {
+    /// True if what the message names was found, whatever it may be.
+    pub(super) fn has_original(self) -> bool {
+        self.original == Said::Found
+    }
+
+    const fn of(self, about: About) -> Said {
+        match about {
+            About::Itself => self.itself,
+            About::Original => self.original,
+        }
+    }
+
+    const fn with(mut self, about: About, said: Said) -> Self {
+        match about {
+            About::Itself => self.itself = said,
+            About::Original => self.original = said,
+        }
+        self.times += 1;
+        self
+    }
 }
 
 /// Messages that wait, in the order in which they were put aside.
@@ -53,6 +106,9 @@ struct Wait {
     frame: Vec<u8>,
     /// No answer by then: it goes on without.
     by: Instant,
+    about: About,
+    /// What was looked up before.
+    looked: Looked,
 }
 
 impl Waits {
@@ -85,24 +141,30 @@ impl Waits {
 }
 
 impl Switch {
-    /// The message under way names a transaction that nobody remembers. True if it was put aside
-    /// to look it up, and will be taken again; false if there is none.
+    /// The message under way is a copy of, or names, a transaction that nobody remembers. True if
+    /// it was put aside to look that up, and will be taken again, or is another worker's; false if
+    /// there is none.
     #[cold]
     pub(super) fn look_up(
         &mut self,
         batch: &Batch<'_>,
         framed: &[u8],
-        sought: Sought,
+        (about, sought): (About, Sought),
         outbox: &mut Outbox,
     ) -> Result<bool, Fault> {
-        match batch.looked {
-            Looked::No if batch.setup.has_archive => {}
-            Looked::No | Looked::Nothing => return Ok(false),
-            Looked::Unsaid => return Err(Fault::NotLookedUp),
+        match batch.looked.of(about) {
+            Said::No if batch.setup.has_archive => {}
+            Said::No | Said::Nothing => return Ok(false),
+            // Should it not be remembered after all, that is no reason to ask it anew.
+            Said::Found | Said::Unsaid => return Err(Fault::NotLookedUp),
+            Said::Follows(worker) => {
+                return self.pass(batch, worker, framed, outbox).map(|()| true);
+            }
         }
         let session = self.sessions.of_mut(batch.session).ok_or(Fault::Draining)?;
         let by = batch.now.instant.after(LOOK_UP_MAX);
-        let wait = Wait { session: batch.session, frame: framed.to_vec(), by };
+        let (frame, looked) = (framed.to_vec(), batch.looked);
+        let wait = Wait { session: batch.session, frame, by, about, looked };
         let ticket = self.waits.add(wait).ok_or(Fault::NotLookedUp)?;
         session.in_flight += 1;
         self.stats.count(Counter::LookUps);
@@ -113,32 +175,44 @@ impl Switch {
     /// The answer to a question; it may come too late.
     #[cold]
     pub(super) fn looked(&mut self, now: Now, ticket: u64, found: Found, outbox: &mut Outbox) {
-        let Some(wait) = self.waits.take(ticket) else { return };
-        let looked = match found {
-            Found::Nothing => Looked::Nothing,
-            Found::Unsaid => Looked::Unsaid,
-            Found::Older(mut older) => {
-                self.stats.count(Counter::FoundOlder);
-                older.past.at = now.instant;
-                self.recent.restore(older.past, &older.kept);
-                // Should it not be remembered after all, that is no reason to ask it anew.
-                Looked::Unsaid
-            }
+        let said = match found {
+            Found::Nothing => Said::Nothing,
+            Found::Unsaid => Said::Unsaid,
+            Found::Older(older) => self.remember_older(now, *older),
         };
-        self.take_again(now, &wait, looked, outbox);
+        if let Some(wait) = self.waits.take(ticket) {
+            self.take_again(now, &wait, said, outbox);
+        }
+    }
+
+    /// Once, by one worker: what one of two copies that wait together did to it must not be undone
+    /// by the other. So it is claimed, as a request is.
+    fn remember_older(&mut self, now: Now, mut older: Older) -> Said {
+        self.stats.count(Counter::FoundOlder);
+        let (worker, workers) = (self.setup.worker, self.setup.workers);
+        if let Some(other) = older.follows(workers).filter(|other| *other != worker) {
+            return Said::Follows(other);
+        }
+        older.past.at = now.instant;
+        let Past { id, key, acquirer, at, .. } = older.past;
+        let claimed = self.recent.claim(Claim { id, key, acquirer, at }, |past| past.id == id);
+        if let Known::New(number) = claimed {
+            self.recent.fill(number, older.past, &older.kept);
+        }
+        Said::Found
     }
 
     /// Whoever has waited long enough goes on without an answer.
     pub(super) fn end_look_ups(&mut self, now: Now, outbox: &mut Outbox) {
         while self.waits.next_deadline().is_some_and(|by| by <= now.instant) {
             let Some(wait) = self.waits.take(self.waits.first) else { return };
-            self.take_again(now, &wait, Looked::Unsaid, outbox);
+            self.take_again(now, &wait, Said::Unsaid, outbox);
         }
     }
 
     /// Takes a message from the start. Its terminal may be gone; then nothing was said to anybody,
     /// and it asks again.
-    fn take_again(&mut self, now: Now, wait: &Wait, looked: Looked, outbox: &mut Outbox) {
+    fn take_again(&mut self, now: Now, wait: &Wait, said: Said, outbox: &mut Outbox) {
         let id = wait.session;
         let Some(session) = self.sessions.of(id) else { return };
         let (link_id, is_closing) = (session.link, session.state == State::Closing);
@@ -149,6 +223,7 @@ impl Switch {
             }
             let today = self.today;
             let (setup, routes) = (&*setup, &*routes);
+            let looked = wait.looked.with(wait.about, said);
             let batch = Batch { now, today, setup, routes, session: id, link_id, link, looked };
             let framing = &link.dialect.spec.framing;
             let cut = frame::cut_within(framing, &wait.frame, limits::FRAME_BYTES_MAX);
@@ -169,9 +244,9 @@ impl Batch<'_> {
     /// the same for all of them, so that they expire in the order in which they were forwarded.
     #[inline]
     pub(super) fn left_of(&self, budget: Duration) -> Duration {
-        match self.looked {
-            Looked::No => budget,
-            _ => budget.saturating_sub(LOOK_UP_MAX).max(budget / 2),
+        match u32::from(self.looked.times) {
+            0 => budget,
+            times => budget.saturating_sub(LOOK_UP_MAX * times).max(budget / (2 * times)),
         }
     }
 }
@@ -195,7 +270,9 @@ mod tests {
                 if step % 2 == 0 {
                     let session = SessionId { slot: at as u32, generation: 1 };
                     let by = Instant::from_ns(at);
-                    let ticket = waits.add(Wait { session, frame: Vec::new(), by }).expect("room");
+                    let (frame, looked) = (Vec::new(), Looked::default());
+                    let wait = Wait { session, frame, by, about: About::Itself, looked };
+                    let ticket = waits.add(wait).expect("room");
                     prop_assert!(model.insert(ticket, at).is_none(), "no ticket is used twice");
                 } else {
                     let taken = waits.take(step).map(|wait| u64::from(wait.session.slot));

@@ -125,7 +125,7 @@ struct Batch<'a> {
     session: SessionId,
     link_id: LinkId,
     link: &'a LinkSetup,
-    /// Whether what it names was looked up.
+    /// What was looked up for it.
     looked: Looked,
 }
 
@@ -304,7 +304,7 @@ impl Switch {
             self.today = Today::of(now.wall);
         }
         let today = self.today;
-        let (setup, routes, looked) = (&*setup, &*routes, Looked::No);
+        let (setup, routes, looked) = (&*setup, &*routes, Looked::default());
         let batch = Batch { now, today, setup, routes, session: id, link_id, link, looked };
         let mut index = self.index.take().unwrap_or_default();
         let taken = self.frames(&batch, bytes, &mut index, outbox);

@@ -7,17 +7,19 @@
 //! looked, on a thread that may take its time.
 
 use crate::base::codes::ResponseCode;
+use crate::base::ids::WorkerId;
 use crate::iso8583::kept::Kept;
 
-use super::recent::{Fate, Past, TerminalKey};
+use super::number::{self, Role};
+use super::pending::Share;
+use super::recent::{Fate, Hearing, Past, TerminalKey};
 use super::record::{self, Outcome, Record};
 use super::repeat::padded;
-use super::saf::Kind;
 
 /// Which transaction is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sought {
-    /// What its terminal key may hash to, the likeliest first.
+    /// What its terminal key may hash to: the newest is meant.
     pub hashes: [Option<u64>; 4],
     /// Its date; see [`TerminalKey::moment`].
     pub moment: u64,
@@ -68,6 +70,10 @@ pub enum Found {
 pub struct Older {
     pub(super) past: Past,
     pub(super) kept: Kept,
+    /// What its answer, and its terminal, made of it.
+    said: Fate,
+    /// A reversal of what its partner was asked is owed, or was.
+    is_undone: bool,
 }
 
 impl Older {
@@ -86,13 +92,13 @@ impl Older {
                     past.amount = intent.amount;
                     // Until its records say more.
                     (past.fate, past.code) = (Fate::Unknown, padded(ResponseCode::INOPERATIVE));
-                    found = Some(Self { past, kept });
+                    found = Some(Self::new(past, kept));
                 }
                 Record::Refused(refused) if is_it(&refused.key) => {
                     let mut past = Past::default();
                     (past.id, past.key) = (refused.id, refused.key);
                     (past.acquirer, past.code) = (refused.acquirer, refused.code);
-                    found = Some(Self { past, kept: Kept::default() });
+                    found = Some(Self::new(past, Kept::default()));
                 }
                 _ => {}
             }
@@ -107,24 +113,51 @@ impl Older {
 
     /// Reads what a batch says of it; batches come in the order in which they became durable.
     pub fn read(&mut self, clear: &[u8], secret: &[u8]) {
+        let id = self.past.id;
         for record in record::read(clear, secret) {
             match record {
-                Record::Outcome(outcome) if outcome.id == self.past.id => self.end(&outcome),
-                Record::TakenBack(id) if id == self.past.id => self.past.fate = Fate::Reversed,
-                Record::Owed(owed) if owed.id == self.past.id && owed.kind == Kind::Reversal => {
-                    self.past.fate = Fate::Reversed;
+                Record::Outcome(outcome) if outcome.id == id => self.end(&outcome),
+                Record::TakenBack(taken_back) if taken_back == id => self.said = Fate::Reversed,
+                Record::Owed(owed) if number::transaction_of(owed.id) == id => {
+                    match number::role_of(owed.id) {
+                        Role::Reversal => self.is_undone = true,
+                        // Its partner knows it by this from now on.
+                        Role::Advice => {
+                            (self.past.told, self.past.stan) = (Hearing::Advised, owed.stan);
+                        }
+                        // Its terminal's word, or that of the switch, is on record beside it.
+                        Role::AdviceReversal => {}
+                    }
                 }
                 _ => {}
             }
         }
+        self.past.fate = match self.past.told {
+            Hearing::Asked if self.is_undone => Fate::Reversed,
+            // What was undone is what the partner was asked; then it was approved in its place.
+            Hearing::Asked | Hearing::Advised => self.said,
+        };
+    }
+
+    /// The worker in whose lane the advice of it stands or stood: what takes it back must not
+    /// overtake it.
+    pub(super) fn follows(&self, workers: u8) -> Option<WorkerId> {
+        match self.past.told {
+            Hearing::Asked => None,
+            Hearing::Advised => Share::owner(self.past.stan, workers),
+        }
+    }
+
+    fn new(past: Past, kept: Kept) -> Self {
+        Self { past, kept, said: past.fate, is_undone: false }
     }
 
     fn end(&mut self, outcome: &Outcome) {
         let past = &mut self.past;
         (past.code, past.approval, past.part) = (outcome.code, outcome.approval, outcome.part);
         // What is reversed stays so, whatever is said behind it.
-        if past.fate != Fate::Reversed {
-            past.fate = match outcome.approved {
+        if self.said != Fate::Reversed {
+            self.said = match outcome.approved {
                 true => Fate::Approved { waiting: 0, handed: true },
                 false => Fate::Declined,
             };
@@ -139,7 +172,7 @@ pub fn keys(clear: &[u8], secret: &[u8], each: &mut dyn FnMut([u8; 16])) {
             Record::Intent(intent) => each(of_request(intent.key.hash, intent.key.moment)),
             Record::Refused(refused) => each(of_request(refused.key.hash, refused.key.moment)),
             Record::Outcome(Outcome { id, .. }) | Record::TakenBack(id) => each(of_transaction(id)),
-            Record::Owed(owed) if owed.kind == Kind::Reversal => each(of_transaction(owed.id)),
+            Record::Owed(owed) => each(of_transaction(number::transaction_of(owed.id))),
             _ => {}
         }
     }
@@ -183,6 +216,7 @@ mod tests {
     use super::*;
     use crate::base::ids::LinkId;
     use crate::switch::record::{Intent, Owed, Records, Refused};
+    use crate::switch::saf::Kind;
 
     const KEY: TerminalKey = TerminalKey { hash: 1, moment: 2, fingerprint: 3 };
 
@@ -245,12 +279,46 @@ mod tests {
         assert_eq!((older.past.fate, older.past.code), (Fate::Declined, code));
     }
 
+    /// What was asked is undone, and then approved in the place of its partner: an approval, known
+    /// to the partner by its advice, until its terminal or the switch takes it back.
+    #[test]
+    fn an_advice_makes_it_an_approval_whatever_was_undone_before() {
+        let owed = |role: Role, stan: u32| {
+            let (id, kind) = (number::owed(7, role), role.kind());
+            Record::Owed(Owed { id, partner: LinkId(1), stan, kind, message: b"0220" })
+        };
+        let (undone, advice) = (owed(Role::Reversal, 9), owed(Role::Advice, 10));
+        let (mine, approved) = (intent(7, KEY), outcome(7, true));
+        let is_approved = Fate::Approved { waiting: 0, handed: true };
+        for (records, fate) in [
+            (vec![mine, advice, approved], is_approved),
+            (vec![mine, undone, advice, approved], is_approved),
+            // What is still owed is noted again, in any order.
+            (vec![mine, undone, advice, approved, undone, advice], is_approved),
+            (vec![mine, advice, approved, undone], is_approved),
+            (vec![mine, undone, advice, approved, Record::TakenBack(7), advice], Fate::Reversed),
+        ] {
+            let past = told(&records).expect("found").past;
+            assert_eq!((past.fate, past.told, past.stan), (fate, Hearing::Advised, 10));
+        }
+        let asked = told(&[mine, approved]).expect("found");
+        assert_eq!((asked.past.told, asked.follows(4)), (Hearing::Asked, None));
+        let told = told(&[mine, advice, approved]).expect("found");
+        assert_eq!(told.follows(4), Share::owner(10, 4));
+    }
+
     #[test]
     fn each_record_that_matters_has_a_key_and_dates_stand_side_by_side() {
         let all = written(&[intent(7, KEY), outcome(7, true), Record::Handed(7), Record::Done(7)]);
         let mut found = Vec::new();
         keys(&all.clear, &all.secret, &mut |key| found.push(key));
         assert_eq!(found, [of_request(1, 2), of_transaction(7)]);
+        for role in Role::ALL {
+            let (id, kind) = (number::owed(7, role), role.kind());
+            let owed = Owed { id, partner: LinkId(1), stan: 9, kind, message: b"0420" };
+            let all = written(&[Record::Owed(owed)]);
+            keys(&all.clear, &all.secret, &mut |key| assert_eq!(key, of_transaction(7)));
+        }
         let [first, last] = of_requests(1);
         let within = first..=last;
         assert!(within.contains(&of_request(1, 0)) && within.contains(&of_request(1, 2)));

@@ -4,6 +4,10 @@
 //! a completion also by DE 37 and DE 38 of what was approved lately. Always of the same link,
 //! terminal and merchant. Whoever is found binds the message to the partner that has the original,
 //! and tells how the partner knows it. Nothing is decided here about money.
+//!
+//! What DE 90 names and nobody remembers is looked up. Without DE 90 only what is remembered is
+//! found: a STAN comes round, so over weeks it names another sale, and what names none (a refund
+//! without a receipt, a sale approved offline) must not wait for an index.
 
 use crate::base::ids::{LinkId, WorkerId};
 use crate::iso8583::digits;
@@ -12,7 +16,11 @@ use crate::iso8583::message::Message;
 
 use super::bug::Bug;
 use super::compose::original_data;
+use super::fault::Fault;
 use super::index::Place;
+use super::lookup::About;
+use super::older::{Dated, Sought};
+use super::outbox::Outbox;
 use super::recent::{Fate, Past};
 use super::repeat;
 use super::sound::Sound;
@@ -25,6 +33,8 @@ pub(super) struct Named {
     pub(super) moment: u64,
     /// Class and function it may have.
     pub(super) kinds: [Option<u16>; 4],
+    /// DE 90 names it.
+    by_data: bool,
 }
 
 /// The partner that has the original, and DE 90 as that partner knows it.
@@ -41,8 +51,19 @@ pub(super) enum Origin {
     Here(Bound),
     /// That one does.
     Elsewhere(WorkerId),
+    /// It is being looked up; the message is taken again then.
+    Sought,
     /// Nobody, or none is named.
     Unknown,
+}
+
+/// What becomes of a request that undoes another.
+#[derive(Debug)]
+pub(super) enum Binding {
+    /// It goes to the partner that has the original, if that is known; else by its route.
+    To(Option<Bound>),
+    /// Another worker has the original, or it is looked up first: it is not remembered here.
+    NotHere,
 }
 
 /// From DE 90; without it the message carries its original's STAN.
@@ -55,10 +76,11 @@ pub(super) fn named(message: &Message<'_>, sound: &Sound) -> Named {
             stan: number(buffer.get(4..10)) as u32,
             moment: repeat::nibbles(buffer.get(10..20).unwrap_or(&[])),
             kinds: [Some(mti as u16), None, None, None],
+            by_data: true,
         };
     }
     let kinds = [0x10, 0x20, 0x22, 0x12].map(Some);
-    Named { stan: sound.stan_number, moment: 0, kinds }
+    Named { stan: sound.stan_number, moment: 0, kinds, by_data: false }
 }
 
 impl Switch {
@@ -70,6 +92,14 @@ impl Switch {
         named: &Named,
     ) -> Option<Place> {
         named.kinds.iter().flatten().find_map(|kind| self.named_as(batch, sound, named, *kind))
+    }
+
+    /// The original that is named, for whoever looks further back.
+    pub(super) fn sought(&self, batch: &Batch<'_>, sound: &Sound, named: &Named) -> Sought {
+        let (terminal, merchant) = (&sound.facts.terminal, &sound.facts.merchant);
+        let hash = |kind| self.terminal_hash(batch.link_id, terminal, merchant, named.stan, kind);
+        let hashes = named.kinds.map(|kind| kind.map(hash));
+        Sought { hashes, moment: named.moment, dated: Dated::IfKnown }
     }
 
     /// The same, of this class and function.
@@ -99,15 +129,56 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         sound: &Sound,
-    ) -> Origin {
+        framed: &[u8],
+        outbox: &mut Outbox,
+    ) -> Result<Origin, Fault> {
         if batch.setup.has(Bug::OriginalIgnored) {
-            return Origin::Unknown;
+            return Ok(Origin::Unknown);
         }
         let named = named(message, sound);
+        let origin = self.remembered_origin(batch, message, sound, &named);
+        // What was found and binds to nobody was refused, or is another.
+        let is_settled = !named.by_data || batch.looked.has_original();
+        if !matches!(origin, Origin::Unknown) || is_settled {
+            return Ok(origin);
+        }
+        let sought = self.sought(batch, sound, &named);
+        let waits = self.look_up(batch, framed, (About::Original, sought), outbox)?;
+        Ok(if waits { Origin::Sought } else { Origin::Unknown })
+    }
+
+    /// The same for a request, whose key is claimed.
+    #[cold]
+    pub(super) fn bound_request(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+        framed: &[u8],
+        outbox: &mut Outbox,
+    ) -> Result<Binding, Fault> {
+        let passed_to = match self.origin(batch, message, sound, framed, outbox)? {
+            Origin::Here(bound) => return Ok(Binding::To(Some(bound))),
+            Origin::Unknown => return Ok(Binding::To(None)),
+            Origin::Elsewhere(worker) => Some(worker),
+            Origin::Sought => None,
+        };
+        self.recent.forget(sound.number);
+        passed_to.map_or(Ok(()), |worker| self.pass(batch, worker, framed, outbox))?;
+        Ok(Binding::NotHere)
+    }
+
+    fn remembered_origin(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+        named: &Named,
+    ) -> Origin {
         let is_exact = named.moment != 0;
         let mut elsewhere = None;
         for kind in named.kinds.into_iter().flatten() {
-            match self.named_as(batch, sound, &named, kind) {
+            match self.named_as(batch, sound, named, kind) {
                 Some(Place::Here(number)) => {
                     if let Some(bound) = self.bound_to(batch, message, number, is_exact) {
                         return Origin::Here(bound);

@@ -215,9 +215,13 @@ impl Recent {
     /// Remembers one of a former life, whatever else is known.
     pub(super) fn restore(&mut self, past: Past, kept: &Kept) {
         let Past { id, key, acquirer, at, .. } = past;
-        let Known::New(number) = self.claim(Claim { id, key, acquirer, at }, |_| false) else {
-            return;
-        };
+        if let Known::New(number) = self.claim(Claim { id, key, acquirer, at }, |_| false) {
+            self.fill(number, past, kept);
+        }
+    }
+
+    /// What is known of one that was claimed just now, and has ended.
+    pub(super) fn fill(&mut self, number: u64, past: Past, kept: &Kept) {
         if let Some(cell) = self.past_mut(number) {
             let Past { from, reference, held, .. } = *cell;
             *cell = Past { from, reference, held, bytes: 0, ..past };
@@ -376,8 +380,7 @@ impl Recent {
         self.aside.remove(&number);
     }
 
-    /// For how long the window reaches back at the present rate; `None` until something had to be
-    /// forgotten.
+    /// How far the window reaches back at the present rate; `None` until something was forgotten.
     pub fn covers(&self, now: Instant) -> Option<Duration> {
         (self.first > 0).then(|| now.since(self.past(self.first).map_or(now, |past| past.at)))
     }
@@ -443,8 +446,7 @@ impl Recent {
         self.first += 1;
     }
 
-    /// Tells the other workers what was forgotten, and hears the same from them: now and then,
-    /// since each telling takes a cache line from all of them.
+    /// Tells the other workers what was forgotten, and hears the same: a cache line each time.
     #[cold]
     fn tell(&mut self) {
         self.tell_at = self.next + TELL_EVERY;

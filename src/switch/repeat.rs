@@ -14,6 +14,7 @@ use crate::iso8583::mti::Mti;
 
 use super::bug::Bug;
 use super::fault::Fault;
+use super::lookup::About;
 use super::older::{Dated, Sought};
 use super::outbox::Outbox;
 use super::recent::{Fate, Past, TerminalKey};
@@ -128,7 +129,7 @@ impl Switch {
         }
         let hashes = [Some(key.hash), None, None, None];
         let sought = Sought { hashes, moment: key.moment, dated: Dated::Exactly };
-        self.look_up(batch, framed, sought, outbox)
+        self.look_up(batch, framed, (About::Itself, sought), outbox)
     }
 
     /// Remembers that the terminal was refused: no approval may follow.

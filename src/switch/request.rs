@@ -20,7 +20,7 @@ use crate::routing::{Chosen, Declined, Route};
 use super::bug::Bug;
 use super::decision::{self, Outcome};
 use super::fault::{self, Effect, Fault};
-use super::original::{Bound, Origin};
+use super::original::{Binding, Bound};
 use super::outbox::{CloseCause, Outbox};
 use super::recent::{Claim, Fate, Known, TerminalKey};
 use super::session::State;
@@ -87,8 +87,7 @@ impl Switch {
             return Err(Fault::Overload);
         }
         let key = self.terminal_key(message, &sound, hash);
-        let is_repeat = message.mti().is_repeat() && !message.mti().is_advice();
-        if is_repeat && self.waits_for_original(batch, &key, framed, outbox)? {
+        if message.mti().is_repeat() && self.waits_for_original(batch, &key, framed, outbox)? {
             return Ok(());
         }
         sound.number = match self.claim(batch, key) {
@@ -165,17 +164,14 @@ impl Switch {
             Ok(chosen) => {
                 let route = batch.routes.route(chosen.route);
                 // What undoes another goes to whoever has that one, or nowhere.
-                let origin = match sound.facts.kind {
-                    Kind::Void | Kind::Refund => self.origin(batch, message, sound),
-                    _ => Origin::Unknown,
-                };
-                let bound = match origin {
-                    Origin::Here(bound) => Some(bound),
-                    Origin::Elsewhere(worker) => {
-                        self.recent.forget(sound.number);
-                        return self.pass(batch, worker, framed, outbox);
+                let bound = match sound.facts.kind {
+                    Kind::Void | Kind::Refund => {
+                        match self.bound_request(batch, message, sound, framed, outbox)? {
+                            Binding::To(bound) => bound,
+                            Binding::NotHere => return Ok(()),
+                        }
                     }
-                    Origin::Unknown => None,
+                    _ => None,
                 };
                 let sent = self.forward(batch, message, sound, &chosen, bound.as_ref(), outbox);
                 if sent == Err(Fault::NoPartner)

@@ -15,7 +15,7 @@ use super::bug::Bug;
 use super::compose::Original;
 use super::fault::Fault;
 use super::index::Place;
-use super::older::{Dated, Sought};
+use super::lookup::About;
 use super::original::{Named, named};
 use super::outbox::{Outbox, Told};
 use super::recent::{Claim, Fate, Known, Past, TerminalKey};
@@ -42,7 +42,7 @@ impl Switch {
         let found = self.original_of(batch, sound, &named);
         if found.is_none() {
             let sought = self.sought(batch, sound, &named);
-            if self.look_up(batch, framed, sought, outbox)? {
+            if self.look_up(batch, framed, (About::Original, sought), outbox)? {
                 return Ok(());
             }
         }
@@ -157,14 +157,6 @@ impl Switch {
         let Some(number) = self.transactions.at(place).map(|asked| asked.number) else { return };
         let Some(past) = self.recent.past(number).copied() else { return };
         self.owe_past(now, number, &past, outbox);
-    }
-
-    /// The original a reversal means, for whoever looks further back.
-    fn sought(&self, batch: &Batch<'_>, sound: &Sound, named: &Named) -> Sought {
-        let (terminal, merchant) = (&sound.facts.terminal, &sound.facts.merchant);
-        let hash = |kind| self.terminal_hash(batch.link_id, terminal, merchant, named.stan, kind);
-        let hashes = named.kinds.map(|kind| kind.map(hash));
-        Sought { hashes, moment: named.moment, dated: Dated::IfKnown }
     }
 
     /// What was never asked is remembered as taken back: should the request come yet, delayed on

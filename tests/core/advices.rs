@@ -18,7 +18,7 @@ pub(crate) const OTHER: LinkId = LinkId(2);
 pub(crate) const OTHER_HOST: SessionId = SessionId { slot: 3, generation: 1 };
 
 /// A completion of what was pre-authorized with `stan`, under a STAN of its own.
-fn completion(own: u32, stan: u32) -> Plain {
+pub(crate) fn completion(own: u32, stan: u32) -> Plain {
     let named = format!("0100{stan:06}1122021245{:022}", 0);
     let advice = sale(own).typed("0220").with(90, &named).with(4, "000000000900");
     advice.with(7, "1122040000").with(38, "A1B2C3").with(37, sale(stan).of(37).expect("there"))

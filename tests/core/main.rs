@@ -2,6 +2,7 @@
 
 mod advices;
 mod bad_input;
+mod long_ago;
 mod money;
 mod network;
 mod older;

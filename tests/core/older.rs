@@ -3,22 +3,27 @@
 use std::time::Duration;
 
 use authswitch::base::limits;
-use authswitch::switch::older::{self, Answer, Dated, Found, Older, Sought};
-use authswitch::switch::{Counter, Event, Outbox};
+use authswitch::switch::older::{self, Answer, Dated, Found, Older, Question, Sought};
+use authswitch::switch::{Counter, Event, Outbox, Setup};
 
 use crate::money::one_reversal;
 use crate::rig::{ACQUIRER, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
 
 /// A switch that remembers 64 transactions, and everything it ever put on record.
-struct Site {
-    rig: Rig,
+pub(crate) struct Site {
+    pub(crate) rig: Rig,
     batches: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Site {
     fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let mut rig = Rig::closed("pos-bcd", "pos-bcd", |setup| {
             (setup.has_archive, setup.recent_bytes) = (true, 1);
+            change(setup);
         });
         rig.outbox = Outbox::recorded(1);
         for (session, link) in [(POS, ACQUIRER), (HOST, PARTNER), (POS_2, ACQUIRER)] {
@@ -27,7 +32,7 @@ impl Site {
         Self { rig, batches: Vec::new() }
     }
 
-    fn store(&mut self) {
+    pub(crate) fn store(&mut self) {
         while let Some(batch) = self.rig.outbox.seal() {
             self.batches.push((batch.clear, batch.secret));
         }
@@ -35,13 +40,13 @@ impl Site {
     }
 
     /// Sends, and returns what comes back once all is durable.
-    fn ask(&mut self, message: &Plain) -> Vec<Plain> {
+    pub(crate) fn ask(&mut self, message: &Plain) -> Vec<Plain> {
         self.rig.ask(POS, message);
         self.store();
         self.rig.at_pos()
     }
 
-    fn sell(&mut self, stan: u32) {
+    pub(crate) fn sell(&mut self, stan: u32) {
         assert!(self.ask(&sale(stan)).is_empty());
         let seen = self.rig.at_host().pop().expect("forwarded");
         self.rig.say(&answer_to(&seen, "00").with(38, &format!("{stan:06}")));
@@ -52,13 +57,19 @@ impl Site {
     /// A switch that has approved sale 1 and forgotten it.
     fn forgetful() -> Self {
         let mut site = Self::new();
-        (1..=200).for_each(|stan| site.sell(stan));
-        assert!(site.rig.outbox.questions.is_empty(), "a first request asks nobody");
+        site.sell(1);
+        site.forget();
         site
     }
 
-    /// Looks in the records, one after the other.
-    fn search(&self, sought: &Sought) -> Found {
+    /// Other sales, until nothing before them is remembered.
+    pub(crate) fn forget(&mut self) {
+        (2..=200).for_each(|stan| self.sell(stan));
+        assert!(self.rig.outbox.questions.is_empty(), "a first request asks nobody");
+    }
+
+    /// Looks in the records, one after the other; of those it does not read what no key leads to.
+    pub(crate) fn search(&self, sought: &Sought) -> Found {
         let means = |moment| match sought.dated {
             Dated::Exactly => moment == sought.moment,
             Dated::IfKnown => moment == 0 || sought.moment == 0 || moment == sought.moment,
@@ -73,7 +84,14 @@ impl Site {
                 });
                 let found = moment.and_then(|moment| Older::find(hash, moment, clear, secret));
                 let Some(mut found) = found else { continue };
-                self.batches.iter().for_each(|(clear, secret)| found.read(clear, secret));
+                let its_key = older::of_transaction(found.id());
+                for (clear, secret) in &self.batches {
+                    let mut is_led_to = false;
+                    older::keys(clear, secret, &mut |key| is_led_to |= key == its_key);
+                    if is_led_to {
+                        found.read(clear, secret);
+                    }
+                }
                 return Found::Older(Box::new(found));
             }
         }
@@ -82,30 +100,37 @@ impl Site {
 
     /// Answers the one question there is; returns what its terminal hears.
     #[track_caller]
-    fn look_up(&mut self) -> Vec<Plain> {
-        let questions = std::mem::take(&mut self.rig.outbox.questions);
-        let [question] = questions[..] else { panic!("one question was due: {questions:?}") };
+    pub(crate) fn look_up(&mut self) -> Vec<Plain> {
+        let question = self.question();
         let found = self.search(&question.sought);
         self.answer(question.ticket, found)
     }
 
-    fn answer(&mut self, ticket: u64, found: Found) -> Vec<Plain> {
+    /// The one question there is.
+    #[track_caller]
+    pub(crate) fn question(&mut self) -> Question {
+        let questions = std::mem::take(&mut self.rig.outbox.questions);
+        let [question] = questions[..] else { panic!("one question was due: {questions:?}") };
+        question
+    }
+
+    pub(crate) fn answer(&mut self, ticket: u64, found: Found) -> Vec<Plain> {
         self.rig.feed(Event::Looked(Answer { ticket, found }));
         self.store();
         self.rig.at_pos()
     }
 
-    fn host_saw_nothing(&mut self) {
+    pub(crate) fn host_saw_nothing(&mut self) {
         assert!(self.rig.at_host().is_empty());
     }
 }
 
-fn repeat(stan: u32) -> Plain {
+pub(crate) fn repeat(stan: u32) -> Plain {
     sale(stan).typed("0201")
 }
 
 #[track_caller]
-fn heard(told: &[Plain], mti: &str, code: &str) {
+pub(crate) fn heard(told: &[Plain], mti: &str, code: &str) {
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((told[0].mti.as_str(), told[0].code()), (mti, code));
 }
@@ -221,6 +246,42 @@ fn copies_that_wait_together_are_forwarded_once() {
     site.rig.answer(&seen[0], "00");
     site.store();
     assert_eq!(site.rig.at_pos().len(), 2);
+}
+
+/// What the first copy did, the second finds done, though it was looked up before.
+#[test]
+fn copies_of_a_reversal_that_wait_together_take_back_once() {
+    let mut site = Site::forgetful();
+    let taken_back = sale(1).typed("0400");
+    assert!(
+        site.ask(&taken_back).is_empty() && site.ask(&taken_back.clone().typed("0401")).is_empty()
+    );
+    let questions = std::mem::take(&mut site.rig.outbox.questions);
+    let found: Vec<_> = questions.iter().map(|question| site.search(&question.sought)).collect();
+    for (question, found) in questions.iter().zip(found) {
+        heard(&site.answer(question.ticket, found), "0410", "00");
+    }
+    let reversal = one_reversal(&mut site.rig);
+    site.rig.answer(&reversal, "00");
+    site.rig.wait(Duration::from_secs(900));
+    site.host_saw_nothing();
+    assert_eq!(site.rig.count(Counter::ReversalsOwed), 1);
+}
+
+/// However slow the look-up is: the copy that comes behind its answer need not wait for another.
+#[test]
+fn what_is_found_too_late_is_there_for_the_next_copy() {
+    for (message, mti) in [(repeat(1), "0210"), (sale(1).typed("0400"), "0410")] {
+        let mut site = Site::forgetful();
+        assert!(site.ask(&message).is_empty());
+        let question = site.question();
+        site.rig.wait(limits::LOOK_UP_DEADLINE);
+        heard(&site.rig.at_pos(), mti, "96");
+        let found = site.search(&question.sought);
+        assert!(site.answer(question.ticket, found).is_empty(), "it was answered");
+        heard(&site.ask(&message), mti, "00");
+        assert!(site.rig.outbox.questions.is_empty());
+    }
 }
 
 #[test]

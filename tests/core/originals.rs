@@ -4,7 +4,7 @@ use crate::advices::{OTHER, OTHER_HOST, at_other, two_partners};
 use crate::rig::{ACQUIRER, HOST, PARTNER, POS, Plain, Rig, answer_to, framed, sale};
 
 /// A void or refund of the sale with `stan`, under a STAN of its own.
-fn undoing(own: u32, stan: u32, kind: &str) -> Plain {
+pub(crate) fn undoing(own: u32, stan: u32, kind: &str) -> Plain {
     let named = format!("0200{stan:06}1122021245{:022}", 0);
     let undoing = sale(own).with(3, kind).with(7, "1122040000").with(90, &named);
     undoing.with(37, sale(stan).of(37).expect("there"))

@@ -16,7 +16,7 @@ use crate::restart::store;
 use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
 
 /// One route, with three approvals per card and 30.00 per merchant.
-fn standing_in(setup: &mut Setup) {
+pub(crate) fn standing_in(setup: &mut Setup) {
     let currency = Currency::from_number(156).expect("listed");
     let limits =
         CurrencyLimits { currency, floor: 1250, card: 5000, merchant: 4000, total: 10_000 };
