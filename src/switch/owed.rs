@@ -128,9 +128,7 @@ impl Switch {
         let mut message = owed.lane.buffer();
         if self.write_reversal(now, original, kept, stan, &mut owed.scratch, &mut message) {
             let id = number::owed(original.id, role);
-            let obligation = self.obligation(now, original.partner, id, message, outbox);
-            self.note_owed(&obligation, original.partner, stan, outbox);
-            owed.lane.add(obligation);
+            self.owe(now, &mut owed, id, (original.partner, stan, message), outbox);
             self.cancel_unsent(&mut owed, original.id, outbox);
         } else {
             self.stats.count(Counter::Exceptions);
@@ -159,12 +157,24 @@ impl Switch {
         if written {
             self.stats.count(Counter::AdvicesOwed);
             let id = number::owed(id, Role::Advice);
-            let obligation = self.obligation(now, partner, id, message, outbox);
-            self.note_owed(&obligation, partner, stan, outbox);
-            owed.lane.add(obligation);
+            self.owe(now, &mut owed, id, (partner, stan, message), outbox);
         }
         self.put_owed(partner, owed);
         written.then_some(stan)
+    }
+
+    /// Puts on record that the message is owed, and into its lane.
+    fn owe(
+        &mut self,
+        now: Now,
+        owed: &mut Owed,
+        id: u64,
+        (partner, stan, message): (LinkId, u32, Vec<u8>),
+        outbox: &mut Outbox,
+    ) {
+        let obligation = self.obligation(now, partner, id, message, outbox);
+        self.note_owed(&obligation, partner, stan, outbox);
+        owed.lane.add(obligation);
     }
 
     /// The message of this number as its lane takes it: behind what is owed for the same

@@ -4,7 +4,7 @@
 //! or currency, is no answer: it is counted, it consumes nobody's slot, and it never reaches a
 //! POS. The same holds for one that comes late or twice.
 
-use crate::base::codes::ResponseCode;
+use crate::base::codes::{Edition, ResponseCode};
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::iso8583::decode::Index;
 use crate::iso8583::encode;
@@ -269,8 +269,7 @@ impl Switch {
         }
     }
 
-    /// Is this an answer to what was asked then? What both have must agree, and something beside
-    /// the STAN must be there to agree on.
+    /// Is this an answer to what was asked then, by what was kept of it?
     #[cold]
     fn answers_past(
         &mut self,
@@ -280,22 +279,21 @@ impl Switch {
         acquirer: LinkId,
     ) -> bool {
         let Some(acquirer) = batch.setup.link(acquirer) else { return false };
-        let dialect = &*acquirer.dialect;
+        let (from, to) = (&*acquirer.dialect, &*batch.link.dialect);
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
-        encode::template_header(dialect, &mut bytes);
+        encode::template_header(from, &mut bytes);
         self.recent.kept(number).iter().for_each(|part| bytes.extend_from_slice(part));
         let mut index = self.refusal_index.take().unwrap_or_default();
-        let sound = dialect.decode(&bytes, &mut index).is_ok();
-        let asked = Message { bytes: &bytes, index: &index, dialect };
-        let rules = batch.link.dialect.rules(asked.mti());
-        let both = |element: u8| asked.has(element) && message.has(element);
-        let same = |element: u8| asked.key(element) == message.key(element);
-        let part = is_partial(message) && message.number(4) <= asked.number(4);
-        let agrees = |element: u8| !both(element) || same(element) || element == 4 && part;
-        let matched = rules.watched.get(..usize::from(rules.matched)).unwrap_or(&[]);
-        let named = matched.is_empty() || matched.iter().any(|element| both(*element));
-        let answers = sound && named && rules.watched.iter().all(|element| agrees(*element));
+        let sound = from.decode(&bytes, &mut index).is_ok();
+        let kept = Message { bytes: &bytes, index: &index, dialect: from };
+        let mut asked = Transaction::vacant();
+        asked.watch(&kept, to.rules(kept.mti()));
+        asked.amount = kept.number(4);
+        let edition = to.spec.edition.map_or(0, Edition::digit);
+        let answer = kept.mti().response().unwrap_or_default();
+        asked.answer_mti = transcode::mti_in_edition(answer, edition);
+        let answers = sound && belongs(&asked, message, is_partial(message)).is_ok();
         self.refusal_index = Some(index);
         self.scratch = bytes;
         answers

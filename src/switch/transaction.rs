@@ -123,6 +123,33 @@ impl Repeats {
 }
 
 impl Transaction {
+    /// Nobody's.
+    pub fn vacant() -> Self {
+        let nowhere = SessionId { slot: u32::MAX, generation: 0 };
+        Self {
+            acquirer: LinkId(0),
+            session: nowhere,
+            partner: LinkId(0),
+            partner_session: nowhere,
+            sent_at: (0, 0),
+            stan: 0,
+            answer_mti: Mti::default(),
+            route: RouteId(0),
+            alike: false,
+            watched: [Watched::default(); WATCHED_MAX],
+            watched_count: 0,
+            matched_count: 0,
+            amount: None,
+            asked_at: Instant::default(),
+            acquirer_stan: 0,
+            stan_at: (0, 0),
+            frame: Vec::new(),
+            id: 0,
+            number: 0,
+            repeats: Repeats::default(),
+        }
+    }
+
     /// Notes what the answer will be compared in; `alike` is set.
     #[inline]
     pub fn watch(&mut self, message: &Message<'_>, rules: &Rules) {
@@ -333,30 +360,8 @@ const QUEUES_MAX: usize = 64;
 
 impl Cell {
     fn vacant() -> Self {
-        let nowhere = SessionId { slot: u32::MAX, generation: 0 };
         Self {
-            transaction: Transaction {
-                acquirer: LinkId(0),
-                session: nowhere,
-                partner: LinkId(0),
-                partner_session: nowhere,
-                sent_at: (0, 0),
-                stan: 0,
-                answer_mti: Mti::default(),
-                route: RouteId(0),
-                alike: false,
-                watched: [Watched::default(); WATCHED_MAX],
-                watched_count: 0,
-                matched_count: 0,
-                amount: None,
-                asked_at: Instant::default(),
-                acquirer_stan: 0,
-                stan_at: (0, 0),
-                frame: Vec::new(),
-                id: 0,
-                number: 0,
-                repeats: Repeats::default(),
-            },
+            transaction: Transaction::vacant(),
             deadline: Instant::default(),
             queue: 0,
             previous: NONE,
