@@ -168,6 +168,31 @@ fn what_is_refused_on_a_full_disk_uses_none_of_the_reserve() {
     assert_eq!(recovery.counts().1, 1);
 }
 
+/// Who repeats after the restart has read no answer, and gets one. Who was told that nothing is to
+/// be taken back asks no more, so that holds.
+#[test]
+fn a_refusal_on_a_full_disk_is_forgotten_with_its_life_and_what_was_taken_back_is_not() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    rig.feed(Event::Storage(Storage::ObligationsOnly));
+    for stan in [1, 2] {
+        rig.ask(POS, &sale(stan));
+        rig.ask(POS, &sale(stan).typed("0201"));
+        let told = rig.at_pos();
+        assert_eq!((told[0].code(), told[1].code()), ("96", "96"));
+    }
+    rig.ask(POS, &sale(2).typed("0400").with(7, "1122021300"));
+    store(&mut rig, &mut recovery);
+    assert_eq!(rig.at_pos()[0].code(), "00");
+    let mut next = restarted(&recovery);
+    next.ask(POS, &sale(2).typed("0201"));
+    assert_eq!(next.at_pos()[0].code(), "96");
+    next.ask(POS, &sale(1).typed("0201"));
+    let seen = next.at_host();
+    assert_eq!((seen.len(), &*seen[0].mti), (1, "0201"), "one of the two, as a repeat");
+    next.answer(&seen[0], "00");
+    assert_eq!(next.at_pos()[0].code(), "00");
+}
+
 /// A journal refuses a batch that is too large, and everything would wait for it for ever.
 #[test]
 fn what_ends_or_resumes_at_one_moment_is_recorded_in_batches_a_journal_takes() {
