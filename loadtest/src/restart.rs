@@ -4,8 +4,9 @@
 //! either reversals that are owed, because the partner takes every request and answers none, or
 //! approvals that their terminals may still take back. Then the switch is killed. The disk is
 //! spared meanwhile (durability `process`): what is written is the same. Each start has a copy of
-//! that journal, in the page cache, and a partner that answers; the time runs from the start of the
-//! process to the first approval, over a connection that is tried every millisecond.
+//! that journal, on the disk and in the page cache, and a partner that answers; the time runs from
+//! the start of the process to the first approval, over a connection that is tried every
+//! millisecond.
 //!
 //! What may be owed to one partner is bounded, so there are several, one after the other on one
 //! route, and one more that is owed nothing yet: a switch whose partners are all owed too much
@@ -282,13 +283,17 @@ fn found(output: &str) -> Option<(u64, u64)> {
     Some((number(" transactions")?, number(" owed")?))
 }
 
+/// Copies a journal, onto the disk: a start after a crash finds it there, and a first sync of the
+/// switch that wrote all of the copy out would be counted against it.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        fs::copy(entry.path(), to.join(entry.file_name()))?;
+        let copied = to.join(entry.file_name());
+        fs::copy(entry.path(), &copied)?;
+        fs::File::open(&copied)?.sync_all()?;
     }
-    Ok(())
+    fs::File::open(to)?.sync_all()
 }
 
 fn size(folder: &Path) -> std::io::Result<u64> {
