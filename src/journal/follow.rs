@@ -10,7 +10,8 @@ use super::files::{File, Files};
 use super::format::{Block, HEADER_BYTES, SegmentHeader, block_bytes};
 use super::halt::{Damage, Halt};
 use super::key::Key;
-use super::recover::{self, Last, Place, Recovered};
+use super::open::{Last, Opener};
+use super::recover::{Place, Recovered};
 use super::scan::Found;
 use super::segment;
 
@@ -18,7 +19,7 @@ use super::segment;
 #[derive(Debug)]
 pub struct Follow {
     files: Arc<dyn Files>,
-    key: Key,
+    opener: Opener,
     at: Place,
     open: Option<(SegmentHeader, Box<dyn File>)>,
     bytes: Vec<u8>,
@@ -29,7 +30,7 @@ impl Follow {
     pub fn new(files: Arc<dyn Files>, key: Key, place: Place) -> Self {
         let offset = place.offset.max(HEADER_BYTES as u64);
         let at = Place { offset, ..place };
-        Self { files, key, at, open: None, bytes: Vec::new() }
+        Self { files, opener: Opener::new(&key), at, open: None, bytes: Vec::new() }
     }
 
     /// Behind the last block that was handed up.
@@ -44,14 +45,14 @@ impl Follow {
                 return Ok(false);
             }
             let Some((header, file)) = &self.open else { return Ok(false) };
-            let Self { files, key, at, bytes, .. } = self;
+            let Self { files, opener, at, bytes, .. } = self;
             load(&**file, at.offset, header.crc_start(), bytes)
                 .map_err(|error| Halt::io(files.place(&segment::name(at.segment)), READ, error))?;
             let Some(block) = Block::at_front(bytes, header.crc_start()) else {
                 return Ok(false);
             };
             let found = Found { header, offset: at.offset, block };
-            recover::open(key, &**files, &found, &mut Last::default(), each)?;
+            opener.open(&**files, &found, &mut Last::default(), each)?;
             let (seals, batches) = (block.header.seals, block.header.batches);
             at.offset += block.sound().bytes as u64;
             if seals {

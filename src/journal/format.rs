@@ -254,21 +254,22 @@ impl<'a> Block<'a> {
         Sound { header: self.header, bytes: self.bytes.len(), chain: self.chain }
     }
 
-    /// All secret parts in a row, decrypted; nothing if they are not what was sealed, or if the
-    /// lengths do not fit.
-    pub(super) fn open(&self, seal: &Seal) -> Option<Vec<u8>> {
+    /// Replaces `text` by all secret parts in a row, decrypted; nothing if they are not what was
+    /// sealed, or if the lengths do not fit.
+    pub(super) fn open(&self, seal: &Seal, text: &mut Vec<u8>) -> Option<()> {
+        text.clear();
         let (entries_end, secret_start) = self.parts()?;
         let end = BLOCK_HEADER_BYTES + self.header.payload_bytes as usize;
         let sealed = self.bytes.get(secret_start..end)?;
         if sealed.is_empty() {
-            return Some(Vec::new());
+            return Some(());
         }
-        let (text, tag) = sealed.split_at(sealed.len().checked_sub(TAG_BYTES)?);
-        let mut text = text.to_vec();
+        let (closed, tag) = sealed.split_at(sealed.len().checked_sub(TAG_BYTES)?);
+        text.extend_from_slice(closed);
         // The CRC was not known yet when it was sealed.
         let mut bound = self.bytes.get(..entries_end)?.to_vec();
         bound[4..8].fill(0);
-        seal.open(self.header.number, &bound, &mut text, tag).then_some(text)
+        seal.open(self.header.number, &bound, text, tag).then_some(())
     }
 
     /// The batches of the block, or nothing if their lengths do not add up to that of the block.
@@ -305,6 +306,13 @@ impl<'a> Block<'a> {
         let entries_end = BLOCK_HEADER_BYTES + usize::from(self.header.batches) * ENTRY_BYTES;
         Some((entries_end, entries_end + clear_bytes))
     }
+}
+
+/// How long what may be a block at the front of `bytes` says that it is: a header at least. Nothing
+/// if it is no block.
+pub(super) fn length_at_front(bytes: &[u8]) -> Option<usize> {
+    let Some(head) = bytes.get(..BLOCK_HEADER_BYTES) else { return Some(BLOCK_HEADER_BYTES) };
+    (head[..4] == BLOCK_MAGIC).then(|| block_bytes(u32_at(head, 8) as usize))
 }
 
 fn chain_of(block: &[u8]) -> Chain {

@@ -26,6 +26,7 @@
 //! can be written. A filesystem that copies on write may break the second; then a full disk is a
 //! failed write, which is final, and the reserve is of no use.
 
+mod ahead;
 mod desk;
 mod files;
 mod follow;
@@ -33,7 +34,9 @@ mod format;
 mod halt;
 mod index;
 mod key;
+mod loaded;
 mod log;
+mod open;
 mod read;
 mod recover;
 mod scan;

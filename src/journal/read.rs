@@ -9,7 +9,8 @@ use super::files::Files;
 use super::format::BLOCK_HEADER_BYTES;
 use super::halt::{Damage, Halt};
 use super::key::Key;
-use super::recover::{self, Last, Place, Recovered};
+use super::open::{Last, Opener};
+use super::recover::{Place, Recovered};
 use super::scan::{Found, Scan};
 use super::segment;
 use crate::base::time::Wall;
@@ -36,7 +37,7 @@ pub struct Record {
 /// All batches of a journal, up to its end or the first damage.
 pub struct Records<'f> {
     files: &'f dyn Files,
-    key: &'f Key,
+    opener: Opener,
     scan: Scan<'f>,
     last: Last,
     ready: VecDeque<Record>,
@@ -47,7 +48,8 @@ pub struct Records<'f> {
 pub fn read<'f>(files: &'f dyn Files, key: &'f Key) -> Result<Records<'f>, Halt> {
     let scan = Scan::new(files)?;
     let (last, ready) = (Last::default(), VecDeque::new());
-    Ok(Records { files, key, scan, last, ready, is_over: false })
+    let opener = Opener::new(key);
+    Ok(Records { files, opener, scan, last, ready, is_over: false })
 }
 
 impl Iterator for Records<'_> {
@@ -68,9 +70,7 @@ impl Iterator for Records<'_> {
                 });
             };
             let opened = match self.scan.next() {
-                Ok(Some(found)) => {
-                    recover::open(self.key, self.files, &found, &mut self.last, &mut each)
-                }
+                Ok(Some(found)) => self.opener.open(self.files, &found, &mut self.last, &mut each),
                 Ok(None) => {
                     self.is_over = true;
                     return None;
@@ -129,10 +129,11 @@ pub fn verify(files: &dyn Files, key: Option<&Key>) -> Verified {
 fn verify_into(files: &dyn Files, key: Option<&Key>, verified: &mut Verified) -> Result<(), Halt> {
     let mut scan = Scan::new(files)?;
     let mut last = Last::default();
+    let mut opener = key.map(Opener::new);
     while let Some(found) = scan.next()? {
-        match key {
-            Some(key) => {
-                recover::open(key, files, &found, &mut last, &mut |_| {})?;
+        match &mut opener {
+            Some(opener) => {
+                opener.open(files, &found, &mut last, &mut |_| {})?;
             }
             None if found.block.entries().is_none() => {
                 let file = files.place(&segment::name(found.header.segment));

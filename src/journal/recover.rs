@@ -9,14 +9,13 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 
-use zeroize::Zeroizing;
-
 use super::Options;
+use super::ahead::read_ahead;
 use super::files::{File, Files};
 use super::format::{CHAIN_START, Chain};
 use super::halt::{Damage, Halt};
-use super::key::Key;
-use super::scan::{End, Found, Scan};
+use super::open::{Last, Opener};
+use super::scan::{End, Scan};
 use super::segment;
 use crate::base::time::Wall;
 
@@ -104,9 +103,20 @@ pub fn recover(
         ErrorKind::WouldBlock => Halt { file: files.place(""), offset: 0, damage: Damage::Locked },
         _ => Halt::io(files.place(""), "lock the folder", error),
     })?;
+    let read = read_ahead(|each| read(options, files, lock, each), each);
+    read.map_err(|error| Halt::io(files.place(""), "start a thread", error))?
+}
+
+/// The same, here and now.
+fn read(
+    options: &Options,
+    files: &dyn Files,
+    lock: Box<dyn Any + Send>,
+    each: &mut dyn FnMut(Recovered<'_>),
+) -> Result<Recovery, Halt> {
     let mut scan = Scan::new(files)?;
     let (mut blocks, mut batches) = (0, 0);
-    let mut last = Last::default();
+    let (mut opener, mut last) = (Opener::new(&options.key), Last::default());
     let mut kept: VecDeque<Kept> = VecDeque::new();
     while let Some(found) = scan.next()? {
         blocks += 1;
@@ -114,11 +124,11 @@ pub fn recover(
         match kept.back_mut() {
             Some(kept) if kept.segment == segment => kept.written = written,
             before => {
-                before.into_iter().for_each(|kept| kept.last = last.0.as_slice().into());
+                before.into_iter().for_each(|kept| kept.last = last.of_each().into());
                 kept.push_back(Kept { segment, written, last: Box::default() });
             }
         }
-        batches += open(&options.key, files, &found, &mut last, each)?;
+        batches += opener.open(files, &found, &mut last, each)?;
     }
     let end = scan.end();
     let cut = scan.is_torn().then(|| Place {
@@ -133,56 +143,9 @@ pub fn recover(
         oldest: scan.oldest(),
     };
     mend(files, &next)?;
-    kept.back_mut().into_iter().for_each(|kept| kept.last = last.0.as_slice().into());
-    last.0.resize(last.0.len().max(usize::from(options.workers)), 0);
-    Ok(Recovery { blocks, batches, cut, last: last.0, next, kept, lock })
-}
-
-/// The last batch of each worker.
-#[derive(Debug, Default)]
-pub(super) struct Last(Vec<u64>);
-
-impl Last {
-    /// Notes a batch; false if it should have come earlier.
-    fn note(&mut self, worker: u8, number: u64) -> bool {
-        let place = usize::from(worker);
-        if self.0.len() <= place {
-            self.0.resize(place + 1, 0);
-        }
-        std::mem::replace(&mut self.0[place], number) < number
-    }
-}
-
-/// Hands the batches of a block up; how many there were.
-pub(super) fn open(
-    key: &Key,
-    files: &dyn Files,
-    found: &Found<'_>,
-    last: &mut Last,
-    each: &mut dyn FnMut(Recovered<'_>),
-) -> Result<u64, Halt> {
-    let Found { header, offset, block } = found;
-    let place = Place { segment: header.segment, offset: *offset };
-    let halt = |damage| Halt {
-        file: files.place(&segment::name(place.segment)),
-        offset: place.offset,
-        damage,
-    };
-    let entries = block.entries().ok_or_else(|| halt(Damage::Malformed))?;
-    // A block without secrets needs no key, but one key too few is better known at once.
-    let seal = key.seal_of(header.key, &header.salt).ok_or_else(|| halt(Damage::UnknownKey))?;
-    let secrets = block.open(&seal).ok_or_else(|| halt(Damage::Unsealed))?;
-    let secrets = Zeroizing::new(secrets);
-    for entry in &entries {
-        if !last.note(entry.worker, entry.number) {
-            return Err(halt(Damage::Malformed));
-        }
-        let secret = secrets.get(entry.secret.clone()).ok_or_else(|| halt(Damage::Malformed))?;
-        let (worker, number, urgent) = (entry.worker, entry.number, entry.urgent);
-        let (clear, written) = (entry.clear, block.header.written);
-        each(Recovered { worker, number, urgent, clear, secret, written, place });
-    }
-    Ok(entries.len() as u64)
+    kept.back_mut().into_iter().for_each(|kept| kept.last = last.of_each().into());
+    let last = last.of_at_least(usize::from(options.workers));
+    Ok(Recovery { blocks, batches, cut, last, next, kept, lock })
 }
 
 /// Writes what stands before `end` again, and zeros over whatever stands behind it.

@@ -5,10 +5,9 @@
 //! behind it, in this segment or a later one. Zeros prove nothing.
 
 use super::files::Files;
-use super::format::{
-    Block, CHAIN_START, Chain, HEADER_BYTES, HeaderError, SECTOR_BYTES, SegmentHeader, Sound,
-};
+use super::format::{Block, CHAIN_START, Chain, SegmentHeader};
 use super::halt::{Damage, Halt};
+use super::loaded::Loaded;
 use super::segment;
 use crate::base::time::Wall;
 
@@ -26,16 +25,6 @@ pub(super) struct Scan<'f> {
     end: Option<End>,
     oldest: u64,
     is_torn: bool,
-}
-
-/// One segment in memory.
-struct Loaded {
-    segment: u64,
-    header: SegmentHeader,
-    crc_start: u32,
-    bytes: Vec<u8>,
-    offset: usize,
-    sealed: bool,
 }
 
 /// The end of the last block that was read.
@@ -87,32 +76,33 @@ impl<'f> Scan<'f> {
                     return self.finish();
                 };
                 let spare = std::mem::take(&mut self.spare);
-                self.loaded = Some(Loaded::read(self.files, segment, spare)?);
+                self.loaded = Some(Loaded::open(self.files, segment, spare)?);
                 continue;
             };
             if loaded.sealed {
-                self.leave(&loaded)?;
-                self.spare = loaded.bytes;
+                self.leave(&mut loaded)?;
+                self.spare = loaded.memory();
                 continue;
             }
-            let Some(sound) = loaded.next_sound() else {
+            let Some(sound) = loaded.next_sound()? else {
                 let ahead = self.ahead.clone();
-                let Err(hole) = self.end_or_hole(&loaded) else { return Ok(None) };
+                let Err(hole) = self.end_or_hole(&mut loaded) else { return Ok(None) };
                 // A block that is written while its segment is read may be missing in front of one
                 // that is not.
-                let again = Loaded::read(self.files, loaded.segment, Vec::new())?;
-                if again.next_sound_at(loaded.offset).is_none() {
+                let mut again = Loaded::open(self.files, loaded.segment, Vec::new())?;
+                again.offset = loaded.offset;
+                if again.next_sound()?.is_none() {
                     return Err(hole);
                 }
                 (self.ahead, self.is_torn) = (ahead, false);
-                self.loaded = Some(Loaded { offset: loaded.offset, ..again });
+                self.loaded = Some(again);
                 continue;
             };
             let offset = loaded.offset;
             loaded.offset += sound.bytes;
+            loaded.sealed = sound.header.seals;
             let loaded = self.loaded.insert(loaded);
-            let rest = &loaded.bytes[offset..offset + sound.bytes];
-            let block = sound.over(rest);
+            let block = sound.over(&loaded.bytes()[offset..offset + sound.bytes]);
             let header = block.header;
             let (number, previous) = self.expected.unwrap_or((header.number, header.previous));
             let fits = header.segment == loaded.segment && header.number == number;
@@ -122,7 +112,6 @@ impl<'f> Scan<'f> {
                 return Err(Halt { file, offset: offset as u64, damage });
             }
             self.expected = Some((number + 1, block.chain));
-            loaded.sealed = header.seals;
             self.end = Some(End {
                 segment: loaded.segment,
                 offset: loaded.offset as u64,
@@ -151,8 +140,8 @@ impl<'f> Scan<'f> {
     }
 
     /// A finished segment has nothing behind its last block.
-    fn leave(&self, loaded: &Loaded) -> Result<(), Halt> {
-        let trailing = loaded.bytes[loaded.offset..].iter().position(|byte| *byte != 0);
+    fn leave(&self, loaded: &mut Loaded) -> Result<(), Halt> {
+        let trailing = loaded.rest()?.iter().position(|byte| *byte != 0);
         trailing.map_or(Ok(()), |at| {
             let file = self.files.place(&segment::name(loaded.segment));
             Err(Halt { file, offset: (loaded.offset + at) as u64, damage: Damage::Trailing })
@@ -179,15 +168,15 @@ impl<'f> Scan<'f> {
         }
     }
 
-    fn end_or_hole(&mut self, loaded: &Loaded) -> Result<(), Halt> {
+    fn end_or_hole(&mut self, loaded: &mut Loaded) -> Result<(), Halt> {
         let at = loaded.offset;
-        self.is_torn = loaded.bytes[at..].iter().any(|byte| *byte != 0);
-        let mut sound = loaded.search(at).map(|offset| (loaded.segment, offset));
+        self.is_torn = loaded.rest()?.iter().any(|byte| *byte != 0);
+        let mut sound = loaded.search()?.map(|offset| (loaded.segment, offset));
         while let Some(segment) = self.ahead.pop().filter(|_| sound.is_none()) {
             let spare = std::mem::take(&mut self.spare);
-            let later = Loaded::read(self.files, segment, spare)?;
-            sound = later.search(HEADER_BYTES).map(|offset| (segment, offset));
-            self.spare = later.bytes;
+            let mut later = Loaded::open(self.files, segment, spare)?;
+            sound = later.search()?.map(|offset| (segment, offset));
+            self.spare = later.memory();
         }
         let Some((segment, offset)) = sound else { return Ok(()) };
         let place = |segment: u64| self.files.place(&segment::name(segment));
@@ -196,51 +185,16 @@ impl<'f> Scan<'f> {
     }
 }
 
-impl Loaded {
-    /// Reads it into the memory of `bytes`.
-    fn read(files: &dyn Files, segment: u64, mut bytes: Vec<u8>) -> Result<Self, Halt> {
-        let name = segment::name(segment);
-        let halt = |damage| Halt { file: files.place(&name), offset: 0, damage };
-        segment::read(files, &name, &mut bytes)?;
-        let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
-            HeaderError::Broken => halt(Damage::Header),
-            HeaderError::Version(version) => halt(Damage::Version(version)),
-        })?;
-        if header.segment != segment {
-            return Err(halt(Damage::Misnamed { segment: header.segment }));
-        }
-        let crc_start = header.crc_start();
-        Ok(Self { segment, header, crc_start, bytes, offset: HEADER_BYTES, sealed: false })
-    }
-
-    /// The sound block that comes next.
-    fn next_sound(&self) -> Option<Sound> {
-        self.next_sound_at(self.offset)
-    }
-
-    fn next_sound_at(&self, offset: usize) -> Option<Sound> {
-        let rest = self.bytes.get(offset..)?;
-        Block::at_front(rest, self.crc_start).map(|block| block.sound())
-    }
-
-    /// A sound block anywhere from `from` on.
-    fn search(&self, from: usize) -> Option<usize> {
-        (from..self.bytes.len())
-            .step_by(SECTOR_BYTES)
-            .find(|offset| Block::at_front(&self.bytes[*offset..], self.crc_start).is_some())
-    }
-}
-
 /// The oldest segment that is kept, according to the last block there is.
 fn oldest(files: &dyn Files, segments: &[u64], spare: &mut Vec<u8>) -> Result<u64, Halt> {
     for segment in segments.iter().rev() {
-        let mut loaded = Loaded::read(files, *segment, std::mem::take(spare))?;
+        let mut loaded = Loaded::open(files, *segment, std::mem::take(spare))?;
         let mut oldest = None;
-        while let Some(sound) = loaded.next_sound() {
+        while let Some(sound) = loaded.next_sound()? {
             oldest = Some(sound.header.oldest);
             loaded.offset += sound.bytes;
         }
-        *spare = loaded.bytes;
+        *spare = loaded.memory();
         if let Some(oldest) = oldest {
             return Ok(oldest);
         }

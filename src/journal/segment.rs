@@ -163,23 +163,6 @@ pub(super) fn numbers(files: &dyn Files) -> Result<Vec<u64>, Halt> {
     Ok(numbers)
 }
 
-/// Replaces `bytes` by all bytes of a file. Its memory is used again: fresh memory for each segment
-/// would cost as much as reading it.
-pub(super) fn read(files: &dyn Files, name: &str, bytes: &mut Vec<u8>) -> Result<(), Halt> {
-    let mut read = || {
-        let file = files.open(name)?;
-        let length = file.length()? as usize;
-        if bytes.capacity() < length {
-            *bytes = vec![0; length];
-        }
-        bytes.resize(length, 0);
-        let count = file.read_at(0, bytes)?;
-        bytes.truncate(count);
-        Ok(())
-    };
-    read().map_err(|error| Halt::io(files.place(name), "read the file", error))
-}
-
 /// The name of a segment file.
 pub(super) fn name(number: u64) -> String {
     format!("{number:012}{SUFFIX}")
