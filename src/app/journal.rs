@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
@@ -33,14 +34,13 @@ pub struct JournalPlan {
 /// What a journal that was read back has for the workers.
 #[derive(Debug)]
 pub struct Desks {
-    /// By worker: its desk, until it is taken.
-    desks: Vec<ArrayQueue<Desk>>,
+    /// By worker: its desk, and what was found, until they are taken.
+    desks: Vec<ArrayQueue<(Desk, Arc<Recovery>)>>,
     /// Where the acts of persons are taken in, until it is taken.
     pub office: Option<Office>,
     /// The index, and where workers ask it, by worker, until it is taken.
     pub archive: Option<Archive>,
     clerks: Vec<ArrayQueue<archive::Desk>>,
-    recovery: Recovery,
     /// Where workers wait until all have taken up their part.
     resumed: Barrier,
     /// Secret from which terminal keys are hashed.
@@ -51,12 +51,16 @@ pub struct Desks {
     pub report: Vec<String>,
 }
 
-/// Opens the journal for so many workers.
+/// Opens the journal for so many workers, which remember so many transactions between them.
 ///
 /// # Errors
 ///
 /// One sentence on what is wrong and what to do.
-pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> {
+pub fn open(
+    plan: &JournalPlan,
+    workers: u8,
+    transactions: usize,
+) -> Result<(Writer, Desks), String> {
     let mut report = Vec::new();
     let files = Folder::at(&plan.folder)
         .map_err(|error| format!("journal folder {}: {error}", plan.folder.display()))?;
@@ -68,9 +72,9 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> 
         // One desk more, for what persons do.
         ..Options::new(workers + 1, key.clone())
     };
-    let mut recovery = Recovery::default();
+    let mut recovery = Recovery::of_newest(transactions);
     let found = journal::recover(&options, &files, &mut |batch| {
-        recovery.read(batch.clear, batch.secret);
+        recovery.read_batch(WorkerId(batch.worker), batch.number, batch.clear, batch.secret);
     })
     .map_err(|halt| halt.to_string())?;
     let (transactions, owed) = recovery.counts();
@@ -93,11 +97,25 @@ pub fn open(plan: &JournalPlan, workers: u8) -> Result<(Writer, Desks), String> 
     let office = desks.pop().map(|desk| Office::new(desk, &plan.folder));
     let archive = Archive::start(&plan.folder, key.clone(), workers);
     let clerks = archive.desks().into_iter().map(to_take).collect();
-    let desks = desks.into_iter().map(to_take).collect();
+    let recovery = Arc::new(recovery);
+    forget_at_last(Arc::clone(&recovery));
+    let desks = desks.into_iter().map(|desk| to_take((desk, Arc::clone(&recovery)))).collect();
     let secret = key.derived("authswitch terminal keys");
     let archive = Some(archive);
     let resumed = Barrier::new(usize::from(workers));
-    Ok((writer, Desks { desks, office, archive, clerks, recovery, resumed, secret, epoch, report }))
+    Ok((writer, Desks { desks, office, archive, clerks, resumed, secret, epoch, report }))
+}
+
+/// Gives back the memory of what was found, once no worker needs it any more: hundreds of
+/// megabytes, maybe, and the worker that is the last should not keep requests waiting for that.
+fn forget_at_last(found: Arc<Recovery>) {
+    let forget = move || {
+        while Arc::strong_count(&found) > 1 {
+            std::thread::park_timeout(FORGET_EVERY);
+        }
+    };
+    // Without a thread the last worker does it.
+    drop(std::thread::Builder::new().name("journal-found".into()).spawn(forget));
 }
 
 /// Something that is taken once.
@@ -113,11 +131,11 @@ impl Desks {
     /// would say that it was never asked.
     pub fn equip(&self, worker: WorkerId, mut core: Switch) -> Make<Switch> {
         let desk = self.desks.get(usize::from(worker.0)).and_then(ArrayQueue::pop);
-        let Some(desk) = desk else { return core.into() };
+        let Some((desk, recovery)) = desk else { return core.into() };
         let mut outbox = Outbox::recorded(desk.next_number());
         let wall = Clock::start().now().wall;
         let now = Now { instant: Instant::from_ns(0), wall };
-        core.resume(now, &self.recovery, &mut outbox);
+        core.begin_resuming(now, &recovery, &mut outbox);
         self.resumed.wait();
         let clerk = self.clerks.get(usize::from(worker.0)).and_then(ArrayQueue::pop);
         let archive = clerk.map(|clerk| Box::new(clerk) as Box<dyn net::Archive>);
@@ -207,6 +225,9 @@ impl Store for Records {
     }
 }
 
+/// How often it is looked whether what was found is still needed.
+const FORGET_EVERY: Duration = Duration::from_millis(50);
+
 /// The variable of the environment that may hold the key.
 const KEY_VARIABLE: &str = "AUTHSWITCH_JOURNAL_KEY";
 
@@ -215,8 +236,6 @@ pub const KEY_FILE: &str = "journal.key";
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::routing::RouteTable;
     use crate::switch::Setup;
@@ -236,7 +255,7 @@ mod tests {
             key: None,
             segment_bytes: 4 << 20,
         };
-        let (writer, desks) = open(&plan, 2).expect("a new journal");
+        let (writer, desks) = open(&plan, 2, 64).expect("a new journal");
         std::thread::scope(|scope| {
             let first = scope.spawn(|| drop(desks.equip(WorkerId(0), core())));
             std::thread::park_timeout(Duration::from_millis(200));

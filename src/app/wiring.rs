@@ -184,17 +184,18 @@ impl Blueprint {
         let workers = self.plan.workers.clamp(1, limits::WORKERS_MAX) as u8;
         let (links, routes) = (self.links, self.routes);
         let (bounds, tap) = (self.plan.bounds.clone(), self.plan.tap.is_some());
-        let journal = self.journal.map(|plan| journal::open(&plan, workers)).transpose();
-        let journal = journal.map_err(io::Error::other)?;
-        let (key, epoch) = match &journal {
-            Some((_, journal)) => (journal.secret, journal.epoch),
-            None => (map::random(), 0),
-        };
-        let recent_bytes = match &journal {
+        let recent_bytes = match &self.journal {
             Some(_) => self.plan.bounds.recent_bytes,
             None => self.plan.bounds.recent_bytes.min(limits::RECENT_BYTES_UNKEPT),
         };
         let transactions = Recent::transactions_in(recent_bytes);
+        let remembered = usize::from(workers) * transactions;
+        let journal = self.journal.map(|plan| journal::open(&plan, workers, remembered));
+        let journal = journal.transpose().map_err(io::Error::other)?;
+        let (key, epoch) = match &journal {
+            Some((_, journal)) => (journal.secret, journal.epoch),
+            None => (map::random(), 0),
+        };
         let index = Arc::new(TransactionIndex::new(workers, transactions));
         let (writer, mut desks) = journal.unzip();
         let office = desks.as_mut().and_then(|desks| desks.office.take());

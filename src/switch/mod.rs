@@ -67,6 +67,7 @@ use owed::Owed;
 use pending::{Pending, Share};
 use ready::Ready;
 use recent::{Fate, Recent};
+use recover::Backlog;
 use session::{Sessions, State};
 use setup::Path;
 use stood_in::StandIns;
@@ -93,6 +94,8 @@ pub struct Switch {
     /// By link: what is owed to partners, and how many of them are owed something.
     owed: Vec<Option<Box<Owed>>>,
     owed_links: usize,
+    /// What a former life owed and no lane has yet.
+    backlog: Backlog,
     /// What was approved in the place of partners.
     stand_ins: StandIns,
     /// Transactions of this life so far.
@@ -176,6 +179,7 @@ impl Switch {
             waits: Waits::default(),
             owed,
             owed_links: 0,
+            backlog: Backlog::default(),
             stand_ins: StandIns::default(),
             counted: 0,
             storage: Storage::default(),
@@ -229,7 +233,7 @@ impl Switch {
                 0
             }
             Event::Forgetting(batch) => {
-                self.note_debts_again(batch, outbox);
+                self.note_debts_again(now, batch, outbox);
                 0
             }
             Event::Drain => {
@@ -263,11 +267,7 @@ impl Switch {
             .sessions
             .next_deadline(self.setup.bounds.frame_deadline, self.setup.bounds.idle_deadline);
         let network = self.next_network_deadline();
-        let owed = match self.owed_links {
-            0 => None,
-            _ => self.owed.iter().flatten().filter_map(|owed| owed.next_deadline()).min(),
-        };
-        let waits = self.waits.next_deadline();
+        let (owed, waits) = (self.next_owed_deadline(), self.waits.next_deadline());
         [requests, sessions, network, owed, waits].into_iter().flatten().min()
     }
 
@@ -385,6 +385,7 @@ impl Switch {
             self.close(id, CloseCause::Idle, outbox);
         }
         self.network_deadlines(now, outbox);
+        self.hand_over_due(now, outbox);
         0
     }
 

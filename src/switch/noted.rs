@@ -92,7 +92,8 @@ impl Switch {
     /// Puts what is owed on record again, if its record stands in a batch up to this one: as many
     /// batches as it takes.
     #[cold]
-    pub(super) fn note_debts_again(&mut self, batch: u64, outbox: &mut Outbox) {
+    pub(super) fn note_debts_again(&mut self, now: Now, batch: u64, outbox: &mut Outbox) {
+        self.hand_over(now, usize::MAX, outbox);
         let setup = std::sync::Arc::clone(&self.setup);
         for link in 0..self.owed.len() {
             let partner = LinkId(link as u16);

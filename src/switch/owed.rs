@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, SessionId};
-use crate::base::limits;
+use crate::base::limits::{self, SAF_ENTRIES_MAX};
 use crate::base::map::Map;
 use crate::base::time::{Instant, Now};
 use crate::iso8583::dialect::Dialect;
@@ -225,6 +225,16 @@ impl Switch {
         self.owed_links = still;
     }
 
+    /// When [`Self::send_owed`] or [`Self::hand_over_due`] has something to do.
+    #[inline]
+    pub(super) fn next_owed_deadline(&self) -> Option<Instant> {
+        let owed = match self.owed_links {
+            0 => None,
+            _ => self.owed.iter().flatten().filter_map(|owed| owed.next_deadline()).min(),
+        };
+        [owed, self.backlog.next_deadline()].into_iter().flatten().min()
+    }
+
     fn give_copies_up(&mut self, now: Now, owed: &mut Owed) {
         while let Some(&(at, stan, id)) = owed.deadlines.front() {
             let copy = owed.due(at, stan, id);
@@ -435,14 +445,16 @@ impl Switch {
     /// True if no request should be sent to the partner that may end as one more debt.
     #[inline]
     pub(super) fn owes_too_much(&self, partner: LinkId) -> bool {
+        let left = self.backlog.left(partner);
         let owed = || self.owed.get(usize::from(partner.0)).and_then(Option::as_ref);
-        self.owed_links > 0 && owed().is_some_and(|owed| owed.lane.is_full())
+        let has_room = |lane: &Lane| lane.len() + lane.provisional() + left < SAF_ENTRIES_MAX;
+        (self.owed_links > 0 || left > 0) && owed().is_some_and(|owed| !has_room(&owed.lane))
     }
 
     /// How much is owed to the partner.
     pub(super) fn owes(&self, partner: LinkId) -> usize {
         let owed = self.owed.get(usize::from(partner.0)).and_then(Option::as_ref);
-        owed.map_or(0, |owed| owed.lane.len())
+        owed.map_or(0, |owed| owed.lane.len()) + self.backlog.left(partner)
     }
 
     /// Takes the partner's debts out for a moment, so that the switch can be used beside them.

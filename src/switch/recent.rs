@@ -8,6 +8,9 @@
 //! It is a window, bounded in bytes: [`Recent::covers`] says how long at the present rate. It knows
 //! nothing of connections and decides nothing.
 
+mod restore;
+mod view;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -210,24 +213,6 @@ impl Recent {
         (past.from, past.bytes) = (from, 0);
         (past.reference, past.held) = (reference, true);
         Known::New(number)
-    }
-
-    /// Remembers one of a former life, whatever else is known.
-    pub(super) fn restore(&mut self, past: Past, kept: &Kept) {
-        let Past { id, key, acquirer, at, .. } = past;
-        if let Known::New(number) = self.claim(Claim { id, key, acquirer, at }, |_| false) {
-            self.fill(number, past, kept);
-        }
-    }
-
-    /// What is known of one that was claimed just now, and has ended.
-    pub(super) fn fill(&mut self, number: u64, past: Past, kept: &Kept) {
-        if let Some(cell) = self.past_mut(number) {
-            let Past { from, reference, held, .. } = *cell;
-            *cell = Past { from, reference, held, bytes: 0, ..past };
-        }
-        self.keep(number, kept);
-        self.settle(number);
     }
 
     /// Keeps what may be kept of the request that was claimed last.
@@ -490,8 +475,6 @@ const KEPT_BYTES: usize = 176;
 
 /// How many are claimed before workers tell each other again what they have forgotten.
 const TELL_EVERY: u64 = 1024;
-
-mod view;
 
 #[cfg(test)]
 mod tests;

@@ -3,35 +3,50 @@
 //! Records are read in the order in which they became durable, those of all workers. Then each
 //! worker resumes its part. What was about to be sent and has no outcome may have been approved:
 //! it is reversed. An approval whose hand-over is not on record may have been seen: its terminal
-//! decides. What is decided here is put on record again, so that a second crash decides the same,
-//! and nothing depends on the records of a former life any more.
+//! decides. What is decided here is put on record, so that a second crash decides the same. What is
+//! merely carried on is not: its record stays where it is, in a batch of this worker's, until that
+//! is given up for its age; a million records written again would keep the first approval waiting.
+//! For the same reason it reaches its lane by and by ([`Switch::begin_resuming`]); what is known of
+//! a terminal's requests, and what must be reversed, is settled before the first request.
 
+mod arena;
+mod backlog;
+mod resume;
+
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::map::Map;
 use crate::base::money::Amount;
-use crate::base::time::Now;
-use crate::iso8583::kept::Kept;
 
-use super::bug::Bug;
-use super::compose::Original;
 use super::number::{self, Role};
-use super::outbox::Outbox;
 use super::pending::Share;
-use super::recent::{Fate, Hearing, Past};
 use super::record::{self, Closed, Intent, Outcome, Record, Refused, StoodIn};
-use super::{Switch, noted, repeat};
+use super::repeat;
+use arena::{Arena, Place};
+pub(super) use backlog::Backlog;
 
 /// What records say, so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recovery {
-    known: Map<u64, Known>,
-    /// In the order in which they were first heard of.
-    order: VecDeque<u64>,
-    owed: Map<u64, Debt>,
-    owed_order: Vec<u64>,
+    /// So many transactions that are done with are remembered.
+    room: usize,
+    heard_of: usize,
+    /// Transactions, and where each stands, counted from the first that was ever heard of.
+    known: VecDeque<Known>,
+    first: u64,
+    places: Map<u64, u64>,
+    /// What was kept of them.
+    kept: Arena,
+    /// In the order in which they were first heard of, and where each stands.
+    owed: Vec<Debt>,
+    debts: Map<u64, u32>,
+    /// By transaction: where its advice stands, owed or taken.
+    advices: Map<u64, u32>,
+    /// What is owed, as it is sent.
+    messages: Arena,
     /// By transaction: what was approved in the place of a partner.
     stood_in: BTreeMap<u64, Approved>,
     /// The last numbers used towards each partner, oldest first: one for each share there can be.
@@ -40,14 +55,18 @@ pub struct Recovery {
 }
 
 /// A transaction of a former life.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Known {
+    id: u64,
     acquirer: LinkId,
     partner: Option<LinkId>,
     stan: u32,
     key: super::recent::TerminalKey,
     amount: Option<u64>,
-    kept: Kept,
+    /// Nothing of what was refused.
+    kept: Option<Place>,
+    /// Bytes before the account number, and of it.
+    pan: (u16, u16),
     fate: FormerFate,
     code: [u8; 3],
     approval: Option<[u8; 6]>,
@@ -74,18 +93,55 @@ struct Approved {
 }
 
 /// A message that is owed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Debt {
+    id: u64,
     partner: LinkId,
     stan: u32,
-    message: Vec<u8>,
+    message: Place,
     sent: bool,
     settled: bool,
+    /// Who put it on record last, in which batch.
+    noted: Option<(WorkerId, u64)>,
 }
 
 impl Recovery {
+    /// For workers that remember so many transactions between them. What they have no room for is
+    /// forgotten here as well, so that a long journal is read in the memory of a short one: unless
+    /// something is to be decided about it.
+    pub fn of_newest(transactions: usize) -> Self {
+        Self {
+            room: transactions,
+            heard_of: 0,
+            known: VecDeque::new(),
+            first: 0,
+            places: Map::default(),
+            kept: Arena::default(),
+            owed: Vec::new(),
+            debts: Map::default(),
+            advices: Map::default(),
+            messages: Arena::default(),
+            stood_in: BTreeMap::new(),
+            numbers: Vec::new(),
+            last_number: None,
+        }
+    }
+
     /// Reads the records of one batch; batches come in the order in which they became durable.
+    /// Where it stands is not known: what is owed by it is put on record again.
     pub fn read(&mut self, clear: &[u8], secret: &[u8]) {
+        self.read_records(None, clear, secret);
+    }
+
+    /// The same of the batch with this number of the worker that wrote it. It stays where it is
+    /// until that worker has put on record again what matters of it ([`Event::Forgetting`]).
+    ///
+    /// [`Event::Forgetting`]: super::Event::Forgetting
+    pub fn read_batch(&mut self, worker: WorkerId, number: u64, clear: &[u8], secret: &[u8]) {
+        self.read_records(Some((worker, number)), clear, secret);
+    }
+
+    fn read_records(&mut self, noted: Option<(WorkerId, u64)>, clear: &[u8], secret: &[u8]) {
         for record in record::read(clear, secret) {
             match record {
                 Record::Intent(intent) => self.intent(&intent),
@@ -96,19 +152,9 @@ impl Recovery {
                     self.change(id, |known| known.fate = FormerFate::TakenBack)
                 }
                 Record::Refused(refused) => self.refused(&refused),
-                Record::Owed(owed) => {
-                    let record::Owed { id, partner, stan, message, .. } = owed;
-                    let message = message.to_vec();
-                    let debt = Debt { partner, stan, message, sent: false, settled: false };
-                    // On record again after a crash: what is known of it already stays.
-                    if !self.owed.contains_key(&id) {
-                        self.number(partner, stan);
-                        self.owed.insert(id, debt);
-                        self.owed_order.push(id);
-                    }
-                }
+                Record::Owed(owed) => self.owed(&owed, noted),
                 Record::Sent(id) => {
-                    if let Some(debt) = self.owed.get_mut(&id) {
+                    if let Some(debt) = self.debt_mut(id) {
                         debt.sent = true;
                     }
                 }
@@ -123,16 +169,51 @@ impl Recovery {
         }
     }
 
+    /// Transactions, those that were forgotten again too, and messages still owed.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.heard_of, self.owed.iter().filter(|debt| !debt.settled).count())
+    }
+
+    fn owed(&mut self, owed: &record::Owed<'_>, noted: Option<(WorkerId, u64)>) {
+        let record::Owed { id, partner, stan, message, .. } = *owed;
+        let place = self.owed.len() as u32;
+        match self.debts.entry(id) {
+            // On record again: what is known of it already stays.
+            Entry::Occupied(known) => {
+                let known = *known.get() as usize;
+                self.owed.get_mut(known).into_iter().for_each(|debt| debt.noted = noted);
+                return;
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(place);
+            }
+        }
+        self.number(partner, stan);
+        let debts = self.owed.len();
+        if debts >= MANY && debts == self.owed.capacity() {
+            // Memory that is not used costs nothing; moving what is there does.
+            self.owed.reserve_exact(7 * debts);
+            self.debts.reserve(7 * debts);
+        }
+        if number::role_of(id) == Role::Advice {
+            self.advices.insert(number::transaction_of(id), place);
+        }
+        let message = self.messages.keep(&[message]);
+        let (sent, settled) = (false, false);
+        self.owed.push(Debt { id, partner, stan, message, sent, settled, noted });
+    }
+
     fn settle(&mut self, id: u64) {
-        if let Some(debt) = self.owed.get_mut(&id) {
-            debt.settled = true;
-            debt.message = Vec::new();
+        let Some(debt) = self.debt_mut(id) else { return };
+        if !std::mem::replace(&mut debt.settled, true) {
+            let message = debt.message;
+            self.messages.free(message);
         }
     }
 
-    /// Transactions, and messages still owed.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.known.len(), self.owed.values().filter(|debt| !debt.settled).count())
+    fn debt_mut(&mut self, id: u64) -> Option<&mut Debt> {
+        let place = *self.debts.get(&id)?;
+        self.owed.get_mut(place as usize)
     }
 
     fn number(&mut self, partner: LinkId, stan: u32) {
@@ -152,57 +233,80 @@ impl Recovery {
 
     fn intent(&mut self, intent: &Intent<'_>) {
         self.number(intent.partner, intent.stan);
-        let mut kept = Kept::default();
-        let clear = [intent.head, intent.tail].concat();
-        kept.join(&clear, intent.head.len(), intent.pan);
-        self.insert(
-            intent.id,
-            Known {
-                acquirer: intent.acquirer,
-                partner: Some(intent.partner),
-                stan: intent.stan,
-                key: intent.key,
-                amount: intent.amount,
-                kept,
-                fate: FormerFate::InDoubt,
-                code: repeat::padded(ResponseCode::INOPERATIVE),
-                approval: None,
-                part: None,
-            },
-        );
+        let kept = self.kept.keep(&[intent.head, intent.pan, intent.tail]);
+        self.insert(Known {
+            id: intent.id,
+            acquirer: intent.acquirer,
+            partner: Some(intent.partner),
+            stan: intent.stan,
+            key: intent.key,
+            amount: intent.amount,
+            kept: Some(kept),
+            pan: (intent.head.len() as u16, intent.pan.len() as u16),
+            fate: FormerFate::InDoubt,
+            code: repeat::padded(ResponseCode::INOPERATIVE),
+            approval: None,
+            part: None,
+        });
     }
 
     fn refused(&mut self, refused: &Refused) {
-        self.insert(
-            refused.id,
-            Known {
-                acquirer: refused.acquirer,
-                partner: None,
-                stan: 0,
-                key: refused.key,
-                amount: None,
-                kept: Kept::default(),
-                fate: FormerFate::Declined,
-                code: refused.code,
-                approval: None,
-                part: None,
-            },
-        );
+        self.insert(Known {
+            id: refused.id,
+            acquirer: refused.acquirer,
+            partner: None,
+            stan: 0,
+            key: refused.key,
+            amount: None,
+            kept: None,
+            pan: (0, 0),
+            fate: FormerFate::Declined,
+            code: refused.code,
+            approval: None,
+            part: None,
+        });
     }
 
-    fn insert(&mut self, id: u64, known: Known) {
-        if self.known.insert(id, known).is_none() {
-            self.order.push_back(id);
+    fn insert(&mut self, known: Known) {
+        if let Some(place) = self.places.get(&known.id) {
+            let place = (place - self.first) as usize;
+            if let Some(former) = self.known.get_mut(place) {
+                let former = std::mem::replace(former, known);
+                former.kept.into_iter().for_each(|kept| self.kept.free(kept));
+            }
+            return;
         }
-        for _ in TRANSACTIONS_MAX..self.order.len() {
-            let Some(oldest) = self.order.pop_front() else { return };
-            let in_doubt = |known: &Known| known.fate == FormerFate::InDoubt;
-            if self.known.get(&oldest).is_some_and(in_doubt) {
-                self.order.push_back(oldest);
+        self.heard_of += 1;
+        self.push(known);
+        // Two at most for one that came: all may be in doubt.
+        for _ in (self.room..self.known.len()).take(2) {
+            let Some(oldest) = self.known.pop_front() else { return };
+            self.first += 1;
+            if self.is_open(&oldest) {
+                self.push(oldest);
             } else {
-                self.known.remove(&oldest);
+                self.places.remove(&oldest.id);
+                oldest.kept.into_iter().for_each(|kept| self.kept.free(kept));
             }
         }
+    }
+
+    /// True if something is to be decided about it, as far as is known.
+    fn is_open(&self, known: &Known) -> bool {
+        match known.fate {
+            FormerFate::InDoubt => true,
+            FormerFate::TakenBack => {
+                let is_on_record =
+                    || self.debts.contains_key(&known.id) || self.advices.contains_key(&known.id);
+                known.partner.is_some() && !is_on_record()
+            }
+            FormerFate::Approved | FormerFate::Declined => false,
+        }
+    }
+
+    fn push(&mut self, known: Known) {
+        self.places.insert(known.id, self.first + self.known.len() as u64);
+        self.known.push_back(known);
     }
 
     fn outcome(&mut self, outcome: &Outcome) {
@@ -218,9 +322,18 @@ impl Recovery {
     }
 
     fn change(&mut self, id: u64, change: impl FnOnce(&mut Known)) {
-        if let Some(known) = self.known.get_mut(&id) {
+        let Some(place) = self.places.get(&id) else { return };
+        if let Some(known) = self.known.get_mut((place - self.first) as usize) {
             change(known);
         }
+    }
+
+    /// What was kept of a transaction.
+    fn kept_of(&self, known: &Known) -> [&[u8]; 3] {
+        let whole = known.kept.map_or(&[][..], |kept| self.kept.at(kept));
+        let (head, rest) = whole.split_at_checked(usize::from(known.pan.0)).unwrap_or((&[], &[]));
+        let (pan, tail) = rest.split_at_checked(usize::from(known.pan.1)).unwrap_or((&[], &[]));
+        [head, pan, tail]
     }
 
     fn stood_in(&mut self, stood_in: &StoodIn<'_>) {
@@ -244,143 +357,21 @@ impl Recovery {
     }
 
     fn advice_of(&self, id: u64) -> Option<&Debt> {
-        self.owed.get(&number::owed(id, Role::Advice))
+        self.advices.get(&id).and_then(|place| self.owed.get(*place as usize))
     }
 }
 
-impl Switch {
-    /// Takes this worker's part of what a former life left, before its first session opens.
-    pub fn resume(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
-        self.now = now;
-        let on = outbox.records.on;
-        let (worker, workers) = (self.setup.worker, self.setup.workers);
-        for (partner, stan) in &recovery.numbers {
-            let partner = usize::from(partner.0);
-            if let Some(ring) = self.pending.get_mut(partner).and_then(Option::as_mut) {
-                ring.number_behind(*stan);
-            }
-            if let Some(owed) = self.owed.get_mut(partner).and_then(Option::as_mut) {
-                owed.number_behind(*stan);
-            }
-        }
-        for id in &recovery.owed_order {
-            let Some(debt) = recovery.owed.get(id).filter(|debt| !debt.settled) else { continue };
-            // Whose number it is reads its answer.
-            if Share::owner(debt.stan, workers).unwrap_or(WorkerId(0)) == worker {
-                self.resume_debt(now, *id, debt, outbox);
-                outbox.close_full_batch();
-            }
-        }
-        self.resume_stood_in(now, recovery, outbox);
-        for id in &recovery.order {
-            if let Some(known) = recovery.known.get(id)
-                && recovery.owner_of(*id, workers) == worker
-            {
-                self.resume_transaction(now, *id, known, recovery, outbox);
-                outbox.close_full_batch();
-            }
-        }
-        outbox.records.on = on;
-    }
-
-    /// Limits hold across lives. Where there are as many workers as there were, each counts what it
-    /// approved; else each counts everything.
-    fn resume_stood_in(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
-        if self.setup.has(Bug::StandInForgotten) {
-            return;
-        }
-        let (worker, workers) = (self.setup.worker.0, self.setup.workers);
-        for (&id, approved) in &recovery.stood_in {
-            let Approved { at_s, workers: then, amount, card, merchant, ref route } = *approved;
-            let is_ours = then != workers || number::worker_of(id) == worker;
-            if !is_ours || at_s + COUNTED_S < now.wall.unix_s() {
-                continue;
-            }
-            let stood_in = StoodIn { id, at_s, workers: then, amount, card, merchant, route };
-            self.count_stood_in(now, &stood_in);
-            outbox.records.push(&Record::StoodIn(stood_in));
-            outbox.close_full_batch();
-        }
-    }
-
-    fn resume_debt(&mut self, now: Now, id: u64, debt: &Debt, outbox: &mut Outbox) {
-        if self.setup.has(Bug::DebtForgotten) {
-            return;
-        }
-        let message = debt.message.clone();
-        let mut obligation = self.obligation(now, debt.partner, id, message, outbox);
-        obligation.sent_before = debt.sent && !self.setup.has(Bug::ResentAsFirst);
-        self.note_owed(&obligation, debt.partner, debt.stan, outbox);
-        if debt.sent {
-            self.note_sent(id, outbox);
-        }
-        if let Some(mut owed) = self.take_owed(debt.partner) {
-            owed.lane.add(obligation);
-            self.put_owed(debt.partner, owed);
-        }
-    }
-
-    fn resume_transaction(
-        &mut self,
-        now: Now,
-        id: u64,
-        known: &Known,
-        recovery: &Recovery,
-        outbox: &mut Outbox,
-    ) {
-        let is_owed = recovery.owed.contains_key(&id) && !self.setup.has(Bug::OwedAgain);
-        let advice = recovery.advice_of(id);
-        if self.setup.has(Bug::PastForgotten) && known.fate != FormerFate::InDoubt {
-            return;
-        }
-        let mut past = Past::default();
-        (past.id, past.key, past.acquirer) = (id, known.key, known.acquirer);
-        (past.partner, past.stan, past.amount) = (known.partner, known.stan, known.amount);
-        (past.code, past.approval, past.part) = (known.code, known.approval, known.part);
-        past.at = now.instant;
-        if let Some(advice) = advice {
-            past.told = Hearing::Advised;
-            past.stan = advice.stan;
-        }
-        past.fate = match known.fate {
-            _ if is_owed && advice.is_none() => Fate::Reversed,
-            FormerFate::InDoubt => Fate::Unknown,
-            FormerFate::Approved => Fate::Approved { waiting: 0, handed: true },
-            FormerFate::Declined => Fate::Declined,
-            FormerFate::TakenBack => Fate::Reversed,
-        };
-        self.recent.restore(past, &known.kept);
-        let needs_reversal = match known.fate {
-            FormerFate::InDoubt => !self.setup.has(Bug::DoubtStands),
-            // Taken back on record, the debt not yet: the two are of one batch or this is it.
-            FormerFate::TakenBack => known.partner.is_some(),
-            FormerFate::Approved => self.setup.has(Bug::ApprovedReversed),
-            FormerFate::Declined => false,
-        };
-        // What is owed for an advice is of one batch with it.
-        let is_settled = is_owed || advice.is_some();
-        if let (true, false, Some(partner)) = (needs_reversal, is_settled, known.partner) {
-            outbox.records.on &= !self.setup.has(Bug::ResumedUnrecorded);
-            let original = Original {
-                id,
-                acquirer: known.acquirer,
-                partner,
-                stan: known.stan,
-                approval: known.approval,
-                part: known.part,
-                told: Hearing::Asked,
-            };
-            self.owe_reversal(now, &original, known.kept.bytes(), outbox);
-        }
-        if known.fate == FormerFate::InDoubt {
-            noted::outcome(&past, outbox);
-        }
+impl Default for Recovery {
+    fn default() -> Self {
+        Self::of_newest(TRANSACTIONS)
     }
 }
 
-/// Past transactions remembered from former lives: as many as four workers hold. Those in doubt are
-/// kept whatever their number.
-const TRANSACTIONS_MAX: usize = 1 << 20;
+/// Past transactions remembered if nothing else is said.
+const TRANSACTIONS: usize = 1 << 16;
+
+/// From so many debts on it is likely that there are many more.
+const MANY: usize = 4096;
 
 /// For how long an approval in the place of a partner is counted again, by the wall clock: the two
 /// days for which it may weigh, and one by which the clock may have been wrong.

@@ -1,9 +1,13 @@
 //! A crash: the next life knows from its records what it may say and what it owes.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use authswitch::base::ids::WorkerId;
 use authswitch::switch::event::Storage;
 use authswitch::switch::record::{self, Closed, Record, Records};
 use authswitch::switch::recover::Recovery;
-use authswitch::switch::{Event, Outbox};
+use authswitch::switch::{Counter, Event, Outbox};
 
 use crate::money::one_reversal;
 use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
@@ -210,6 +214,59 @@ fn what_ends_or_resumes_at_one_moment_is_recorded_in_batches_a_journal_takes() {
     let mut switch = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1).switch;
     switch.resume(rig.now, &recovery, &mut next);
     assert_batches(&mut next, &mut Recovery::default());
+}
+
+/// The memory of a start is bounded, but what must be decided is not forgotten for that.
+#[test]
+fn what_is_in_doubt_is_reversed_however_much_came_after_it() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::of_newest(2));
+    let first = asked(&mut rig, &mut recovery);
+    for stan in 2..=9 {
+        rig.ask(POS, &sale(stan));
+        store(&mut rig, &mut recovery);
+        let seen = rig.at_host().pop().expect("forwarded once it is on record");
+        rig.say(&answer_to(&seen, "00").with(38, "A1B2C3"));
+        store(&mut rig, &mut recovery);
+    }
+    let mut next = restarted(&recovery);
+    let reversal = one_reversal(&mut next);
+    assert_eq!(reversal.of(90).map(|named| &named[4..10]), first.of(11));
+    rig.at_pos();
+    next.ask(POS, &sale(9).typed("0201"));
+    assert_eq!(next.at_pos()[0].code(), "00", "the newest is remembered");
+}
+
+/// What is owed reaches its lane by and by; meanwhile requests are taken, and in the end none is
+/// missing.
+#[test]
+fn a_long_backlog_keeps_no_request_waiting_and_is_sent_to_its_end() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    let sales = 6000;
+    for stan in 1..=sales {
+        rig.ask(POS, &sale(stan));
+    }
+    store(&mut rig, &mut Recovery::default());
+    assert_eq!(rig.at_host().len(), sales as usize, "all have left");
+    rig.wait(BUDGET);
+    while let Some(batch) = rig.outbox.seal() {
+        recovery.read_batch(WorkerId(0), batch.number, &batch.clear, &batch.secret);
+    }
+    assert_eq!(recovery.counts().1, sales as usize);
+    let mut next = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1);
+    next.switch.begin_resuming(next.now, &Arc::new(recovery), &mut next.outbox);
+    open(&mut next);
+    next.ask(POS, &sale(sales + 1));
+    let mut seen = next.at_host();
+    assert!(seen.iter().any(|seen| seen.mti == "0200"), "taken at once");
+    let mut rounds = 0;
+    while next.switch.stats().of(Counter::ReversalsDone) < u64::from(sales) {
+        seen.iter().for_each(|seen| next.answer(seen, "00"));
+        next.wait(Duration::from_millis(10));
+        seen = next.at_host();
+        rounds += 1;
+        let done = next.switch.stats().of(Counter::ReversalsDone);
+        assert!(rounds < 5000, "{done} of {sales} reached the partner, {} seen", seen.len());
+    }
 }
 
 /// Several batches, none of them large.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use authswitch::base::ids::WorkerId;
 use authswitch::base::time::Wall;
 use authswitch::journal::{self, Desk, Folder, Key, Options, Writer};
 use authswitch::switch::batch::Batch;
@@ -28,8 +29,8 @@ impl Drop for Kept {
 }
 
 impl Kept {
-    fn new() -> Self {
-        let name = format!("authswitch-retention-{}", std::process::id());
+    fn new(of: &str) -> Self {
+        let name = format!("authswitch-retention-{of}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         drop(std::fs::remove_dir_all(&folder));
         Self { folder, now: Arc::new(AtomicU64::new(1_795_313_565)) }
@@ -44,7 +45,7 @@ impl Kept {
         let files = Folder::at(&self.folder).expect("a folder");
         let mut found = Recovery::default();
         let recovery = journal::recover(&options, &files, &mut |batch| {
-            found.read(batch.clear, batch.secret);
+            found.read_batch(WorkerId(batch.worker), batch.number, batch.clear, batch.secret);
         });
         let now = Arc::clone(&self.now);
         let clock = Arc::new(move || Wall::from_unix_s(now.load(Ordering::SeqCst)));
@@ -75,10 +76,62 @@ fn turn(rig: &mut Rig, desk: &mut Desk) {
     rig.outbox.durable(desk.durable());
 }
 
+fn outlive_first_segment(kept: &Kept, rig: &mut Rig, desk: &mut Desk) {
+    let mut rounds = 0;
+    while kept.has_first_segment() {
+        kept.now.fetch_add(10, Ordering::SeqCst);
+        (0..50).for_each(|_| rig.outbox.records.push(&Record::Handed(1)));
+        turn(rig, desk);
+        rounds += 1;
+        assert!(rounds < 10_000, "it is never removed");
+    }
+}
+
+/// The next life, behind what was found.
+fn next_life(desk: &Desk, epoch: u32, recovery: Recovery) -> Rig {
+    let mut next = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = epoch);
+    next.outbox = Outbox::recorded(desk.next_number());
+    next.switch.begin_resuming(next.now, &Arc::new(recovery), &mut next.outbox);
+    next.wait(Duration::ZERO);
+    next
+}
+
+/// A start does not write what it finds, so that it is short; still nothing is lost with its
+/// segment, in whichever life that is given up.
+#[test]
+fn what_is_carried_on_is_not_noted_again_and_outlives_its_segment() {
+    let kept = Kept::new("carried");
+    let (writer, mut desk, _) = kept.open();
+    let mut rig = Rig::closed("pos-bcd", "pos-bcd", |_| ());
+    rig.outbox = Outbox::recorded(desk.next_number());
+    rig.open(POS, ACQUIRER);
+    rig.open(HOST, PARTNER);
+    rig.ask(POS, &sale(1));
+    turn(&mut rig, &mut desk);
+    rig.at_host();
+    rig.wait(BUDGET);
+    turn(&mut rig, &mut desk);
+    let sent = one_reversal(&mut rig).typed("0421");
+    writer.stop();
+    for epoch in 1..4 {
+        let (writer, mut desk, recovery) = kept.open();
+        assert_eq!(recovery.counts().1, 1, "life {epoch}");
+        let mut next = next_life(&desk, epoch, recovery);
+        assert!(next.outbox.seal().is_none(), "nothing is written");
+        if epoch == 2 {
+            outlive_first_segment(&kept, &mut next, &mut desk);
+        }
+        next.open(HOST, PARTNER);
+        turn(&mut next, &mut desk);
+        assert_eq!(next.at_host(), std::slice::from_ref(&sent));
+        writer.stop();
+    }
+}
+
 /// The partner is silent for longer than anything is kept.
 #[test]
 fn what_is_owed_outlives_the_segment_it_was_noted_in() {
-    let kept = Kept::new();
+    let kept = Kept::new("noted");
     let (writer, mut desk, _) = kept.open();
     let mut rig = Rig::closed("pos-bcd", "pos-bcd", |_| ());
     rig.outbox = Outbox::recorded(desk.next_number());
@@ -97,14 +150,7 @@ fn what_is_owed_outlives_the_segment_it_was_noted_in() {
     rig.feed(Event::Closed { session: HOST });
     turn(&mut rig, &mut desk);
     // Nothing else happens, but other workers fill the journal.
-    let mut rounds = 0;
-    while kept.has_first_segment() {
-        kept.now.fetch_add(10, Ordering::SeqCst);
-        (0..50).for_each(|_| rig.outbox.records.push(&Record::Handed(1)));
-        turn(&mut rig, &mut desk);
-        rounds += 1;
-        assert!(rounds < 10_000, "it is never removed");
-    }
+    outlive_first_segment(&kept, &mut rig, &mut desk);
     writer.stop();
     let (writer, mut desk, recovery) = kept.open();
     assert_eq!(recovery.counts(), (0, 2), "what was asked is forgotten, not what is owed");
@@ -147,6 +193,8 @@ fn a_long_backlog_is_noted_again_in_batches_that_a_journal_takes() {
     });
     let mut recovery = Recovery::default();
     recovery.read(&backlog.clear, &backlog.secret);
+    let mut carried = Recovery::default();
+    carried.read_batch(WorkerId(0), 7, &backlog.clear, &backlog.secret);
 
     let mut next = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1);
     next.outbox = Outbox::recorded(1);
@@ -156,6 +204,15 @@ fn a_long_backlog_is_noted_again_in_batches_that_a_journal_takes() {
     next.feed(Event::Forgetting(0));
     assert!(next.outbox.seal().is_none(), "what is young is left alone");
     next.feed(Event::Forgetting(1 << 20));
+    check_backlog(&mut next);
+
+    // Most of it is in no lane yet.
+    let mut next = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1);
+    next.outbox = Outbox::recorded(8);
+    next.switch.begin_resuming(next.now, &Arc::new(carried), &mut next.outbox);
+    next.feed(Event::Forgetting(6));
+    assert!(next.outbox.seal().is_none(), "what is young is left alone");
+    next.feed(Event::Forgetting(7));
     check_backlog(&mut next);
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authswitch::app::dialect_file;
-use authswitch::base::ids::{LinkId, SessionId};
+use authswitch::base::ids::{LinkId, SessionId, WorkerId};
 use authswitch::base::money::Currency;
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;

@@ -46,11 +46,11 @@ impl World {
     fn recovers(&mut self) {
         let mut recovery = Recovery::default();
         for batch in &self.disk.log {
-            recovery.read(&batch.clear, &batch.secret);
+            recovery.read_batch(WorkerId(0), batch.number, &batch.clear, &batch.secret);
         }
         let now = self.clock();
         if let Some(process) = &mut self.process {
-            process.switch.resume(now, &recovery, &mut process.outbox);
+            process.switch.begin_resuming(now, &std::sync::Arc::new(recovery), &mut process.outbox);
         }
         self.poke();
     }

@@ -1,0 +1,29 @@
+//! What a former life remembered is remembered again.
+
+use super::{Claim, Known, Past, Recent};
+use crate::iso8583::kept::Kept;
+
+impl Recent {
+    /// How many transactions it remembers at most.
+    pub(in crate::switch) const fn capacity(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Remembers one of a former life, whatever else is known.
+    pub(in crate::switch) fn restore(&mut self, past: Past, kept: &Kept) {
+        let Past { id, key, acquirer, at, .. } = past;
+        if let Known::New(number) = self.claim(Claim { id, key, acquirer, at }, |_| false) {
+            self.fill(number, past, kept);
+        }
+    }
+
+    /// What is known of one that was claimed just now, and has ended.
+    pub(in crate::switch) fn fill(&mut self, number: u64, past: Past, kept: &Kept) {
+        if let Some(cell) = self.past_mut(number) {
+            let Past { from, reference, held, .. } = *cell;
+            *cell = Past { from, reference, held, bytes: 0, ..past };
+        }
+        self.keep(number, kept);
+        self.settle(number);
+    }
+}
