@@ -18,6 +18,8 @@ use prefetch_index::prefetch_index;
 use crate::base::ids::WorkerId;
 use crate::base::limits;
 
+use super::recent::TerminalKey;
+
 /// The transaction index. One for all workers of a switch.
 #[derive(Debug)]
 pub struct TransactionIndex {
@@ -74,23 +76,40 @@ struct Bucket {
 struct First(AtomicU64);
 
 /// A reference: whether it is one (1 bit), whether it is needed and may not give way (1), whose it
-/// is (6), a part of the hash (24), and the low bits of its number (32). Zero is none, so that a
-/// table costs memory only where it is used.
+/// is (6), a part of the hash (16), a hash of the moment that tells one day's STAN from another's
+/// (14, 0 if it has none), and the low bits of its number (26). Zero is none, so that a table costs
+/// memory only where it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reference(u64);
 
 impl Reference {
     const USED: u64 = 1 << 63;
     const NEEDED: u64 = 1 << 62;
-    const TAG: u64 = Self::USED | 0xFF_FFFF << 32;
+    const TAG: u64 = Self::USED | 0xFFFF << 40;
+    const MOMENT: u64 = 0x3FFF << LOW_BITS;
 
-    const fn new(hash: u64, worker: WorkerId, number: u64) -> Self {
+    const fn new(key: &TerminalKey, worker: WorkerId, number: u64) -> Self {
         let whose = (worker.0 as u64) << 56;
-        Self(Self::NEEDED | whose | Self::tag(hash) | number & 0xFFFF_FFFF)
+        Self(Self::NEEDED | whose | Self::tag(key) | number & LOW)
     }
 
-    const fn tag(hash: u64) -> u64 {
-        hash >> 8 & Self::TAG | Self::USED
+    /// What a reference to `key` has of the hash and the moment.
+    #[inline]
+    const fn tag(key: &TerminalKey) -> u64 {
+        let mixed = key.moment.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 24 & Self::MOMENT;
+        let moment = match (key.moment, mixed) {
+            (0, _) => 0,
+            (_, 0) => 1 << LOW_BITS,
+            (_, mixed) => mixed,
+        };
+        Self::USED | key.hash & Self::TAG | moment
+    }
+
+    /// True if it may refer to the key with this tag: what has no moment may be of any.
+    #[inline]
+    const fn may_be(reference: u64, tag: u64) -> bool {
+        let (moment, other) = (reference & Self::MOMENT, tag & Self::MOMENT);
+        (reference ^ tag) & Self::TAG == 0 && (moment == other || moment == 0 || other == 0)
     }
 
     const fn is_needed(self) -> bool {
@@ -102,7 +121,7 @@ impl Reference {
     }
 
     const fn low(self) -> u32 {
-        self.0 as u32
+        (self.0 & LOW) as u32
     }
 }
 
@@ -131,74 +150,92 @@ impl TransactionIndex {
         prefetch_index(&self.buckets, self.place(hash));
     }
 
-    /// Who remembers `hash`, the newest first; `is_it` says of one of our own whether it is meant.
+    /// Who remembers `key`, the newest first; `is_it` says of one of our own whether it is meant.
     pub(super) fn find(
         &self,
-        hash: u64,
+        key: &TerminalKey,
         window: &impl Window,
         is_it: impl Fn(u64) -> bool,
     ) -> Option<Place> {
-        self.look(hash, self.bucket(hash).turn.load(Ordering::Acquire), window, is_it)
+        self.look(key, self.bucket(key.hash).turn.load(Ordering::Acquire), window, is_it)
     }
 
-    /// Claims `hash` for transaction `number` of this worker, unless it is known.
+    /// Claims `key` for transaction `number` of this worker, unless it is known.
     #[inline]
     pub(super) fn claim(
         &self,
-        hash: u64,
+        key: &TerminalKey,
         number: u64,
         window: &impl Window,
         is_it: impl Fn(u64) -> bool,
     ) -> Claimed {
-        let bucket = self.bucket(hash);
-        let reference = Reference::new(hash, window.worker(), number);
+        let bucket = self.bucket(key.hash);
         loop {
             let turn = bucket.turn.load(Ordering::Acquire);
-            if let Some(place) = self.look(hash, turn, window, &is_it) {
+            if let Some(place) = self.look(key, turn, window, &is_it) {
                 return Claimed::Known(place);
             }
-            if self.is_shared() && !bucket.begin(turn) {
-                std::hint::spin_loop();
-                continue;
+            if !self.is_shared() || bucket.begin(turn) {
+                return self.put(key, number, turn, window);
             }
-            let (mut turn, mut claimed) = (turn, Claimed::Full);
-            if let Some(at) = bucket.vacancy(window) {
-                bucket.references[at].store(reference.0, Ordering::Relaxed);
-                claimed = Claimed::New(at as u8);
-            } else if let Some((at, spill)) = self.spill(hash, reference, window) {
-                turn = turn & !(SPILL_MAX << 1) | (turn >> 1 & SPILL_MAX).max(spill) << 1;
-                claimed = Claimed::New(at);
-            }
-            bucket.end(turn);
-            return claimed;
+            std::hint::spin_loop();
         }
+    }
+
+    /// The same, whoever else knows it.
+    #[cold]
+    pub(super) fn enter(&self, key: &TerminalKey, number: u64, window: &impl Window) -> Claimed {
+        let bucket = self.bucket(key.hash);
+        let mut turn = bucket.turn.load(Ordering::Acquire);
+        while self.is_shared() && !bucket.begin(turn) {
+            std::hint::spin_loop();
+            turn = bucket.turn.load(Ordering::Acquire);
+        }
+        self.put(key, number, turn, window)
+    }
+
+    /// Stores a reference; the bucket's turn was taken at `turn`.
+    #[inline]
+    fn put(&self, key: &TerminalKey, number: u64, turn: u64, window: &impl Window) -> Claimed {
+        let reference = Reference::new(key, window.worker(), number);
+        let bucket = self.bucket(key.hash);
+        let (mut turn, mut claimed) = (turn, Claimed::Full);
+        if let Some(at) = bucket.vacancy(window) {
+            bucket.references[at].store(reference.0, Ordering::Relaxed);
+            claimed = Claimed::New(at as u8);
+        } else if let Some((at, spill)) = self.spill(key.hash, reference, window) {
+            turn = turn & !(SPILL_MAX << 1) | (turn >> 1 & SPILL_MAX).max(spill) << 1;
+            claimed = Claimed::New(at);
+        }
+        bucket.end(turn);
+        claimed
     }
 
     #[inline]
     fn look(
         &self,
-        hash: u64,
+        key: &TerminalKey,
         turn: u64,
         window: &impl Window,
         is_it: impl Fn(u64) -> bool,
     ) -> Option<Place> {
-        let found = self.bucket(hash).find(Reference::tag(hash), window, &is_it);
+        let found = self.bucket(key.hash).find(Reference::tag(key), window, &is_it);
         match turn >> 1 & SPILL_MAX {
             0 => found,
-            spill => found.or_else(|| self.look_behind(hash, spill, window, is_it)),
+            spill => found.or_else(|| self.look_behind(key, spill, window, is_it)),
         }
     }
 
     #[cold]
     fn look_behind(
         &self,
-        hash: u64,
+        key: &TerminalKey,
         spill: u64,
         window: &impl Window,
         is_it: impl Fn(u64) -> bool,
     ) -> Option<Place> {
-        let buckets = (1..=spill).map(|spill| self.behind(hash, spill));
-        buckets.into_iter().find_map(|bucket| bucket.find(Reference::tag(hash), window, &is_it))
+        let buckets = (1..=spill).map(|spill| self.behind(key.hash, spill));
+        buckets.into_iter().find_map(|bucket| bucket.find(Reference::tag(key), window, &is_it))
     }
 
     /// All that the bucket refers to is needed: the nearest one behind it with a vacancy takes the
@@ -227,16 +264,16 @@ impl TransactionIndex {
     }
 
     /// The transaction whose reference stands at `at` is remembered under another number now.
-    pub(super) fn renumber(&self, hash: u64, at: u8, worker: WorkerId, number: u64) {
+    pub(super) fn renumber(&self, key: &TerminalKey, at: u8, worker: WorkerId, number: u64) {
         // What is needed is its owner's alone.
-        self.store(hash, at, Reference::new(hash, worker, number));
+        self.store(key.hash, at, Reference::new(key, worker, number));
     }
 
     /// The reference at `at` may give way to others when it is old.
     #[inline]
-    pub(super) fn release(&self, hash: u64, at: u8, worker: WorkerId, number: u64) {
-        let needed = Reference::new(hash, worker, number);
-        self.store(hash, at, Reference(needed.0 & !Reference::NEEDED));
+    pub(super) fn release(&self, key: &TerminalKey, at: u8, worker: WorkerId, number: u64) {
+        let needed = Reference::new(key, worker, number);
+        self.store(key.hash, at, Reference(needed.0 & !Reference::NEEDED));
     }
 
     /// Nothing is remembered under it any more.
@@ -316,16 +353,17 @@ impl Bucket {
     fn find(&self, tag: u64, window: &impl Window, is_it: impl Fn(u64) -> bool) -> Option<Place> {
         let mut hits = 0u32;
         for (at, slot) in self.references.iter().enumerate() {
-            let is_hit = slot.load(Ordering::Acquire) & Reference::TAG == tag;
+            let is_hit = Reference::may_be(slot.load(Ordering::Acquire), tag);
             hits |= u32::from(is_hit) << at;
         }
-        if hits == 0 { None } else { self.newest(hits, window, is_it) }
+        if hits == 0 { None } else { self.newest(hits, tag, window, is_it) }
     }
 
     #[cold]
     fn newest(
         &self,
         hits: u32,
+        tag: u64,
         window: &impl Window,
         is_it: impl Fn(u64) -> bool,
     ) -> Option<Place> {
@@ -336,11 +374,13 @@ impl Bucket {
             if reference.worker() == window.worker() {
                 let number = window.number_of(reference.low());
                 here = here.max(number.filter(|number| is_it(*number)));
-            } else if !is_stale(reference, window) {
+            } else if !is_stale(reference, window)
+                && (elsewhere.is_none() || (reference.0 ^ tag) & Reference::MOMENT == 0)
+            {
                 elsewhere = Some(reference.worker());
             }
         }
-        // One of the two at most: a key that is known elsewhere is not claimed here.
+        // As a rule one of the two: what is known elsewhere is claimed here only after a restart.
         here.map(Place::Here).or(elsewhere.map(Place::Elsewhere))
     }
 
@@ -377,8 +417,14 @@ fn is_stale(reference: Reference, window: &impl Window) -> bool {
     }
     // Behind the oldest it remembers by less than half of what the low bits count.
     let first = window.first_of(reference.worker()) as u32;
-    reference.0 == 0 || reference.low().wrapping_sub(first) as i32 <= -1
+    let ahead = reference.low().wrapping_sub(first) << (32 - LOW_BITS);
+    reference.0 == 0 || (ahead as i32) < 0
 }
+
+/// Low bits of a number in a reference: four times the transactions that a worker can remember,
+/// so that of two that differ in nothing else one is surely forgotten.
+pub(super) const LOW_BITS: u32 = 26;
+const LOW: u64 = (1 << LOW_BITS) - 1;
 
 const BUSY: u64 = 1;
 const CLAIM: u64 = 64;

@@ -112,7 +112,7 @@ impl Switch {
     ) -> Option<Place> {
         let (terminal, merchant) = (&sound.facts.terminal, &sound.facts.merchant);
         let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, kind);
-        self.recent.find(hash, |past| {
+        self.recent.find(hash, named.moment, |past| {
             let other = &past.key;
             let any = named.moment == 0 || other.moment == 0;
             // The message itself is there already, undecided.

@@ -8,6 +8,7 @@
 //! It is a window, bounded in bytes: [`Recent::covers`] says how long at the present rate. It knows
 //! nothing of connections and decides nothing.
 
+mod claim;
 mod restore;
 mod view;
 
@@ -20,19 +21,11 @@ use crate::base::map::Map;
 use crate::base::time::Instant;
 use crate::iso8583::kept::{Keeping, Kept};
 
+pub use claim::TerminalKey;
+pub(super) use claim::{Claim, Known};
+
 use super::index::{Claimed, Place, TransactionIndex};
 use view::View;
-
-/// By what a request is known again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TerminalKey {
-    /// Keyed hash of link, DE 41, DE 42, DE 11 and class of MTI.
-    pub hash: u64,
-    /// DE 7, else DE 12; 0 if absent. A terminal that starts its STANs anew each day differs here.
-    pub moment: u64,
-    /// Keyed hash of what is asked: who pays, how much, in which currency, what for.
-    pub fingerprint: u64,
-}
 
 /// A transaction, in flight or past.
 #[derive(Debug, Clone, Copy)]
@@ -69,15 +62,6 @@ pub struct Past {
     reference: u8,
     /// The reference is held: it may not give way.
     held: bool,
-}
-
-/// A request that is about to be decided on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Claim {
-    pub(super) id: u64,
-    pub(super) key: TerminalKey,
-    pub(super) acquirer: LinkId,
-    pub(super) at: Instant,
 }
 
 /// What became of a transaction.
@@ -117,19 +101,6 @@ pub enum Hearing {
     Asked,
     /// It gets an advice: somebody else has approved.
     Advised,
-}
-
-/// Who knows a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    /// This worker does not, nor does another: it is remembered from now on under this number.
-    New(u64),
-    /// This worker, under this number.
-    Here(u64),
-    /// That worker.
-    Elsewhere(WorkerId),
-    /// There is no room to remember it.
-    NoRoom,
 }
 
 /// The window of one worker.
@@ -193,14 +164,31 @@ impl Recent {
     pub(super) fn claim(&mut self, claim: Claim, is_it: impl Fn(&Past) -> bool) -> Known {
         self.make_room();
         let number = self.next;
-        let (view, hash) = (View { recent: self }, claim.key.hash);
+        let view = View { recent: self };
         let is_it = |number| self.past(number).is_some_and(&is_it);
-        let reference = match self.index.claim(hash, number, &view, is_it) {
-            Claimed::New(reference) => reference,
-            Claimed::Known(Place::Here(number)) => return Known::Here(number),
-            Claimed::Known(Place::Elsewhere(worker)) => return Known::Elsewhere(worker),
-            Claimed::Full => return Known::NoRoom,
-        };
+        match self.index.claim(&claim.key, number, &view, is_it) {
+            Claimed::New(reference) => self.begin(&claim, reference),
+            Claimed::Known(Place::Here(number)) => Known::Here(number),
+            Claimed::Known(Place::Elsewhere(worker)) => Known::Elsewhere(worker),
+            Claimed::Full => Known::NoRoom,
+        }
+    }
+
+    /// Remembers one whatever else is known under its key, here or elsewhere. `None` if there is
+    /// no room.
+    #[cold]
+    pub(super) fn enter(&mut self, claim: &Claim) -> Option<u64> {
+        self.make_room();
+        let entered = self.index.enter(&claim.key, self.next, &View { recent: self });
+        let Claimed::New(reference) = entered else { return None };
+        let number = self.next;
+        self.begin(claim, reference);
+        Some(number)
+    }
+
+    #[inline]
+    fn begin(&mut self, claim: &Claim, reference: u8) -> Known {
+        let number = self.next;
         self.next += 1;
         let from = self.end;
         let place = self.place(number);
@@ -241,10 +229,17 @@ impl Recent {
         (past.pan_from, past.pan_bytes) = (pan.start as u16, pan.len() as u16);
     }
 
-    /// The newest that is known under `hash`; `is_it` says of one whether it is meant.
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(&Past) -> bool) -> Option<Place> {
+    /// The newest that is known under `hash` of this moment, if that is not 0; `is_it` says of one
+    /// whether it is meant.
+    pub(super) fn find(
+        &self,
+        hash: u64,
+        moment: u64,
+        is_it: impl Fn(&Past) -> bool,
+    ) -> Option<Place> {
         let is_it = |number| self.past(number).is_some_and(&is_it);
-        self.index.find(hash, &View { recent: self }, is_it)
+        let key = TerminalKey { hash, moment, fingerprint: 0 };
+        self.index.find(&key, &View { recent: self }, is_it)
     }
 
     /// The newest `count` at most, the last one first, with their numbers.
@@ -285,11 +280,19 @@ impl Recent {
     /// The whole number whose low 32 bits are `low`, if it is still remembered.
     #[inline]
     pub fn number_of(&self, low: u32) -> Option<u64> {
-        let behind = low.wrapping_sub(self.first as u32);
+        self.number_with(low, u32::BITS)
+    }
+
+    /// The same, of so many low bits.
+    #[inline]
+    fn number_with(&self, low: u32, bits: u32) -> Option<u64> {
+        let mask = u32::MAX >> (u32::BITS - bits);
+        let behind = low.wrapping_sub(self.first as u32) & mask;
         if u64::from(behind) < self.next - self.first {
             return Some(self.first + u64::from(behind));
         }
-        let before = self.first.checked_sub(u64::from((self.first as u32).wrapping_sub(low)))?;
+        let ahead = (self.first as u32).wrapping_sub(low) & mask;
+        let before = self.first.checked_sub(u64::from(ahead))?;
         (!self.aside.is_empty() && self.aside.contains_key(&before)).then_some(before)
     }
 
@@ -319,7 +322,7 @@ impl Recent {
         let from = self.put(&bytes);
         let number = self.next;
         self.next += 1;
-        self.index.renumber(past.key.hash, past.reference, self.worker, number);
+        self.index.renumber(&past.key, past.reference, self.worker, number);
         let place = self.place(number);
         self.cells[place] = Past { from, ..past };
         number
@@ -346,8 +349,8 @@ impl Recent {
         if past.fate.is_needed() || !std::mem::take(&mut past.held) {
             return;
         }
-        let (hash, reference) = (past.key.hash, past.reference);
-        self.index.release(hash, reference, self.worker, number);
+        let (key, reference) = (past.key, past.reference);
+        self.index.release(&key, reference, self.worker, number);
         if number < self.first {
             self.aside.remove(&number);
         }

@@ -123,7 +123,8 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> Result<bool, Fault> {
         let now = batch.now.instant;
-        let known = self.recent.find(key.hash, |other| is_same_request(other, key, now));
+        let is_it = |other: &Past| is_same_request(other, key, now);
+        let known = self.recent.find(key.hash, key.moment, is_it);
         if known.is_some() {
             return Ok(false);
         }

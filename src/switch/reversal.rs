@@ -18,7 +18,7 @@ use super::index::Place;
 use super::lookup::About;
 use super::original::{Named, named};
 use super::outbox::{Outbox, Told};
-use super::recent::{Claim, Fate, Known, Past, TerminalKey};
+use super::recent::{Claim, Fate, Past, TerminalKey};
 use super::repeat;
 use super::sound::Sound;
 use super::stats::Counter;
@@ -181,7 +181,7 @@ impl Switch {
             let key = TerminalKey { hash, moment: named.moment, fingerprint };
             let id = self.next_id();
             let claim = Claim { id, key, acquirer: batch.link_id, at: batch.now.instant };
-            let Known::New(number) = self.recent.claim(claim, |_| false) else { continue };
+            let Some(number) = self.recent.enter(&claim) else { continue };
             let Some(past) = self.recent.past_mut(number) else { continue };
             (past.code, past.fate) = (code, Fate::Reversed);
             if self.storage == Storage::Ready {

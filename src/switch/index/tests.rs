@@ -5,13 +5,18 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::base::time::Instant;
-use crate::switch::recent::{Claim, Fate, Known, Recent, TerminalKey};
+use crate::iso8583::kept::Kept;
+use crate::switch::recent::{Claim, Fate, Known, Past, Recent, TerminalKey};
 
 fn claim(recent: &mut Recent, id: u64, hash: u64) -> Known {
-    let key = TerminalKey { hash, moment: 1, fingerprint: 2 };
+    claim_at(recent, id, hash, 1)
+}
+
+fn claim_at(recent: &mut Recent, id: u64, hash: u64, moment: u64) -> Known {
+    let key = TerminalKey { hash, moment, fingerprint: 2 };
     let acquirer = crate::base::ids::LinkId(0);
     let claim = Claim { id, key, acquirer, at: Instant::from_ns(id) };
-    recent.claim(claim, |other| other.key.hash == hash)
+    recent.claim(claim, |other| other.key.hash == hash && other.key.moment == moment)
 }
 
 fn settle(recent: &mut Recent, number: u64) {
@@ -33,6 +38,40 @@ fn what_one_worker_was_asked_the_other_is_told() {
     settle(&mut one, number);
     assert_eq!(claim(&mut other, 2, spread(1)), Known::Elsewhere(WorkerId(0)), "past, and known");
     assert_eq!(claim(&mut one, 2, spread(1)), Known::Here(number));
+}
+
+/// A terminal that begins its STANs anew, and whose connection is another worker's by now.
+#[test]
+fn a_stan_of_another_day_is_another() {
+    let index = Arc::new(TransactionIndex::new(2, 64));
+    let mut one = Recent::new(WorkerId(0), Arc::clone(&index));
+    let mut other = Recent::new(WorkerId(1), index);
+    let Known::New(number) = claim_at(&mut one, 1, spread(1), 1) else { panic!("new") };
+    settle(&mut one, number);
+    let Known::New(number) = claim_at(&mut other, 2, spread(1), 2) else { panic!("another") };
+    settle(&mut other, number);
+    assert_eq!(claim_at(&mut one, 3, spread(1), 2), Known::Elsewhere(WorkerId(1)));
+    assert_eq!(claim_at(&mut other, 3, spread(1), 1), Known::Elsewhere(WorkerId(0)));
+    // Without a date it is whichever is there.
+    let place = one.find(spread(1), 0, |other| other.key.hash == spread(1));
+    assert_eq!(place, Some(Place::Here(0)));
+}
+
+/// Under one STAN of one terminal, in the same minute or without a date.
+#[test]
+fn what_is_restored_is_known_whatever_another_worker_knows() {
+    let index = Arc::new(TransactionIndex::new(2, 64));
+    let mut windows = [0, 1].map(|worker| Recent::new(WorkerId(worker), Arc::clone(&index)));
+    for (id, recent) in windows.iter_mut().enumerate() {
+        let mut past = Past::default();
+        (past.id, past.fate) = (id as u64, Fate::Declined);
+        past.key = TerminalKey { hash: spread(1), moment: 0, fingerprint: id as u64 };
+        recent.restore(past, &Kept::default());
+    }
+    for (id, recent) in windows.iter().enumerate() {
+        let is_it = |past: &Past| past.key.fingerprint == id as u64;
+        assert_eq!(recent.find(spread(1), 0, is_it), Some(Place::Here(0)), "by worker {id}");
+    }
 }
 
 #[test]

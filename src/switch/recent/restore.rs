@@ -1,6 +1,6 @@
 //! What a former life remembered is remembered again.
 
-use super::{Claim, Known, Past, Recent};
+use super::{Claim, Past, Recent};
 use crate::iso8583::kept::Kept;
 
 impl Recent {
@@ -12,7 +12,7 @@ impl Recent {
     /// Remembers one of a former life, whatever else is known.
     pub(in crate::switch) fn restore(&mut self, past: Past, kept: &Kept) {
         let Past { id, key, acquirer, at, .. } = past;
-        if let Known::New(number) = self.claim(Claim { id, key, acquirer, at }, |_| false) {
+        if let Some(number) = self.enter(&Claim { id, key, acquirer, at }) {
             self.fill(number, past, kept);
         }
     }

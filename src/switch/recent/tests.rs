@@ -131,8 +131,9 @@ fn the_oldest_is_forgotten_first() {
         recent.past_mut(number).expect("new").fate = Fate::Declined;
         recent.settle(number);
     }
-    let is_known =
-        |recent: &mut Recent, id| recent.find(hash(id), |past| past.key.hash == hash(id)).is_some();
+    let is_known = |recent: &mut Recent, id| {
+        recent.find(hash(id), 0, |past| past.key.hash == hash(id)).is_some()
+    };
     let count = (1..=1000).filter(|id| is_known(&mut recent, *id)).count();
     assert!((56..=64).contains(&count), "{count} of the last 64 are known");
     assert!((1..=936).all(|id| !is_known(&mut recent, id)));

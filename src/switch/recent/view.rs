@@ -2,7 +2,7 @@
 
 use crate::base::ids::WorkerId;
 
-use super::super::index::Window;
+use super::super::index::{self, Window};
 use super::Recent;
 
 /// What the index may ask while it is searched.
@@ -18,7 +18,7 @@ impl Window for View<'_> {
 
     #[inline]
     fn number_of(&self, low: u32) -> Option<u64> {
-        self.recent.number_of(low)
+        self.recent.number_with(low, index::LOW_BITS)
     }
 
     fn first_of(&self, worker: WorkerId) -> u64 {
