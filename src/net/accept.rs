@@ -46,6 +46,7 @@ pub(super) fn read_mail<C: Core>(worker: &mut Worker<C>, shared: &Rc<RefCell<Wor
     // Not more than the mailbox holds, so that diligent writers cannot keep the turn open.
     for _ in 0..worker.door().mail.len() {
         let Some(mail) = worker.door().mail.pop() else { return };
+        worker.mails_read += 1;
         match mail {
             Mail::Accepted { socket, link, peer } => {
                 let stream = TcpStream::from_std(socket);
@@ -85,7 +86,7 @@ fn assign<C: Core>(
     if chosen == worker.parts.id {
         return admit(worker, shared, Ok(stream), link, peer);
     }
-    let post = |socket| door.mail.push(Mail::Accepted { socket, link, peer }).is_ok();
+    let post = |socket| commons.push(chosen, Mail::Accepted { socket, link, peer }).is_ok();
     if stream.into_std().is_ok_and(post) {
         door.bell.notify_one();
     } else {

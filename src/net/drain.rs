@@ -1,13 +1,14 @@
 //! Draining: what was accepted is answered, nothing new is taken, then the worker leaves.
 //!
 //! What has arrived when draining begins counts as accepted, so it is read at once; what arrives
-//! later is read too, for the core to refuse. A worker
-//! that is done waits for the others: they may still use its sessions. Connections are ended with a
-//! FIN and read to their end, because closing a socket that holds unread bytes resets it, and a
-//! reset can overtake the last answers.
+//! later is read too, for the core to refuse. A worker that is done waits for the others, who may
+//! still use its sessions, and for all mail, which may ask for an answer or be one. Connections are
+//! ended with a FIN and read to their end, because closing a socket that holds unread bytes resets
+//! it, and a reset can overtake the last answers.
 
 use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -57,14 +58,21 @@ impl<C: Core> Worker<C> {
 
     /// Goes on to the next phase if it is time.
     pub(super) fn step_drain(&mut self, now: Instant) {
+        let commons = Arc::clone(&self.parts.commons);
+        if let Phase::Draining { by, settled } = self.phase {
+            // What was mailed to a worker that had finished makes it begin again.
+            let done = self.core.is_drained() && self.is_written();
+            match (settled, done) {
+                (false, true) => commons.is_done(1),
+                (true, false) => commons.unsettle(),
+                (true, true) | (false, false) => {}
+            }
+            self.phase = Phase::Draining { by, settled: done };
+        }
+        commons.is_done(std::mem::take(&mut self.mails_read));
         match self.phase {
             Phase::Draining { by, settled } => {
-                let done = settled || (self.core.is_drained() && self.is_written());
-                if done && !settled {
-                    self.phase = Phase::Draining { by, settled: true };
-                    self.parts.commons.settle();
-                }
-                let complete = done && self.parts.commons.all_settled();
+                let complete = settled && commons.has_finished();
                 if complete || by <= now {
                     self.take_leave(now, complete);
                 }

@@ -19,8 +19,11 @@ use crate::switch::outbox::Told;
 #[derive(Debug)]
 pub(super) struct Commons {
     doors: Box<[Door]>,
-    /// Workers that still have something to finish before anyone may leave.
+    /// What is to be finished before anyone may leave: workers that have something left to do, and
+    /// mails that were not read, which may ask for an answer or be one.
     unsettled: AtomicUsize,
+    /// Set once nothing was left.
+    finished: AtomicBool,
 }
 
 /// How a worker is reached by others.
@@ -74,7 +77,8 @@ pub(super) struct Load {
 impl Commons {
     pub(super) fn new(workers: usize) -> Self {
         let doors = std::iter::repeat_with(Door::new).take(workers).collect();
-        Self { doors, unsettled: AtomicUsize::new(workers) }
+        let finished = AtomicBool::new(false);
+        Self { doors, unsettled: AtomicUsize::new(workers), finished }
     }
 
     pub(super) fn door(&self, worker: WorkerId) -> &Door {
@@ -89,14 +93,33 @@ impl Commons {
         (0..self.doors.len()).map(|place| WorkerId(place as u8))
     }
 
-    /// One more worker has nothing left to finish.
-    pub(super) fn settle(&self) {
-        self.unsettled.fetch_sub(1, Ordering::AcqRel);
-        self.doors.iter().for_each(|door| door.bell.notify_one());
+    /// Mails, unless the mailbox is full.
+    pub(super) fn push(&self, to: WorkerId, mail: Mail) -> Result<(), Mail> {
+        // It counts before it can be read.
+        self.unsettled.fetch_add(1, Ordering::AcqRel);
+        self.door(to).mail.push(mail).inspect_err(|_| self.is_done(1))
     }
 
-    pub(super) fn all_settled(&self) -> bool {
-        self.unsettled.load(Ordering::Acquire) == 0
+    /// One more worker has nothing left to finish, or so many mails were read: what they made to
+    /// do was done, or counts by now.
+    pub(super) fn is_done(&self, count: usize) {
+        if count > 0 && self.unsettled.fetch_sub(count, Ordering::AcqRel) == count {
+            self.doors.iter().for_each(|door| door.bell.notify_one());
+        }
+    }
+
+    /// A worker that had nothing left to finish has something again.
+    pub(super) fn unsettle(&self) {
+        self.unsettled.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// True from the first moment at which nothing was left: what comes later, when some may have
+    /// left, is nobody's to finish.
+    pub(super) fn has_finished(&self) -> bool {
+        if self.unsettled.load(Ordering::Acquire) == 0 {
+            self.finished.store(true, Ordering::Release);
+        }
+        self.finished.load(Ordering::Acquire)
     }
 }
 
@@ -137,3 +160,39 @@ const MAILS_MAX: usize = 1024;
 
 /// Empty buffers on their way home.
 const SPENT_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told() -> Mail {
+        Mail::Told { told: Told { number: 1, handed: true } }
+    }
+
+    #[test]
+    fn nobody_leaves_while_mail_is_under_way() {
+        let commons = Commons::new(2);
+        commons.is_done(1);
+        // The other one passes something on, and has nothing left to do itself then.
+        assert!(commons.push(WorkerId(0), told()).is_ok());
+        commons.is_done(1);
+        assert!(!commons.has_finished(), "a mail is not read");
+        // It makes something to do: that counts before the mail is done with.
+        assert!(commons.door(WorkerId(0)).mail.pop().is_some());
+        commons.unsettle();
+        commons.is_done(1);
+        assert!(!commons.has_finished(), "what it asked is not answered");
+        commons.is_done(1);
+        assert!(commons.has_finished());
+        assert!(commons.push(WorkerId(1), told()).is_ok());
+        assert!(commons.has_finished(), "some may have left");
+    }
+
+    #[test]
+    fn what_a_full_mailbox_refuses_is_not_under_way() {
+        let commons = Commons::new(1);
+        while commons.push(WorkerId(0), told()).is_ok() {}
+        commons.is_done(MAILS_MAX + 1);
+        assert!(commons.has_finished());
+    }
+}

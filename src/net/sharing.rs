@@ -220,9 +220,8 @@ impl<C: Core> Worker<C> {
     pub(super) fn post(&mut self, to: WorkerId, mail: Mail) {
         let unposted = &mut self.unposted[usize::from(to.0)];
         if unposted.is_empty() {
-            match self.parts.commons.door(to).mail.push(mail) {
-                Ok(()) => {}
-                Err(mail) => unposted.push_back(mail),
+            if let Err(mail) = self.parts.commons.push(to, mail) {
+                unposted.push_back(mail);
             }
         } else {
             unposted.push_back(mail);
@@ -242,7 +241,7 @@ impl<C: Core> Worker<C> {
             let place = usize::from(worker.0);
             while let Some(mail) = self.unposted[place].pop_front() {
                 self.rings |= 1 << worker.0;
-                if let Err(mail) = self.parts.commons.door(worker).mail.push(mail) {
+                if let Err(mail) = self.parts.commons.push(worker, mail) {
                     self.unposted[place].push_front(mail);
                     self.retry_soon();
                     break;

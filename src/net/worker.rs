@@ -73,6 +73,8 @@ pub(super) struct Worker<C> {
     pub(super) unposted: Vec<VecDeque<Mail>>,
     pub(super) unsent: Vec<SessionId>,
     pub(super) retry_at: Option<Instant>,
+    /// Mails read in the turn that is open.
+    pub(super) mails_read: usize,
     /// Workers to be rung up when the turn ends: a bit each.
     pub(super) rings: u64,
     /// Where records go, what it takes, and batches that it did not take yet.
@@ -144,6 +146,7 @@ impl<C: Core> Worker<C> {
             unposted: std::iter::repeat_with(VecDeque::new).take(workers).collect(),
             unsent: Vec::new(),
             retry_at: None,
+            mails_read: 0,
             rings: 0,
             doormen: Vec::new(),
             parts,
