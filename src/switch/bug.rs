@@ -1,7 +1,8 @@
 //! Mistakes that can be planted, to prove that the simulation finds them.
 //!
 //! Each breaks one rule at the place where it is kept. Without the feature `planted-bugs` there is
-//! no way to plant one, and the question whether it is there is answered while compiling.
+//! no way to plant one, and the question whether it is there is answered while compiling. Those of
+//! the shell are planted in the shell of the simulation: this floor has none.
 
 /// A mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +137,32 @@ pub enum Bug {
     StandInUnlimited,
     /// What was approved in the partner's place is not counted again after a restart.
     StandInForgotten,
+    /// Each worker knows again only what it was asked itself.
+    IndexNotShared,
+    /// A reversal of what another worker remembers is answered "not found".
+    ElsewhereNotFound,
+    /// An approval that another worker could not hand over is not reversed.
+    UntakenNotHeard,
+    /// All workers take their STANs from the same numbers.
+    StansNotDivided,
+    /// An answer that comes on another worker's connection is dropped.
+    RelayDropped,
+    /// After a restart nobody takes up what was a worker's that is no more.
+    GoneWorkerForgotten,
+    /// After a restart one worker only knows a terminal's STAN again.
+    StanRestoredOnce,
+    /// A worker begins before all have taken up what the last life left.
+    NoBarrier,
+    /// What is mailed to another worker counts as handed over.
+    MailedIsHanded,
+    /// Answers of another worker go to who has the slot of their connection now.
+    AnswersToNextTenant,
+    /// What waits for a guest that is gone is not given up.
+    GuestNotClosed,
+    /// Bytes wait for a number that may be another worker's.
+    WatermarkShared,
+    /// A drain does not wait for mail.
+    MailNotDrained,
 }
 
 impl Bug {
@@ -210,5 +237,30 @@ impl Bug {
         (Self::StandInUngated, "an approval in a partner's place leaves before it is durable"),
         (Self::StandInUnlimited, "the policy of the route is asked and not heeded"),
         (Self::StandInForgotten, "limits begin anew at a restart"),
+        (Self::IndexNotShared, "each worker knows again only what it was asked itself"),
+        (
+            Self::ElsewhereNotFound,
+            "a reversal of what another worker remembers is answered \"not found\"",
+        ),
+        (
+            Self::UntakenNotHeard,
+            "an approval that another worker could not hand over is not reversed",
+        ),
+        (Self::StansNotDivided, "all workers take their STANs from the same numbers"),
+        (Self::RelayDropped, "an answer that comes on another worker's connection is dropped"),
+        (
+            Self::GoneWorkerForgotten,
+            "after a restart nobody takes up what was a worker's that is no more",
+        ),
+        (Self::StanRestoredOnce, "after a restart one worker only knows a terminal's STAN again"),
+        (Self::NoBarrier, "a worker begins before all have taken up what the last life left"),
+        (Self::MailedIsHanded, "what is mailed to another worker counts as handed over"),
+        (
+            Self::AnswersToNextTenant,
+            "answers of another worker go to who has the slot of their connection now",
+        ),
+        (Self::GuestNotClosed, "what waits for a guest that is gone is not given up"),
+        (Self::WatermarkShared, "bytes wait for a number that may be another worker's"),
+        (Self::MailNotDrained, "a drain does not wait for mail"),
     ];
 }

@@ -64,7 +64,7 @@ use bug::Bug;
 use fault::Fault;
 use lookup::{Looked, Waits};
 use owed::Owed;
-use pending::{Pending, Share};
+use pending::Pending;
 use ready::Ready;
 use recent::{Fate, Recent};
 use recover::Backlog;
@@ -146,7 +146,7 @@ enum Drain {
 impl Switch {
     /// A switch without sessions.
     pub fn new(setup: Setup) -> Self {
-        let share = Share::of(setup.worker, setup.workers);
+        let share = setup.share();
         // Without a record of the last life's numbers: anywhere but where it began.
         let anywhere = share.live().number((setup.key >> 8) as u32);
         let pending = setup
@@ -166,7 +166,8 @@ impl Switch {
         });
         let owed = owed.collect();
         let ready = setup.links.iter().map(|_| Ready::default()).collect();
-        let index = setup.index.as_ref().map_or_else(|| setup.own_index(), Arc::clone);
+        let shared = setup.index.as_ref().filter(|_| !setup.has(Bug::IndexNotShared));
+        let index = shared.map_or_else(|| setup.own_index(), Arc::clone);
         Self {
             paths: setup::paths(&setup.links),
             routes: Arc::clone(&setup.routes),

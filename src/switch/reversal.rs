@@ -39,7 +39,10 @@ impl Switch {
             return Err(Fault::Amount);
         }
         let named = named(message, sound);
-        let found = self.original_of(batch, sound, &named);
+        let mut found = self.original_of(batch, sound, &named);
+        if batch.setup.has(Bug::ElsewhereNotFound) {
+            found = found.filter(|place| matches!(place, Place::Here(_)));
+        }
         if found.is_none() {
             let sought = self.sought(batch, sound, &named);
             if self.look_up(batch, framed, (About::Original, sought), outbox)? {
@@ -205,6 +208,9 @@ impl Switch {
 
     /// What became of an approval that left through another worker.
     pub(super) fn told(&mut self, now: Now, told: Told, outbox: &mut Outbox) -> usize {
+        if !told.handed && self.setup.has(Bug::UntakenNotHeard) {
+            return 0;
+        }
         if !told.handed {
             self.stats.count(Counter::Undelivered);
             self.reverse_unhanded(now, told.number, outbox);

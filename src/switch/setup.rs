@@ -12,7 +12,9 @@ use crate::iso8583::dialect::Dialect;
 use crate::iso8583::transcode::Transcoder;
 use crate::routing::RouteTable;
 
+use super::bug::Bug;
 use super::index::TransactionIndex;
+use super::pending::Share;
 use super::recent::Recent;
 
 /// Everything a [`super::Switch`] needs to know before its first event.
@@ -89,6 +91,14 @@ impl Setup {
             bug: None,
             recent_bytes: limits::RECENT_BYTES,
             index: None,
+        }
+    }
+
+    /// Its part of the STANs of each partner link.
+    pub(super) fn share(&self) -> Share {
+        match self.has(Bug::StansNotDivided) {
+            false => Share::of(self.worker, self.workers),
+            true => Share::of(WorkerId(0), 1),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A disk: what it was given is durable some time later, all that waited together. It can be slow,
 //! it can be full, and it can fail, once and for all.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use authswitch::switch::Storage;
 use authswitch::switch::batch::Batch;
@@ -12,11 +12,11 @@ use crate::world::{Input, MS, US, What, World};
 
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
-    /// Given, and not durable.
-    waiting: VecDeque<Batch>,
+    /// Given by a worker, and not durable.
+    waiting: VecDeque<(usize, Batch)>,
     /// How many of those the sync under way makes durable.
     syncing: usize,
-    pub(crate) log: Vec<Batch>,
+    pub(crate) log: Vec<(usize, Batch)>,
     room: Room,
     /// A write or a sync failed: nothing more becomes durable in this life.
     has_failed: bool,
@@ -40,8 +40,10 @@ pub(crate) enum Kept {
 }
 
 impl Disk {
-    pub(crate) fn last_number(&self) -> u64 {
-        self.log.last().map_or(0, |batch| batch.number)
+    /// The number of the worker's last batch.
+    pub(crate) fn last_number(&self, worker: usize) -> u64 {
+        let last = self.log.iter().rev().find(|(of, _)| *of == worker);
+        last.map_or(0, |(_, batch)| batch.number)
     }
 
     /// What the switch is told.
@@ -79,7 +81,7 @@ impl Disk {
     fn writable_behind(&mut self, begun: usize) -> usize {
         let Room::Reserve(left) = &mut self.room else { return self.waiting.len() - begun };
         let mut count = 0;
-        for batch in self.waiting.iter().skip(begun) {
+        for (_, batch) in self.waiting.iter().skip(begun) {
             let bytes = batch.clear.len() + batch.secret.len();
             let Some(rest) = left.checked_sub(bytes) else { break };
             *left = rest;
@@ -90,12 +92,17 @@ impl Disk {
 }
 
 impl World {
-    pub(crate) fn stores(&mut self, batch: Batch) {
+    pub(crate) fn stores(&mut self, worker: usize, batch: Batch) {
         if self.point(Point::Append) {
             return;
         }
-        self.trace("stores", 0, &batch.clear);
-        self.disk.waiting.push_back(batch);
+        self.trace("stores", worker, &batch.clear);
+        // Those of one worker stay in order. Workers are asked in turn.
+        let own = self.disk.waiting.iter().rposition(|(of, _)| *of == worker);
+        let from = own.map_or(0, |own| own + 1).max(self.disk.syncing);
+        let behind = self.disk.waiting.len() - from;
+        let place = from + self.dice.below(behind as u64 + 1) as usize;
+        self.disk.waiting.insert(place, (worker, batch));
         self.syncs();
         self.point(Point::Appended);
     }
@@ -121,11 +128,14 @@ impl World {
         if self.point(Point::Barrier) {
             return;
         }
+        let mut moved = BTreeMap::new();
         for _ in 0..std::mem::take(&mut self.disk.syncing) {
             self.survives();
+            moved.extend(self.disk.log.last().map(|(worker, batch)| (*worker, batch.number)));
         }
-        let number = self.disk.last_number();
-        self.input(Input::Durable(number));
+        for (worker, number) in moved {
+            self.input(worker, Input::Durable(number));
+        }
         if self.point(Point::Durable) {
             return;
         }
@@ -137,7 +147,7 @@ impl World {
         self.trace("disk fails", 0, b"");
         self.disk.has_failed = true;
         self.oracle.disk_fails();
-        self.poke();
+        self.poke_all();
         let pause = self.dice.between(0, 120) * MS;
         self.at_in_life(pause, What::Exits);
     }
@@ -150,7 +160,7 @@ impl World {
         let reserve = [0, 1500, 100_000][self.dice.below(3) as usize];
         self.trace("disk is full", reserve, b"");
         self.disk.room = Room::Reserve(reserve);
-        self.poke();
+        self.poke_all();
         let pause = self.dice.between(50, 6000) * MS;
         self.at(self.now + pause, What::HasSpace);
     }
@@ -161,14 +171,14 @@ impl World {
         }
         self.trace("disk has room", 0, b"");
         self.disk.room = Room::Enough;
-        self.poke();
+        self.poke_all();
         self.syncs();
     }
 
     /// The first of what waits is durable.
     fn survives(&mut self) {
         if let Some(batch) = self.disk.waiting.pop_front() {
-            self.oracle.durable(&batch.clear, &batch.secret);
+            self.oracle.durable(&batch.1.clear, &batch.1.secret);
             self.disk.log.push(batch);
         }
     }

@@ -2,7 +2,8 @@
 //! them on some bugs would never show.
 
 use crate::dice::Dice;
-use crate::world::{MS, US};
+use crate::network::WRITE_DEADLINE;
+use crate::world::{MS, SECOND, US};
 
 macro_rules! faults {
     ($($name:ident,)*) => {
@@ -68,6 +69,10 @@ faults! {
     ReversalMixedUp,
     HostAway,
     HostHangsUp,
+    // Between workers.
+    SlowMail,
+    MailboxFull,
+    GuestGone,
     // The machine.
     SlowDisk,
     DiskFails,
@@ -98,6 +103,11 @@ pub(crate) struct Faults {
     pub(crate) stand_in: bool,
     /// Terminals tell what they have done, too.
     pub(crate) advices: bool,
+    /// Workers of the switch, and whether each life has another number of them.
+    pub(crate) workers: u8,
+    pub(crate) workers_vary: bool,
+    /// Connections of each partner.
+    pub(crate) sessions: usize,
 }
 
 impl Faults {
@@ -126,11 +136,14 @@ impl Faults {
             sign_on: dice.chance(200),
             stand_in: dice.chance(300),
             advices: dice.chance(300),
+            workers: dice.between(1, 3) as u8,
+            workers_vary: dice.chance(200),
+            sessions: dice.between(1, 2) as usize,
         }
     }
 
     /// These strike whenever they can, so many times each, and nothing else does.
-    pub(crate) fn only(faults: &[Fault], most: u64) -> Self {
+    pub(crate) fn only(faults: &[Fault], most: u64, workers: u8) -> Self {
         let mut rates = [0; COUNT];
         faults.iter().for_each(|fault| rates[*fault as usize] = 1000);
         Self {
@@ -142,11 +155,35 @@ impl Faults {
             sign_on: false,
             stand_in: false,
             advices: false,
+            workers,
+            workers_vary: false,
+            // With two workers each has one partner's only connection.
+            sessions: if workers > 1 { 1 } else { 2 },
         }
     }
 
     /// How long behind its deadline a request may leave: as long as the worker may take to look.
     pub(crate) fn late_by(&self) -> u64 {
+        // What was mailed leaves with the other worker's bytes, or when the connection is given up.
+        let mailed = if self.has_workers() { WRITE_DEADLINE + SECOND } else { 0 };
+        self.turn_by().max(mailed)
+    }
+
+    /// After how many a terminal's STANs start anew: few, unless that makes its messages mean two
+    /// things. A completion is not told apart from another one under its STAN of another day where
+    /// a second worker remembers that.
+    pub(crate) const fn stans(&self) -> u32 {
+        let is_unclear = self.plain_reversals;
+        if is_unclear { 999_999 } else { 40 }
+    }
+
+    /// True if there may be several workers at any time.
+    pub(crate) const fn has_workers(&self) -> bool {
+        self.workers > 1 || self.workers_vary
+    }
+
+    /// From when a worker should look to when it does, at most.
+    fn turn_by(&self) -> u64 {
         match () {
             () if self.is_on(Fault::Pause) => u64::MAX,
             () if self.is_on(Fault::SlowTurn) => 401 * MS,
@@ -167,7 +204,9 @@ impl Faults {
     /// Does it happen now?
     pub(crate) fn strike(&mut self, fault: Fault, dice: &mut Dice) -> bool {
         let struck = &mut self.struck[fault as usize];
-        let strikes = *struck < self.most && dice.chance(self.rates[fault as usize]);
+        // Most mail is about nothing.
+        let is_left = *struck < self.most || fault == Fault::SlowMail;
+        let strikes = is_left && dice.chance(self.rates[fault as usize]);
         *struck += u64::from(strikes);
         strikes
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use authswitch::base::ids::{LinkId, SessionId};
-use authswitch::switch::Event;
+use authswitch::switch::{Command, Event};
 
 use crate::crash::Point;
 use crate::faults::Fault;
@@ -22,6 +22,8 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) end: End,
+    /// Who owns its socket, and its handle there.
+    pub(crate) worker: usize,
     pub(crate) session: SessionId,
     /// The far end has not given it up.
     pub(crate) alive: bool,
@@ -37,8 +39,11 @@ pub(crate) struct Connection {
     /// The switch closes it when its last byte is written.
     closing: bool,
     stalled_since: Option<u64>,
-    /// When the switch had nothing to write to it for the last time.
-    empty_at: u64,
+    /// Since when the switch has something to write to it.
+    pub(crate) waits_since: Option<u64>,
+    /// Other workers may send through it; those that were passed a request of it, a bit each.
+    pub(crate) lent: bool,
+    pub(crate) guest_of: u8,
     /// What the switch left of what it read.
     rest: Vec<u8>,
 }
@@ -62,9 +67,10 @@ enum Piece {
 }
 
 impl Connection {
-    pub(crate) fn new(end: End, session: SessionId, now: u64) -> Self {
+    pub(crate) fn new(end: End, (worker, session): (usize, SessionId), now: u64) -> Self {
         Self {
             end,
+            worker,
             session,
             alive: true,
             finished: false,
@@ -74,7 +80,9 @@ impl Connection {
             reads: true,
             closing: false,
             stalled_since: None,
-            empty_at: now,
+            waits_since: None,
+            lent: false,
+            guest_of: 0,
             rest: Vec::new(),
         }
     }
@@ -96,7 +104,7 @@ impl Connection {
 const PIPE_BYTES: usize = 2048;
 
 /// From the kernel taking no byte to the switch giving the connection up.
-const WRITE_DEADLINE: u64 = 5000 * MS;
+pub(crate) const WRITE_DEADLINE: u64 = 5000 * MS;
 
 impl World {
     /// The far end writes.
@@ -160,10 +168,13 @@ impl World {
         let connection = &mut self.connections[id];
         let Some(piece) = connection.up.transit.pop_front() else { return };
         if connection.open {
-            self.input(match piece {
-                Piece::Bytes(bytes) => Input::Bytes(id, bytes),
-                Piece::Fin => Input::Ended(id),
-            });
+            self.input_of(
+                id,
+                match piece {
+                    Piece::Bytes(bytes) => Input::Bytes(id, bytes),
+                    Piece::Fin => Input::Ended(id),
+                },
+            );
         }
     }
 
@@ -200,7 +211,7 @@ impl World {
         let room = pipe.used - pipe.transit.iter().map(Piece::bytes).sum::<usize>();
         pipe.used -= room;
         if room > 0 && connection.stalled_since.is_some() {
-            self.input(Input::Writable(id));
+            self.input_of(id, Input::Writable(id));
         }
         let end = self.connections[id].end;
         for message in messages {
@@ -278,26 +289,33 @@ impl World {
             return;
         }
         let is_host = matches!(connection.end, End::Host(..));
-        let session = connection.session;
+        let (worker, session) = (connection.worker, connection.session);
         let mut all = std::mem::take(&mut connection.rest);
         all.extend_from_slice(bytes);
         let messages = connection.up.pass(bytes);
-        for message in &messages {
+        // What comes behind what it is closed for is not read.
+        let is_close = |command: &Command| match command {
+            Command::Close { session: closed, .. } => *closed == session,
+            Command::Share { .. } => false,
+        };
+        let closes = self.outbox_of(id).is_some_and(|outbox| outbox.commands.iter().any(is_close));
+        for message in messages.iter().filter(|_| !closes) {
             if is_host {
                 self.oracle.read_answer(message);
             } else {
                 self.oracle.read_request(id, message);
             }
         }
-        let taken = self.feed(Event::Received { session, bytes: &all });
+        let taken = self.feed(worker, Event::Received { session, bytes: &all });
         all.drain(..taken);
         self.connections[id].rest = all;
     }
 
     pub(crate) fn end(&mut self, id: usize) {
         if self.connections[id].open && !self.connections[id].closing {
-            let session = self.connections[id].session;
-            self.feed(Event::Ended { session });
+            self.tell_guests(id, false);
+            let Connection { worker, session, .. } = self.connections[id];
+            self.feed(worker, Event::Ended { session });
         }
     }
 
@@ -309,10 +327,10 @@ impl World {
         }
         let session = connection.session;
         let room = PIPE_BYTES.saturating_sub(connection.down.used);
-        let Some(process) = &mut self.process else { return };
-        let bytes = process.outbox.unwritten(session);
+        let Some(outbox) = self.outbox_of(id) else { return };
+        let bytes = outbox.unwritten(session);
         if bytes.is_empty() {
-            if process.outbox.backlog_bytes(session) == 0 {
+            if outbox.backlog_bytes(session) == 0 {
                 self.written(id);
             }
             return;
@@ -326,14 +344,14 @@ impl World {
         if cut || breaks {
             count = self.dice.below(count as u64) as usize;
         }
-        let Some(process) = &mut self.process else { return };
-        let bytes = process.outbox.unwritten(session);
+        let Some(outbox) = self.outbox_of(id) else { return };
+        let bytes = outbox.unwritten(session);
         let (all, taken) = (bytes.to_vec(), bytes[..count].to_vec());
         self.watch(id, &all, count);
         self.trace("writes", id, &taken);
-        let Some(process) = &mut self.process else { return };
-        process.outbox.wrote(session, count);
-        let is_empty = process.outbox.backlog_bytes(session) == 0;
+        let Some(outbox) = self.outbox_of(id) else { return };
+        outbox.wrote(session, count);
+        let is_empty = outbox.backlog_bytes(session) == 0;
         let connection = &mut self.connections[id];
         if connection.alive && count > 0 {
             connection.down.used += count;
@@ -354,7 +372,6 @@ impl World {
     fn written(&mut self, id: usize) {
         let connection = &mut self.connections[id];
         connection.stalled_since = None;
-        connection.empty_at = self.now;
         if connection.closing {
             self.lose(id);
         }
@@ -372,14 +389,15 @@ impl World {
 
     pub(crate) fn stalled(&mut self, id: usize, since: u64) {
         if self.connections[id].stalled_since == Some(since) && self.connections[id].open {
-            self.input(Input::Lost(id));
+            self.input_of(id, Input::Lost(id));
         }
     }
 
     /// Shows the judge which frames begin and end in the first `count` of the bytes to be written.
     fn watch(&mut self, id: usize, all: &[u8], count: usize) {
+        let since = self.inside_since(id);
         let connection = &mut self.connections[id];
-        let (end, empty_at) = (connection.end, connection.empty_at);
+        let end = connection.end;
         let mut bytes = std::mem::take(&mut connection.down.seen);
         let (mut begun, mut at) = (!bytes.is_empty(), 0);
         let passed = bytes.len() + count;
@@ -394,7 +412,7 @@ impl World {
                 End::Client(..) if !begun => self.oracle.begins_answer(&message),
                 End::Host(host, _) if !begun => {
                     let frame = &bytes[at..at + length];
-                    self.oracle.begins_request(host, &message, frame, empty_at);
+                    self.oracle.begins_request(host, &message, frame, since);
                 }
                 _ => {}
             }
@@ -402,7 +420,7 @@ impl World {
                 break;
             }
             if matches!(end, End::Client(..)) {
-                self.oracle.hands(id, &message, empty_at);
+                self.oracle.hands(id, &message, since);
             }
             (begun, at) = (false, at + length);
         }
@@ -415,7 +433,7 @@ impl World {
     pub(crate) fn close(&mut self, id: usize) {
         self.connections[id].closing = true;
         let session = self.connections[id].session;
-        let backlog = self.process.as_ref().map_or(0, |p| p.outbox.backlog_bytes(session));
+        let backlog = self.outbox_of(id).map_or(0, |outbox| outbox.backlog_bytes(session));
         if backlog == 0 {
             self.lose(id);
         } else {
@@ -426,17 +444,14 @@ impl World {
 
     /// The switch's side is gone.
     pub(crate) fn lose(&mut self, id: usize) {
-        if !std::mem::replace(&mut self.connections[id].open, false) {
+        if !self.connections[id].open {
             return;
         }
+        self.tell_guests(id, true);
+        self.connections[id].open = false;
         self.trace("gone", id, b"");
         self.oracle.ends(id);
-        let session = self.connections[id].session;
-        self.feed(Event::Closed { session });
-        if let Some(process) = &mut self.process {
-            process.outbox.close(session);
-            process.free(session);
-        }
+        self.forgets(id);
         self.connections[id].up.transit.clear();
         if self.connections[id].alive {
             self.push_down(id, Piece::Fin);

@@ -30,12 +30,15 @@ pub(crate) struct Oracle {
     forged: BTreeSet<u64>,
     pub(crate) records: Records,
     pub(crate) breach: Option<Breach>,
+    /// The switch may take a request for sent though the kernel has not seen it.
+    pub(crate) sends_unseen: bool,
     /// How long behind its deadline a request may leave, because the switch itself is slow.
     pub(crate) late_by: u64,
     /// A write or a sync has failed in this life.
     disk_has_failed: bool,
-    /// Since when the switch knows that the disk takes nothing new.
+    /// Since when the switch knows that the disk takes nothing new, and whether some of it does.
     full_since: Option<u64>,
+    is_full: bool,
     pub(crate) now: u64,
     /// Which life of the process this is.
     life: u32,
@@ -115,7 +118,7 @@ impl Oracle {
     /// time is nobody's to know.
     pub(crate) fn lives(&mut self, life: u32) {
         self.life = life;
-        (self.disk_has_failed, self.full_since) = (false, None);
+        (self.disk_has_failed, self.full_since, self.is_full) = (false, None, false);
         for (number, sale) in &mut self.sales {
             sale.approval_read &= self.records.owed.contains(number);
             sale.accepted_at = sale.accepted_at.filter(|_| sale.told);
@@ -160,7 +163,7 @@ impl Oracle {
             return;
         }
         self.asked.entry(connection).or_default().push(message.clone());
-        let (now, life, full) = (self.now, self.life, self.full_since.is_some());
+        let (now, life, full) = (self.now, self.life, self.is_full);
         let Some(sale) = self.sales.get_mut(&message.sale()) else { return };
         if message.class() == 4 {
             let part = sale.booked.as_ref().and_then(|[.., amount]| amount.parse().ok());
@@ -259,7 +262,7 @@ impl Oracle {
     }
 
     fn hands_refusal(&mut self, request: &Message, message: &Message) {
-        let (number, now, full) = (message.sale(), self.now, self.full_since.is_some());
+        let (number, now, full) = (message.sale(), self.now, self.is_full);
         let Some(sale) = self.sales.get_mut(&number) else { return };
         if !sale.is_same(request) {
             let conflict = message.of(39) == "94";
@@ -320,7 +323,9 @@ impl Oracle {
         let intended = self.records.intents.contains(&number);
         let (now, life, full_since) = (self.now, self.life, self.full_since);
         let allowed = self.budget.saturating_add(self.late_by);
-        let stood_in = self.records.stood_in.contains(&number);
+        // It was taken for sent before: then it is to be reversed.
+        let reversed = self.sends_unseen && self.records.owed.contains(&number);
+        let stood_in = self.records.stood_in.contains(&number) && !reversed;
         let Some(sale) = self.sales.get_mut(&number) else {
             return self.fail("I5", number, "a request nobody made");
         };
@@ -354,7 +359,8 @@ impl Oracle {
         sale.reversal.get_or_insert((now, first_copy.clone()));
         let amount = part.unwrap_or(sale.amount);
         let forwarded = sale.forwarded.clone();
-        let known_unsent = forwarded.is_none() && sale.original_life == life;
+        let unseen = self.sends_unseen;
+        let known_unsent = forwarded.is_none() && sale.original_life == life && !unseen;
         self.check(!known_unsent, "I27", number, "a reversal of what never left");
         self.check(owed, "I20", number, "a reversal leaves before it is durable");
         self.check(!own_will, "I12", number, "a handed approval is reversed unasked");
@@ -463,14 +469,18 @@ impl Oracle {
         self.disk_has_failed = true;
     }
 
-    /// The switch hears whether the disk has room for something new.
-    pub(crate) fn disk_takes(&mut self, anything: bool) {
-        self.full_since = (!anything).then_some(self.now);
+    /// The switch hears whether the disk has room for something new: all of it, some of it.
+    pub(crate) fn disk_takes(&mut self, anything: bool, something: bool) {
+        self.is_full = !anything;
+        let since = self.full_since.unwrap_or(self.now);
+        self.full_since = (!something).then_some(since);
     }
 
     /// The switch says that it has drained: whom it let in, and who is still there, has an answer.
     pub(crate) fn drains(&mut self, is_there: impl Fn(usize) -> bool) {
-        let those = self.asked.iter().filter(|(id, _)| is_there(**id));
+        // Who can put nothing on record any more says nothing.
+        let speaks = !self.disk_has_failed;
+        let those = self.asked.iter().filter(|(id, _)| is_there(**id) && speaks);
         let waits = those.into_iter().find_map(|(_, asked)| asked.first());
         if let Some(number) = waits.map(Message::sale) {
             self.fail("I49", number, "a request is not answered when the switch has drained");

@@ -57,18 +57,35 @@ pub(crate) const ALL: &[(&str, &[Fault])] = &[
     ("it is told to end while the partner is silent", &[Fault::Drain, Fault::Silent]),
 ];
 
+/// The same with two workers: who asks elsewhere asks the other one.
+pub(crate) const TWO_WORKERS: &[(&str, &[Fault])] = &[
+    ("approved by one of two workers", &[]),
+    ("not answered to one of two workers", &[Fault::Silent]),
+    ("repeated at another worker", &[Fault::RepeatElsewhere]),
+    ("repeated at another worker and late", &[Fault::RepeatElsewhere, Fault::Late]),
+    (
+        "repeated at another worker, and gone there",
+        &[Fault::HangUp, Fault::Abandon, Fault::Late, Fault::RepeatElsewhere, Fault::GuestGone],
+    ),
+    ("taken back, perhaps at another worker", &[Fault::Void]),
+    ("taken back at once, mail is slow", &[Fault::EarlyReversal, Fault::SlowMail]),
+    ("taken back at one worker and asked at the other", &[Fault::LateOriginal]),
+    ("a connection breaks that another worker uses", &[Fault::Reset]),
+    ("two workers are told to end", &[Fault::Drain, Fault::RepeatElsewhere, Fault::SlowMail]),
+];
+
 /// Where a rule was broken, after how many plays, and which.
 pub(crate) type Finding = (String, u64, Breach);
 
 /// A scenario, played with these crashes. What was passed, how many crashes came, the breach.
 fn play(
     setup: &Setup,
-    (faults, seed): (&[Fault], u64),
+    (faults, workers, seed): (&[Fault], u8, u64),
     planned: &[(usize, Manner)],
 ) -> (usize, usize, Option<Breach>) {
     let planned = planned.iter().rev().copied().collect();
     let crashes = Crashes { planned, ..Crashes::default() };
-    let mut world = World::scripted(seed, Faults::only(faults, 2), setup, crashes);
+    let mut world = World::scripted(seed, Faults::only(faults, 2, workers), setup, crashes);
     let breach = judged(&mut world);
     let crashes = world.crashes.take().unwrap_or_default();
     (crashes.passed.len(), crashes.met, breach)
@@ -77,14 +94,14 @@ fn play(
 /// Plays all crashes of a scenario, one or two; says how many plays that were.
 fn crash_everywhere(
     setup: &Setup,
-    (name, faults): (&str, &[Fault]),
+    (name, faults, workers): (&str, &[Fault], u8),
     (seeds, behind_max): (Range<u64>, usize),
 ) -> Result<u64, Finding> {
     let mut plays = 0;
     for seed in seeds {
         let mut tried = |planned: &[(usize, Manner)]| {
             plays += 1;
-            let (passed, met, breach) = play(setup, (faults, seed), planned);
+            let (passed, met, breach) = play(setup, (faults, workers, seed), planned);
             match breach {
                 Some(breach) => {
                     Err((format!("{name}, seed {seed}, crashes {planned:?}"), plays, breach))
@@ -119,11 +136,13 @@ pub(crate) fn crash_all(
     behind_max: usize,
 ) -> (u64, Vec<Finding>) {
     let half = |which: usize| {
-        let mine = ALL.iter().enumerate().filter(|(place, _)| place % 2 == which);
+        let one = ALL.iter().map(|(name, faults)| (*name, *faults, 1));
+        let two = TWO_WORKERS.iter().map(|(name, faults)| (*name, *faults, 2));
+        let mine = one.chain(two).enumerate().filter(|(place, _)| place % 2 == which);
         let mut plays = 0;
         let mut findings = Vec::new();
         for (_, scenario) in mine {
-            match crash_everywhere(setup, *scenario, (seeds.clone(), behind_max)) {
+            match crash_everywhere(setup, scenario, (seeds.clone(), behind_max)) {
                 Ok(count) => plays += count,
                 Err(finding) => findings.push(finding),
             }

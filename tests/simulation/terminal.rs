@@ -81,13 +81,14 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn new(place: usize, client: usize, plain_reversals: bool) -> Self {
+    /// `stans`: its STANs start anew after this many.
+    pub(crate) fn new(place: usize, client: usize, plain_reversals: bool, stans: u32) -> Self {
         Self {
             client,
             id: format!("TERM{place:04}"),
             merchant: format!("MERCHANT{client:07}"),
             stan: 0,
-            stans: if plain_reversals { 999_999 } else { 40 },
+            stans,
             plain_reversals,
             named: BTreeSet::new(),
             stage: Stage::Idle,
@@ -190,7 +191,9 @@ impl World {
         terminal.stage = Stage::Waiting;
         terminal.request = request.clone();
         terminal.approved = amount;
-        terminal.named.insert(format!("{mti:04x}{stan:06}{}", request.of(7)));
+        for mti in [mti, mti | 0x20, 0x0220] {
+            terminal.named.insert(format!("{mti:04x}{stan:06}{}", request.of(7)));
+        }
         if self.faults.advices && self.dice.chance(300) {
             return self.begins_telling(place);
         }

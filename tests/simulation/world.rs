@@ -1,12 +1,20 @@
-//! A world: one switch with its shell, terminals, hosts, a disk and a clock, all of them moved by
-//! one queue of events in virtual time.
+//! A world: one switch of one to three workers with its shell, terminals, hosts, a disk and a
+//! clock, all of them moved by one queue of events in virtual time.
 
+#[path = "world/guests.rs"]
+mod guests;
 #[path = "world/life.rs"]
 mod life;
+#[path = "world/mail.rs"]
+mod mail;
+#[path = "world/sharing.rs"]
+mod sharing;
 #[path = "world/shell.rs"]
 mod shell;
+#[path = "world/worker.rs"]
+mod worker;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +26,6 @@ use authswitch::iso8583::dialect::Dialect;
 use authswitch::routing::RouteTable;
 use authswitch::routing::build::{Plan, RoutePlan, build};
 use authswitch::routing::stand_in::{CurrencyLimits, Policy};
-use authswitch::switch::recover::Recovery;
 use authswitch::switch::{
     CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Storage, Switch,
 };
@@ -31,6 +38,8 @@ use crate::host::Host;
 use crate::network::{Connection, End};
 use crate::oracle::Oracle;
 use crate::terminal::{Act, Client, Terminal};
+use mail::Mail;
+use worker::{Process, Seat};
 
 pub(crate) const US: u64 = 1000;
 pub(crate) const MS: u64 = 1000 * US;
@@ -59,9 +68,13 @@ pub(crate) enum What {
     HasRoom(usize),
     Stalled(usize, u64),
     ReadsOn(usize),
-    /// The switch's worker runs; in this life of the process.
-    Turn(u32),
-    Alarm(u32),
+    /// A worker of the switch runs; in this life of the process.
+    Turn(u32, usize),
+    Alarm(u32, usize),
+    /// It has taken up its part of what the last life left.
+    Resumes(u32, usize),
+    /// From a worker to another.
+    Mail(u32, usize, usize),
     Synced(u32),
     SyncFails(u32),
     /// The process ends, for its disk has failed.
@@ -78,7 +91,7 @@ pub(crate) enum What {
     Inspection,
 }
 
-/// What waits for the worker's next turn.
+/// What waits for a worker's next turn.
 #[derive(Debug)]
 pub(crate) enum Input {
     Opened(usize),
@@ -87,25 +100,10 @@ pub(crate) enum Input {
     Lost(usize),
     Writable(usize),
     Durable(u64),
+    /// Of this worker.
+    Mail(usize, Mail),
     /// The process is told to end.
     Drain,
-}
-
-/// A running switch.
-#[derive(Debug)]
-pub(crate) struct Process {
-    pub(crate) switch: Switch,
-    pub(crate) outbox: Outbox,
-    inbox: VecDeque<Input>,
-    turn_is_due: bool,
-    alarm_at: u64,
-    durable: u64,
-    storage: Storage,
-    /// Set once it drains: when it ends at the latest.
-    leaves_by: Option<u64>,
-    generations: Vec<u32>,
-    free: Vec<u32>,
-    by_slot: BTreeMap<u32, usize>,
 }
 
 pub(crate) struct World {
@@ -132,6 +130,8 @@ pub(crate) struct World {
     down_until: u64,
     undisturbed: bool,
     healed: bool,
+    /// What a terminal does that is gone already is still to be suffered.
+    heals_from: u64,
     /// Transactions of each terminal after the faults.
     healed_sales: u32,
     /// Of all that happened.
@@ -164,7 +164,7 @@ impl World {
         world.crashes = Some(crashes);
         world.healed_sales = 1;
         world.clients.push(Client::default());
-        world.terminals.push(Terminal::new(0, 0, false));
+        world.terminals.push(Terminal::new(0, 0, false, 40));
         world.terminals[0].left = 1;
         world.hosts.extend([0, 1].map(Host::new));
         world.starts();
@@ -173,6 +173,9 @@ impl World {
         // Chance looks in a little before it, or while it is under way.
         let looks = begins - 10 * MS + world.dice.between(0, 25_000) * US;
         world.at(looks, What::Tick);
+        if world.faults.is_on(Fault::GuestGone) {
+            world.heals_from = begins + 4 * SECOND;
+        }
         world
     }
 
@@ -187,6 +190,7 @@ impl World {
         let undisturbed = faults.none();
         let mut oracle = Oracle::default();
         (oracle.late_by, oracle.budget) = (faults.late_by(), BUDGET);
+        oracle.sends_unseen = faults.has_workers();
         Self {
             now: SECOND,
             queue: BTreeMap::new(),
@@ -209,6 +213,7 @@ impl World {
             down_until: 0,
             undisturbed,
             healed: false,
+            heals_from: 0,
             healed_sales: 2,
             digest: 0,
             steps: 0,
@@ -225,7 +230,8 @@ impl World {
             self.clients.push(Client::default());
             for _ in 0..self.dice.between(1, 4) {
                 let place = self.terminals.len();
-                self.terminals.push(Terminal::new(place, client, self.faults.plain_reversals));
+                let (plain, stans) = (self.faults.plain_reversals, self.faults.stans());
+                self.terminals.push(Terminal::new(place, client, plain, stans));
             }
         }
         let each = (sales / self.terminals.len() as u32).max(2);
@@ -253,7 +259,8 @@ impl World {
             if self.oracle.breach.is_some() {
                 return;
             }
-            if quiet_by == u64::MAX && self.terminals.iter().all(Terminal::is_done) {
+            let may_heal = self.now >= self.heals_from;
+            if quiet_by == u64::MAX && may_heal && self.terminals.iter().all(Terminal::is_done) {
                 if self.healed {
                     quiet_by = self.now + QUIET_BY;
                     self.at(self.now + 60 * SECOND, What::Inspection);
@@ -272,16 +279,19 @@ impl World {
         match what {
             What::ArrivesUp(id) => self.arrives_up(id),
             What::ArrivesDown(id) => self.arrives_down(id),
-            What::Gone(id) => self.input(Input::Lost(id)),
-            What::HasRoom(id) => self.input(Input::Writable(id)),
+            What::Gone(id) => self.input_of(id, Input::Lost(id)),
+            What::HasRoom(id) => self.input_of(id, Input::Writable(id)),
             What::Stalled(id, since) => self.stalled(id, since),
             What::ReadsOn(id) => self.reads_on(id),
-            What::Turn(life) if life == self.life => self.turn(),
-            What::Alarm(life) if life == self.life => self.poke(),
+            What::Turn(life, worker) if life == self.life => self.turn(worker),
+            What::Alarm(life, worker) if life == self.life => self.poke(worker),
+            What::Resumes(life, worker) if life == self.life => self.resumes(worker),
+            What::Mail(life, from, to) if life == self.life => self.delivers(from, to),
             What::Synced(life) if life == self.life => self.synced(),
             What::SyncFails(life) if life == self.life => self.sync_fails(),
             What::Exits(life) if life == self.life => self.crash_anyhow(),
-            What::Turn(_) | What::Alarm(_) | What::Synced(_) => {}
+            What::Turn(..) | What::Alarm(..) | What::Resumes(..) | What::Mail(..) => {}
+            What::Synced(_) => {}
             What::SyncFails(_) | What::Exits(_) => {}
             What::HasSpace => self.disk_has_room(),
             What::Dial(host, place) => self.dial(host, place),

@@ -75,7 +75,11 @@ impl Switch {
     fn resume_transactions(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
         let on = outbox.records.on;
         let (worker, workers) = (self.setup.worker, self.setup.workers);
-        let is_mine = |known: &&Known| recovery.owner_of(known.id, workers) == worker;
+        let is_gone_forgotten = self.setup.has(Bug::GoneWorkerForgotten);
+        let is_mine = |known: &&Known| match is_gone_forgotten {
+            false => recovery.owner_of(known.id, workers) == worker,
+            true => number::worker_of(known.id) == worker.0,
+        };
         // Whatever the window has no room for would be forgotten again at once.
         let mine = recovery.known.iter().filter(is_mine).count();
         let too_many = mine.saturating_sub(self.recent.capacity());
@@ -89,7 +93,9 @@ impl Switch {
             }
             let past = self.past_of(now, known, recovery);
             kept.gather(recovery.kept_of(known));
-            if is_remembered {
+            let once = self.setup.has(Bug::StanRestoredOnce)
+                && self.recent.find(known.key.hash, 0, |_| false).is_some();
+            if is_remembered && !once {
                 self.recent.restore(past, &kept);
             }
             self.resume_transaction(now, (known, &past), &kept, recovery, outbox);

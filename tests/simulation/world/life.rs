@@ -1,6 +1,10 @@
 //! The life of a simulated process: it starts, reads back what is on the disk, and ends: by a
 //! crash, because its disk failed, or when it has drained.
 
+use authswitch::switch::bug::Bug;
+use authswitch::switch::recover::Recovery;
+
+use super::worker::Phase;
 use super::*;
 use crate::crash::Point;
 use crate::disk::Kept;
@@ -17,42 +21,53 @@ impl World {
         self.oracle.lives(self.life);
         self.trace("starts", 0, b"");
         let setup = Setup { epoch: self.life, ..self.setup.clone() };
-        self.process = Some(Process {
-            switch: Switch::new(setup),
-            outbox: Outbox::recorded(self.disk.last_number() + 1),
-            inbox: VecDeque::new(),
-            turn_is_due: false,
-            alarm_at: u64::MAX,
-            durable: self.disk.last_number(),
-            storage: Storage::Ready,
-            leaves_by: None,
-            generations: Vec::new(),
-            free: Vec::new(),
-            by_slot: BTreeMap::new(),
-        });
-        self.recovers();
+        let workers = match self.faults.workers_vary {
+            true => self.dice.between(1, 3) as u8,
+            false => self.faults.workers,
+        };
+        self.process = Some(Process::new(&setup, workers, &self.disk));
+        if self.has(Bug::NoBarrier) {
+            for worker in 0..self.workers() {
+                let at = self.now + self.dice.between(0, 60) * MS;
+                self.at(at, What::Resumes(self.life, worker));
+            }
+        } else {
+            self.take_up();
+        }
         if self.point(Point::Recovered) {
             return;
         }
         for host in 0..self.hosts.len() {
-            for place in 0..2 {
+            for place in 0..self.faults.sessions {
+                self.expects(host, place);
                 let at = self.now + self.dice.between(1, 20) * MS;
                 self.at(at, What::Dial(host, place));
             }
         }
     }
 
-    /// What is on the disk is read back, and the new switch takes over what the old one owed.
-    fn recovers(&mut self) {
+    /// What is on the disk is read back, and each worker takes over its part of what the last life
+    /// owed, in any order. None begins before all have.
+    fn take_up(&mut self) {
+        let mut left: Vec<usize> = (0..self.workers()).collect();
+        while !left.is_empty() {
+            let next = self.dice.below(left.len() as u64) as usize;
+            let worker = left.swap_remove(next);
+            self.resumes(worker);
+        }
+    }
+
+    pub(super) fn resumes(&mut self, worker: usize) {
         let mut recovery = Recovery::default();
-        for batch in &self.disk.log {
-            recovery.read_batch(WorkerId(0), batch.number, &batch.clear, &batch.secret);
+        for (worker, batch) in &self.disk.log {
+            let worker = WorkerId(*worker as u8);
+            recovery.read_batch(worker, batch.number, &batch.clear, &batch.secret);
         }
         let now = self.clock();
-        if let Some(process) = &mut self.process {
-            process.switch.begin_resuming(now, &std::sync::Arc::new(recovery), &mut process.outbox);
-        }
-        self.poke();
+        let Some(of) = self.worker(worker) else { return };
+        of.switch.begin_resuming(now, &std::sync::Arc::new(recovery), &mut of.outbox);
+        of.has_resumed = true;
+        self.poke(worker);
     }
 
     /// The process is gone, whatever it was doing.
@@ -82,32 +97,63 @@ impl World {
         let Some(process) = self.process.as_mut().filter(|p| p.leaves_by.is_none()) else { return };
         process.leaves_by = Some(by);
         self.trace("drains", 0, b"");
-        self.input(Input::Drain);
-        self.at_in_life(DRAIN_DEADLINE, What::Alarm);
+        for worker in 0..self.workers() {
+            self.input(worker, Input::Drain);
+            self.at(by, What::Alarm(self.life, worker));
+        }
     }
 
-    /// Ends the process if it has drained, or has taken too long over it.
-    pub(super) fn steps_drain(&mut self) {
+    /// A worker leaves if all have finished, or have taken too long over it; the process ends when
+    /// the last one has left.
+    pub(super) fn steps_drain(&mut self, worker: usize) {
+        let Some(by) = self.process.as_ref().and_then(|process| process.leaves_by) else { return };
+        let (is_written, no_mail) = (self.is_written(worker), self.has(Bug::MailNotDrained));
+        let Some(of) = self.worker(worker) else { return };
+        let is_settled = of.switch.is_drained() && is_written;
+        let phase = if is_settled { Phase::Settled } else { Phase::Running };
+        if std::mem::replace(&mut of.phase, phase) != phase {
+            self.poke_all();
+        }
+        let Some(process) = &mut self.process else { return };
+        let settled = process.workers.iter().all(|of| of.phase == Phase::Settled);
+        // Mail is something to finish, too: it may ask for an answer, or be one.
+        let is_read = process.posts.busy_since().is_none();
+        let finished = settled && (is_read || no_mail);
+        if finished && !std::mem::replace(&mut process.has_finished, true) {
+            let connections = &self.connections;
+            self.oracle.drains(|id| connections[id].alive);
+            self.poke_all();
+        }
         let Some(process) = &self.process else { return };
-        let Some(by) = process.leaves_by else { return };
-        let is_stalled = |connection: &Connection| connection.is_stalled();
-        let is_written = !process.outbox.is_dirty()
-            && !process.outbox.is_held()
-            && !self.disk.refuses()
-            && !self.connections.iter().any(is_stalled);
-        let complete = process.switch.is_drained() && is_written;
+        let complete = process.has_finished && is_settled;
         if !complete && by > self.now {
             return;
         }
-        if complete {
-            let connections = &self.connections;
-            self.oracle.drains(|id| connections[id].alive);
+        self.feed(worker, Event::Leave);
+        self.flush(worker);
+        let Some(process) = &mut self.process else { return };
+        process.workers[worker].phase = Phase::Left;
+        if process.workers.iter().all(|of| of.phase == Phase::Left) {
+            self.leaves();
         }
-        self.feed(Event::Leave);
-        self.flush();
-        if self.process.take().is_none() {
-            return;
-        }
+    }
+
+    /// True if no byte of a worker waits to be written anywhere.
+    fn is_written(&self, worker: usize) -> bool {
+        let Some(of) = self.process.as_ref().map(|process| &process.workers[worker]) else {
+            return true;
+        };
+        let is_stalled =
+            |connection: &Connection| connection.worker == worker && connection.is_stalled();
+        !of.outbox.is_dirty()
+            && !of.outbox.is_held()
+            && !self.disk.refuses()
+            && of.unsent.is_empty()
+            && !self.connections.iter().any(is_stalled)
+    }
+
+    fn leaves(&mut self) {
+        self.process = None;
         self.trace("leaves", 0, b"");
         let kept = if self.disk.storage() == Storage::Failed {
             Kept::Some(self.dice.below(self.disk.waiting() as u64 + 1) as usize)
@@ -127,6 +173,7 @@ impl World {
     pub(super) fn dial(&mut self, host: usize, place: usize) {
         let end = End::Host(host, place);
         if self.now < self.down_until && !self.healed {
+            self.misses(host, place);
             return self.at(self.down_until, What::Dial(host, place));
         }
         let taken = self.connections.iter().any(|other| other.end == end && other.open);
@@ -139,9 +186,11 @@ impl World {
         }
         if self.faults.strike(Fault::HostAway, &mut self.dice) {
             // Nobody is there, for a moment or for a minute.
+            self.misses(host, place);
             let pause = self.dice.between(100, 60_000) * MS;
             return self.at(self.now + pause, What::Dial(host, place));
         }
+        self.expects(host, place);
         let id = self.connect(end);
         self.hosts[host].connections[place] = Some(id);
         if self.faults.strike(Fault::HostHangsUp, &mut self.dice) {
