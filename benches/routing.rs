@@ -74,6 +74,7 @@ fn case_of(n: usize) -> Case {
             terminal: *b"00000001",
             mcc: 5812,
             entry_mode: 32,
+            ..Authorization::default()
         },
         network: NetworkId((range % NETWORKS) as u16),
         region: region_of(shop),

@@ -15,6 +15,8 @@ pub struct Authorization {
     pub merchant: [u8; 15],
     /// DE 41, space padded; all zero if the message named no terminal.
     pub terminal: [u8; 8],
+    /// DE 32, acquiring institution, as a number; 0 if absent.
+    pub acquirer: u64,
     /// DE 18, merchant category code, 0 if absent.
     pub mcc: u16,
     /// DE 22, POS entry mode, 0 if absent.
@@ -53,13 +55,25 @@ impl Kind {
     }
 }
 
-/// A PAN or payment code reduced to a key for range lookups: its first 18 digits, left-aligned,
-/// and its full length. Cannot be printed.
+/// What pays, reduced to a key for range lookups: the first digits of a PAN or payment code, left
+/// aligned, or the first bytes of a chip application's name, and the full length. Cannot be
+/// printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Instrument {
     head: u64,
     length: u8,
-    scanned: bool,
+    form: Form,
+}
+
+/// What an [`Instrument`] was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// A card number: digits.
+    Pan,
+    /// A payment code that was scanned: digits.
+    Code,
+    /// The application named in a scanned EMV code: bytes (ISO/IEC 7816-5).
+    Application,
 }
 
 impl Instrument {
@@ -71,7 +85,7 @@ impl Instrument {
         let head = (0..Self::HEAD_DIGITS).fold(0, |head, place| {
             head * 10 + u64::from(digits.get(place).map_or(0, |digit| digit - b'0'))
         });
-        Some(Self { head, length: digits.len() as u8, scanned })
+        Some(Self { head, length: digits.len() as u8, form: Form::of_digits(scanned) })
     }
 
     /// A key from its first 18 digits, see [`Self::head`], and how many there are; `None` if there
@@ -79,32 +93,58 @@ impl Instrument {
     #[inline]
     pub fn from_head(head: u64, digits: usize, scanned: bool) -> Option<Self> {
         debug_assert!(head < 10u64.pow(18), "18 decimal digits");
-        matches!(digits, 1..=24).then_some(Self { head, length: digits as u8, scanned })
+        let form = Form::of_digits(scanned);
+        matches!(digits, 1..=24).then_some(Self { head, length: digits as u8, form })
+    }
+
+    /// A key from the name of an application, 5 to 16 bytes: a registered provider of five and
+    /// what the provider adds.
+    pub fn from_application(name: &[u8]) -> Option<Self> {
+        if !matches!(name.len(), 5..=16) {
+            return None;
+        }
+        let byte = |place: usize| u64::from(name.get(place).copied().unwrap_or(0));
+        let head = (0..Self::HEAD_BYTES).fold(0, |head, place| head << 8 | byte(place));
+        Some(Self { head, length: name.len() as u8, form: Form::Application })
     }
 
     /// How many leading digits take part in a range lookup.
     pub const HEAD_DIGITS: usize = 18;
 
-    /// The first 18 digits as a number; shorter ones are filled with zeros on the right.
+    /// How many leading bytes of an application's name do.
+    pub const HEAD_BYTES: usize = 7;
+
+    /// The first 18 digits, or the first 7 bytes, as a number; what is shorter is filled with zeros
+    /// on the right.
     pub const fn head(self) -> u64 {
         self.head
     }
 
-    /// Digits in all.
+    /// Digits, or bytes, in all.
     pub const fn length(self) -> u8 {
         self.length
     }
 
-    /// True if it came from a bar code or QR code, false if it is a PAN.
-    pub const fn scanned(self) -> bool {
-        self.scanned
+    /// What it was made of.
+    pub const fn form(self) -> Form {
+        self.form
+    }
+}
+
+impl Form {
+    const fn of_digits(scanned: bool) -> Self {
+        if scanned { Self::Code } else { Self::Pan }
     }
 }
 
 impl std::fmt::Debug for Instrument {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if self.scanned { "code" } else { "pan" };
-        write!(f, "<{kind}, {} digits>", self.length)
+        let (kind, unit) = match self.form {
+            Form::Pan => ("pan", "digits"),
+            Form::Code => ("code", "digits"),
+            Form::Application => ("application", "bytes"),
+        };
+        write!(f, "<{kind}, {} {unit}>", self.length)
     }
 }
 
@@ -124,5 +164,9 @@ mod tests {
         assert_eq!(number, Instrument::from_digits(b"411111", false));
         assert_eq!(Instrument::from_head(0, 0, false), None);
         assert_eq!(Instrument::from_head(1, 25, false), None);
+        let application = Instrument::from_application(&[0xA0, 0, 0, 3, 0x33]).expect("a name");
+        assert_eq!((application.head(), application.length()), (0xA0_0000_0333_0000, 5));
+        assert_eq!(format!("{application:?}"), "<application, 5 bytes>");
+        assert_eq!(Instrument::from_application(&[0xA0; 4]), None);
     }
 }

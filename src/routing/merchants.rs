@@ -106,7 +106,7 @@ impl MerchantRows {
         let low = key(&padded(prefix, 0)?);
         let end = low + (1_u128 << (8 * (15 - prefix.len())));
         let row = self.prefix_rows.len() as u32;
-        self.prefixes.push(Range { low, end, breadth: 0, value: row, rule: row });
+        self.prefixes.push(Range { low, end, breadth: (0, 0), value: row, rule: row });
         self.prefix_rows.push(merchant);
         Ok(row)
     }

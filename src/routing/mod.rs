@@ -17,6 +17,7 @@
 pub mod build;
 pub mod classify;
 pub mod merchants;
+mod pattern;
 mod ranges;
 pub mod stand_in;
 

@@ -28,7 +28,7 @@ pub(super) struct Range<K> {
     /// One past the last key.
     pub(super) end: K,
     /// Among equal ranges the smaller breadth lies inside.
-    pub(super) breadth: u8,
+    pub(super) breadth: (u8, u64),
     /// What a key in it means.
     pub(super) value: u32,
     /// Which rule it came from.
@@ -46,7 +46,20 @@ pub(super) struct Clash {
 
 impl<K: Key> Ranges<K> {
     /// Flattens `ranges`; each clash is noted and its second rule left out.
-    pub(super) fn flatten(mut ranges: Vec<Range<K>>, clashes: &mut Vec<Clash>) -> Self {
+    pub(super) fn flatten(ranges: Vec<Range<K>>, clashes: &mut Vec<Clash>) -> Self {
+        let same = |one: &Range<K>, other: &Range<K>| one.breadth == other.breadth;
+        Self::flatten_by(ranges, clashes, same, |_, _| {})
+    }
+
+    /// Flattens `ranges`. `clash` says whether two of the same keys contradict each other, the
+    /// first being the broader or older one; `inside` is told of each range that is taken, and of
+    /// the one around it.
+    pub(super) fn flatten_by(
+        mut ranges: Vec<Range<K>>,
+        clashes: &mut Vec<Clash>,
+        clash: impl Fn(&Range<K>, &Range<K>) -> bool,
+        mut inside: impl FnMut(&Range<K>, Option<&Range<K>>),
+    ) -> Self {
         ranges.sort_by(|a, b| {
             a.low.cmp(&b.low).then(b.end.cmp(&a.end)).then(b.breadth.cmp(&a.breadth))
         });
@@ -54,15 +67,14 @@ impl<K: Key> Ranges<K> {
         let mut open: Vec<Range<K>> = Vec::new();
         for range in ranges {
             flat.close_before(range.low, &mut open);
-            if let Some(outer) = open.last() {
-                let same = outer.low == range.low
-                    && outer.end == range.end
-                    && outer.breadth == range.breadth;
-                if same || range.end > outer.end {
-                    clashes.push(Clash { first: outer.rule, second: range.rule });
-                    continue;
-                }
+            let same = |outer: &&Range<K>| outer.low == range.low && outer.end == range.end;
+            let crossed = open.last().filter(|outer| range.end > outer.end);
+            let other = open.iter().rev().take_while(same).find(|other| clash(other, &range));
+            if let Some(outer) = crossed.or(other) {
+                clashes.push(Clash { first: outer.rule, second: range.rule });
+                continue;
             }
+            inside(&range, open.last());
             flat.begin(range.low, range.value);
             open.push(range);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::build::{Conflict, NetworkPlan, Plan, RoutePlan, build};
-use super::classify::{CodeRule, Lengths};
+use super::classify::{CodeRule, Lengths, RuleError};
 use super::merchants::{Merchant, MerchantRows, NetworkSet, RowError};
 use super::{Declined, RouteTable, Why};
 use crate::base::authorization::{Authorization, Instrument, Kind};
@@ -31,6 +31,115 @@ fn the_forms_of_payment_codes() {
     assert_eq!(network("28024456785672301"), "ALIPAY");
     assert_eq!(network("280244567856723026"), "ALIPAY");
     assert_eq!(network("6212345678901234567"), "UNIONPAY");
+}
+
+/// What is known of the forms of codes, each form a network of its own, in no helpful order.
+const FORMS: [(&str, &[&str]); 12] = [
+    ("ALIPAY", &["25-30/16-24"]),
+    ("ALIPAYPLUS24", &["25-30/24"]),
+    ("ALIPAYPLUS19", &["289..........6....."]),
+    ("OTHER19", &["289..........[0-57-9].....", "28[0-8]................"]),
+    ("KAKAOPAY", &["281006.................."]),
+    ("NAVERPAY", &["281011.................."]),
+    ("WECHATPAY", &["10-15/18"]),
+    ("UNIONPAY", &["62................."]),
+    ("ZEROPAY", &["800088.................."]),
+    ("PAYCO", &["...............95...", "...............95...."]),
+    ("WEBANK", &["5678..............."]),
+    ("LAKALA", &["8[12]0................", "8[12]2................"]),
+];
+
+/// Codes that were published, or made up where only the form was, and whose they are.
+const CODES: [(&str, &str); 29] = [
+    ("281006012345678901234567", "KAKAOPAY"),
+    ("281006000000000000000000", "KAKAOPAY"),
+    ("281011012345678901234567", "NAVERPAY"),
+    ("281005999999999999999999", "ALIPAYPLUS24"),
+    ("281007000000000000000000", "ALIPAYPLUS24"),
+    ("251001020123456789012345", "ALIPAYPLUS24"),
+    ("281010897274821897274821", "ALIPAYPLUS24"),
+    ("300001020123456789012345", "ALIPAYPLUS24"),
+    ("2893612204263667830", "ALIPAYPLUS19"),
+    ("2893612204263567830", "OTHER19"),
+    ("2883612204263667830", "OTHER19"),
+    ("2593612204263667830", "ALIPAY"),
+    ("2800000000000000", "ALIPAY"),
+    ("28024456785672301", "ALIPAY"),
+    ("280244567856723026", "ALIPAY"),
+    ("28024456785672302600", "ALIPAY"),
+    ("30024456785672302612345", "ALIPAY"),
+    ("28100601234567890123456", "ALIPAY"),
+    ("134919586213926735", "WECHATPAY"),
+    ("100000000000000000", "WECHATPAY"),
+    ("159999999999999999", "WECHATPAY"),
+    ("6212345678901234567", "UNIONPAY"),
+    ("800088012345678901234567", "ZEROPAY"),
+    ("12345678901234595123", "PAYCO"),
+    ("123456789012345951234", "PAYCO"),
+    ("5678123456789012345", "WEBANK"),
+    ("8101234567890123456", "LAKALA"),
+    ("8221234567890123456", "LAKALA"),
+    ("8121234567890123456", "LAKALA"),
+];
+
+#[test]
+fn every_published_form_of_a_code_is_told_from_the_others() {
+    for rotation in 0..FORMS.len() {
+        let mut forms = FORMS;
+        forms.rotate_left(rotation);
+        let network = |(name, rules): &(&str, &[&str])| NetworkPlan {
+            name: (*name).to_owned(),
+            rules: rules.iter().map(|rule| form(rule)).collect(),
+            ..NetworkPlan::default()
+        };
+        let networks = forms.iter().map(network).collect();
+        let routes = vec![route("all", &[], &[], 1000)];
+        let table = build(Plan { networks, routes, ..Plan::default() }).expect("no conflict");
+        for (code, expected) in CODES {
+            let network = decide(&table, code, "").expect("a route").network.expect("a network");
+            assert_eq!(table.network_name(network), expected, "{code}");
+        }
+        for code in ["160000000000000000", "13491958621392673", "62123456789012345678", "99", "24"]
+        {
+            let chosen = decide(&table, code, "").expect("a route");
+            assert_eq!(chosen.network, None, "{code}");
+        }
+    }
+}
+
+/// `25-30/16-24`, `25-30/24`, or a pattern.
+fn form(text: &str) -> CodeRule {
+    let Some((range, lengths)) = text.split_once('/') else {
+        return CodeRule::pattern(true, text).expect("a pattern");
+    };
+    let (from, to) = range.split_once('-').expect("a range");
+    let (shortest, longest) = lengths.split_once('-').unwrap_or((lengths, lengths));
+    let number = |text: &str| text.parse().expect("a length");
+    let lengths = Lengths::new(number(shortest), number(longest)).expect("lengths");
+    CodeRule::range(true, from, to, lengths).expect("a rule")
+}
+
+#[test]
+fn an_application_belongs_to_the_network_that_registered_it() {
+    let rule = |name: &[u8]| CodeRule::application(name).expect("a rule");
+    let network = |rules| NetworkPlan { rules, ..NetworkPlan::default() };
+    let debit = [0xA0, 0, 0, 3, 0x33, 1, 1];
+    let networks = vec![network(vec![rule(&debit[..5])]), network(vec![rule(&debit)])];
+    let routes = vec![route("all", &[], &[], 1000)];
+    let table = build(Plan { networks, routes, ..Plan::default() }).expect("no conflict");
+    let network = |name: &[u8]| {
+        let facts = Authorization {
+            instrument: Instrument::from_application(name),
+            ..Authorization::default()
+        };
+        table.decide(&facts).expect("a route").network
+    };
+    assert_eq!(network(&[0xA0, 0, 0, 3, 0x33]), Some(NetworkId(0)));
+    assert_eq!(network(&[0xA0, 0, 0, 3, 0x33, 1, 2]), Some(NetworkId(0)));
+    assert_eq!(network(&[0xA0, 0, 0, 3, 0x33, 1, 1, 6]), Some(NetworkId(1)));
+    assert_eq!(network(&[0xA0, 0, 0, 3, 0x34, 1, 1]), None);
+    assert_eq!(CodeRule::application(&debit[..4]), Err(RuleError::Application));
+    assert_eq!(CodeRule::application(&[0; 8]), Err(RuleError::Application));
 }
 
 #[test]
@@ -157,8 +266,8 @@ fn decide(table: &RouteTable, code: &str, merchant: &str) -> Result<super::Chose
         instrument: Instrument::from_digits(code.as_bytes(), true),
         merchant: padded,
         terminal: [b' '; 8],
-        mcc: 0,
         entry_mode: 32,
+        ..Authorization::default()
     })
 }
 

@@ -115,6 +115,17 @@ impl Networks {
                 }
             }
         }
+        let items = table.take("applications").map(|entry| entry.items(log)).unwrap_or_default();
+        for item in items {
+            let Some(rule) = item.text(log).map(application) else { continue };
+            match rule {
+                Some(rule) => {
+                    rules.push(rule);
+                    spans.rules.push(item.span);
+                }
+                None => log.add(&item.span, "expected 10 to 14 hexadecimal digits, in pairs"),
+            }
+        }
         if let (Some(plan), Some(place)) = (self.plans.get_mut(place), self.spans.get_mut(place)) {
             (plan.home, plan.within, plan.twin, plan.rules) = (home, within, twin, rules);
             spans.name.clone_from(&place.name);
@@ -123,28 +134,48 @@ impl Networks {
     }
 }
 
-/// `{ prefix = "281006", length = 24 }` or `{ from = "25", to = "30", length = [16, 24] }`.
+/// The first 5 to 7 bytes of an application's name.
+fn application(name: &str) -> Option<CodeRule> {
+    let pairs = name.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+        u8::from_str_radix(pair, 16).ok().filter(|_| !pair.starts_with('+'))
+    });
+    CodeRule::application(&pairs.collect::<Option<Vec<u8>>>()?).ok()
+}
+
+/// `{ prefix = "281006", length = 24 }`, `{ from = "25", to = "30", length = [16, 24] }`, or
+/// `{ pattern = "289..........6....." }`.
 fn rule(item: &Entry<'_>, scanned: bool, log: &mut Log<'_>) -> Option<CodeRule> {
     let mut table = item.table(log)?;
     let mut digits = |key, table: &mut Table<'_>| Some(table.take(key)?.text(log)?.to_owned());
     let prefix = digits("prefix", &mut table);
     let from = digits("from", &mut table);
     let to = digits("to", &mut table);
+    if let Some(pattern) = digits("pattern", &mut table) {
+        table.finish(log);
+        let rule = CodeRule::pattern(scanned, &pattern).ok();
+        if rule.is_none() {
+            log.add(&item.span, "expected 1 to 24 of digits, dots and [..], after 18 only dots");
+        } else if prefix.is_some() || from.is_some() || to.is_some() {
+            log.add(&item.span, "a pattern says all, there is no prefix, from or to beside it");
+        }
+        return rule;
+    }
     let lengths = table.need("length", log).and_then(|entry| lengths(&entry, log));
     table.finish(log);
     let (first, last) = match (prefix, from, to) {
         (Some(prefix), None, None) => (prefix.clone(), prefix),
         (None, Some(from), Some(to)) => (from, to),
         _ => {
-            log.add(&item.span, "expected either prefix, or both from and to");
+            log.add(&item.span, "expected either prefix, or both from and to, or pattern");
             return None;
         }
     };
     let reason = match CodeRule::range(scanned, &first, &last, lengths?) {
         Ok(rule) => return Some(rule),
-        Err(RuleError::Digits) => "expected 1 to 18 digits",
         Err(RuleError::Order) => "from and to must have as many digits, the smaller one first",
         Err(RuleError::Short) => "a code of this length is shorter than its first digits",
+        Err(_) => "expected 1 to 18 digits",
     };
     log.add(&item.span, reason);
     None

@@ -57,8 +57,8 @@ fn the_default_decides_as_the_corridors_ask() {
             instrument: Instrument::from_digits(code.as_bytes(), true),
             merchant: format!("{merchant:<15}").as_bytes().try_into().expect("DE 42"),
             terminal: [b' '; 8],
-            mcc: 0,
             entry_mode: 32,
+            ..Authorization::default()
         };
         let said = match config.routes.decide(&facts) {
             Ok(chosen) => config.routes.route(chosen.route).name.clone(),
@@ -229,7 +229,15 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "routes.toml:5: a network has at most one twin, and never itself"),
     ("routes.toml", "\"281006\"", "\"28100x\"", "routes.toml:6: expected 1 to 18 digits"),
     ("routes.toml", "prefix = \"281006\"", "from = \"28\"",
-        "routes.toml:6: expected either prefix, or both from and to"),
+        "routes.toml:6: expected either prefix, or both from and to, or pattern"),
+    ("routes.toml", "prefix = \"281006\", length = 24", "pattern = \"28100x\"",
+        "routes.toml:6: expected 1 to 24 of digits, dots and [..], after 18 only dots"),
+    ("routes.toml", "prefix = \"281006\", length = 24", "pattern = \"28\", prefix = \"28\"",
+        "routes.toml:6: a pattern says all, there is no prefix, from or to beside it"),
+    ("routes.toml", "pans = [", "applications = [\"A00000033\"]\npans = [",
+        "routes.toml:9: expected 10 to 14 hexadecimal digits, in pairs"),
+    ("routes.toml", "pans = [", "codes = [{ pattern = \"281006..................\" }]\npans = [",
+        "routes.toml:9: fits the same codes, and neither is more specific: KAKAOPAY, line 6"),
     ("routes.toml", "prefix = \"281006\"", "from = \"28\", to = \"300\"",
         "routes.toml:6: from and to must have as many digits, the smaller one first"),
     ("routes.toml", "length = 24", "length = 5",
