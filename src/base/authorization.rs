@@ -23,11 +23,17 @@ pub struct Authorization {
     pub entry_mode: u16,
 }
 
-/// What a request asks: DE 3's first two digits, read together with the MTI class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a request asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Kind {
-    /// DE 3 = 00xxxx, 09xxxx.
+    /// Goods, services or cash back, asked and paid at once: DE 3 = 00xxxx, 09xxxx.
     Purchase,
+    /// An amount is held for later: a hotel, a car. See [`Asked::preauthorizes`].
+    PreAuthorization,
+    /// What was held is taken, in whole or in part: the advice that follows.
+    Completion,
+    /// A purchase at a gate or in a bus: DE 22 = 03x and a category of public transport.
+    Fare,
     /// DE 3 = 02xxxx.
     Void,
     /// DE 3 = 20xxxx.
@@ -41,8 +47,38 @@ pub enum Kind {
     Other,
 }
 
+/// What of a message says which [`Kind`] it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// Second digit of the MTI: 1 authorization, 2 financial.
+    pub class: u8,
+    /// True for an advice (x120, x220): it happened already.
+    pub advice: bool,
+    /// First two digits of DE 3.
+    pub processing_code: u8,
+    /// DE 25, point of service condition, 0 if absent.
+    pub condition: u8,
+    /// DE 18, merchant category code, 0 if absent.
+    pub mcc: u16,
+    /// DE 22, POS entry mode, 0 if absent.
+    pub entry_mode: u16,
+}
+
 impl Kind {
-    /// The kind named by the first two digits of DE 3.
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Purchase,
+        Self::PreAuthorization,
+        Self::Completion,
+        Self::Fare,
+        Self::Void,
+        Self::Refund,
+        Self::Inquiry,
+        Self::Transfer,
+        Self::Other,
+    ];
+
+    /// The kind named by the first two digits of DE 3 alone.
     pub const fn from_processing_code(kind: u8) -> Self {
         match kind {
             0 | 9 => Self::Purchase,
@@ -53,7 +89,53 @@ impl Kind {
             _ => Self::Other,
         }
     }
+
+    /// The kind of a message. DE 3 decides; among purchases, whether the amount is only held, and
+    /// where it is paid.
+    pub const fn of(asked: &Asked) -> Self {
+        match Self::from_processing_code(asked.processing_code) {
+            Self::Purchase if asked.preauthorizes() => match (asked.class, asked.advice) {
+                (1, false) => Self::PreAuthorization,
+                (2, true) => Self::Completion,
+                _ => Self::Purchase,
+            },
+            Self::Purchase if asked.is_at_a_gate() => Self::Fare,
+            Self::Other if asked.processing_code == HOLD && !asked.advice => Self::PreAuthorization,
+            kind => kind,
+        }
+    }
+
+    /// The name of the kind in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::PreAuthorization => "pre-authorization",
+            Self::Completion => "completion",
+            Self::Fare => "fare",
+            Self::Void => "void",
+            Self::Refund => "refund",
+            Self::Inquiry => "inquiry",
+            Self::Transfer => "transfer",
+            Self::Other => "other",
+        }
+    }
 }
+
+impl Asked {
+    /// True if the amount is held and taken later: said by DE 25 = 06, or usual in the trade.
+    /// Hotels and car rentals have a category for each chain beside the general one.
+    pub const fn preauthorizes(&self) -> bool {
+        self.condition == 6 || matches!(self.mcc, 3351..=3500 | 3501..=3999 | 7011 | 7512)
+    }
+
+    /// True for a code scanned in local transport: commuter trains, buses, taxis excepted.
+    pub const fn is_at_a_gate(&self) -> bool {
+        self.entry_mode / 10 == 3 && matches!(self.mcc, 4111 | 4112 | 4131)
+    }
+}
+
+/// DE 3 = 03xxxx: an amount is held (network practice in China).
+const HOLD: u8 = 3;
 
 /// What pays, reduced to a key for range lookups: the first digits of a PAN or payment code, left
 /// aligned, or the first bytes of a chip application's name, and the full length. Cannot be
@@ -151,6 +233,40 @@ impl std::fmt::Debug for Instrument {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_follow_from_what_is_asked() {
+        let sale = Asked { class: 2, entry_mode: 31, mcc: 5812, ..Asked::default() };
+        let hotel = Asked { class: 1, mcc: 7011, entry_mode: 12, ..sale };
+        for (asked, kind) in [
+            (sale, Kind::Purchase),
+            (Asked { processing_code: 9, ..sale }, Kind::Purchase),
+            (Asked { class: 1, condition: 59, ..sale }, Kind::Purchase),
+            (hotel, Kind::PreAuthorization),
+            (Asked { mcc: 3501, ..hotel }, Kind::PreAuthorization),
+            (Asked { mcc: 3000, ..hotel }, Kind::Purchase),
+            (Asked { class: 1, condition: 6, ..sale }, Kind::PreAuthorization),
+            (Asked { class: 1, processing_code: 3, ..sale }, Kind::PreAuthorization),
+            (Asked { class: 2, advice: true, ..hotel }, Kind::Completion),
+            (Asked { class: 2, advice: true, condition: 6, ..sale }, Kind::Completion),
+            (Asked { class: 2, advice: true, ..sale }, Kind::Purchase),
+            (Asked { class: 2, ..hotel }, Kind::Purchase),
+            (Asked { mcc: 4111, ..sale }, Kind::Fare),
+            (Asked { mcc: 4131, ..sale }, Kind::Fare),
+            (Asked { mcc: 4121, ..sale }, Kind::Purchase),
+            (Asked { mcc: 4111, entry_mode: 51, ..sale }, Kind::Purchase),
+            (Asked { processing_code: 2, ..hotel }, Kind::Void),
+            (Asked { processing_code: 20, mcc: 4111, ..sale }, Kind::Refund),
+            (Asked { processing_code: 31, ..sale }, Kind::Inquiry),
+            (Asked { processing_code: 26, ..sale }, Kind::Transfer),
+            (Asked { processing_code: 1, ..sale }, Kind::Other),
+        ] {
+            assert_eq!(Kind::of(&asked), kind, "{asked:?}");
+        }
+        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{}", kind.name());
+        }
+    }
 
     #[test]
     fn an_instrument_is_left_aligned_and_cannot_be_printed() {

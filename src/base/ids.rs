@@ -53,3 +53,68 @@ impl std::fmt::Debug for Region {
         std::fmt::Display::fmt(self, f)
     }
 }
+
+/// A region or a part of one: ISO 3166-1 alpha-2, and where it matters the part as in ISO 3166-2
+/// (`CN-ZJ`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Area {
+    /// The region.
+    pub region: Region,
+    /// One to three letters or digits, filled with zeros; all zero is the region as a whole.
+    pub part: [u8; 3],
+}
+
+impl Area {
+    /// An area from `CN` or `CN-ZJ`.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (region, part) = match text.split_once('-') {
+            Some((_, "")) => return None,
+            Some((region, part)) => (region, part.as_bytes()),
+            None => (text, &[][..]),
+        };
+        let is_code = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        let mut area = Self::from(Region::from_text(region)?);
+        area.part.get_mut(..part.len())?.copy_from_slice(part);
+        part.iter().all(is_code).then_some(area)
+    }
+
+    /// True for a region as a whole.
+    pub const fn is_whole(self) -> bool {
+        matches!(self.part, [0, 0, 0])
+    }
+}
+
+impl From<Region> for Area {
+    fn from(region: Region) -> Self {
+        Self { region, part: [0; 3] }
+    }
+}
+
+impl std::fmt::Display for Area {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.region)?;
+        if self.is_whole() {
+            return Ok(());
+        }
+        f.write_str("-")?;
+        let characters = self.part.into_iter().filter(|byte| *byte != 0);
+        characters.map(char::from).try_for_each(|part| write!(f, "{part}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_area_is_a_region_or_a_part_of_it() {
+        for text in ["CN", "CN-ZJ", "US-CA", "GB-ENG", "JP-1"] {
+            let area = Area::from_text(text).expect("an area");
+            assert_eq!(area.to_string(), text);
+            assert_eq!(area.is_whole(), !text.contains('-'));
+        }
+        for text in ["", "C", "CHN", "cn", "CN-", "CN-zj", "CN-ABCD", "CN-Z-J", "-ZJ"] {
+            assert_eq!(Area::from_text(text), None, "{text}");
+        }
+    }
+}

@@ -10,4 +10,6 @@ pub mod limits;
 pub mod map;
 pub mod money;
 pub mod pan;
+pub mod rate;
 pub mod time;
+pub mod zone;

@@ -91,6 +91,24 @@ pub struct Civil {
 }
 
 impl Civil {
+    /// Seconds since 1970-01-01 00:00, both in the same zone; `None` if there is no such date or
+    /// time, or before 1970.
+    pub fn unix_s(&self) -> Option<u64> {
+        let &Self { year, month, day, hour, minute, second } = self;
+        let most = DAYS_IN_MONTH.get(usize::from(month).wrapping_sub(1))?;
+        let most = *most + u8::from(month == 2 && is_leap(year));
+        let exists = (1..=most).contains(&day) && hour < 24 && minute < 60 && second < 60;
+        if !exists || !(1970..=YEAR_MAX).contains(&year) {
+            return None;
+        }
+        let before = u64::from(year) - 1;
+        let leap_days = before / 4 - before / 100 + before / 400;
+        let days = before * 365 + leap_days - DAYS_BEFORE_1970;
+        let days = days + u64::from(day_of_year(month, day, is_leap(year))) - 1;
+        let minutes = u64::from(hour) * 60 + u64::from(minute);
+        Some(days * 86_400 + minutes * 60 + u64::from(second))
+    }
+
     /// DE 7, transmission date and time: ten digits `MMDDhhmmss` (ISO 8583:1987).
     pub fn de7(&self) -> [u8; 10] {
         let mut digits = [0; 10];
@@ -168,6 +186,12 @@ pub fn de7_is_valid(value: u64, is_leap_year: bool) -> bool {
 
 const DAYS_IN_MONTH: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
+/// Days from 0001-01-01 to 1970-01-01.
+const DAYS_BEFORE_1970: u64 = 719_162;
+
+/// What is written with four digits.
+const YEAR_MAX: u32 = 9999;
+
 fn is_leap(year: u32) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
@@ -218,7 +242,28 @@ mod tests {
                 _ => (last.0, last.1, last.2 + 1),
             };
             assert_eq!((year, month, day), expected);
+            let civil = Civil { year, month, day, hour: 1, minute: 2, second: 3 };
+            assert_eq!(civil.unix_s(), Some(days * 86_400 + 3723));
             last = expected;
+        }
+    }
+
+    #[test]
+    fn dates_that_do_not_exist_are_no_moments() {
+        let civil = Civil { year: 2023, month: 2, day: 28, hour: 23, minute: 59, second: 59 };
+        assert!(civil.unix_s().is_some());
+        for wrong in [
+            Civil { day: 29, ..civil },
+            Civil { day: 0, ..civil },
+            Civil { month: 13, ..civil },
+            Civil { month: 0, ..civil },
+            Civil { hour: 24, ..civil },
+            Civil { minute: 60, ..civil },
+            Civil { second: 60, ..civil },
+            Civil { year: 1969, ..civil },
+            Civil { year: 10_000, ..civil },
+        ] {
+            assert_eq!(wrong.unix_s(), None, "{wrong:?}");
         }
     }
 
