@@ -18,6 +18,7 @@ pub mod kept;
 pub mod message;
 pub mod mti;
 pub mod names;
+pub mod qr;
 mod span;
 pub mod spec;
 pub mod tlv;
