@@ -12,7 +12,7 @@ use authswitch::base::money::Amount;
 use authswitch::routing::RouteTable;
 use authswitch::routing::build::{NetworkPlan, Plan, RoutePlan, build};
 use authswitch::routing::classify::{CodeRule, Lengths};
-use authswitch::routing::merchants::{Merchant, MerchantRows, MerchantTable, NetworkSet};
+use authswitch::routing::merchants::{Groups, Merchant, MerchantRows, MerchantTable, NetworkSet};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn routing(criterion: &mut Criterion) {
@@ -90,15 +90,14 @@ fn table_with(merchants: Option<MerchantTable>) -> RouteTable {
         networks[range % NETWORKS].rules.push(rule);
     }
     networks[0].rules.push(CodeRule::prefix(true, "28", lengths).expect("a rule"));
-    let route = |name: String, regions| RoutePlan {
+    let route = |name: String, areas| RoutePlan {
         name,
-        networks: Vec::new(),
-        regions,
+        areas,
         partners: vec![LinkId(0)],
         budget: Duration::from_secs(1),
-        stand_in: None,
+        ..RoutePlan::default()
     };
-    let here = |region| route(format!("route-{region}"), vec![region_of(region)]);
+    let here = |region| route(format!("route-{region}"), vec![region_of(region).into()]);
     let mut routes: Vec<_> = (0..REGIONS).map(here).collect();
     routes.push(route("elsewhere".to_owned(), Vec::new()));
     build(Plan { version: 1, networks, routes, merchants, ..Plan::default() }).expect("a table")
@@ -108,7 +107,12 @@ fn merchants() -> MerchantTable {
     let mut rows = MerchantRows::default();
     rows.reserve(MERCHANTS);
     for shop in 0..MERCHANTS {
-        let merchant = Merchant { networks: NetworkSet::ALL, region: region_of(shop), mcc: 5812 };
+        let merchant = Merchant {
+            networks: NetworkSet::ALL,
+            area: region_of(shop).into(),
+            mcc: 5812,
+            groups: Groups::default(),
+        };
         rows.add(&merchant_id(shop), merchant).expect("a row");
     }
     let (table, clashes) = rows.build();

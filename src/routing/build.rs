@@ -6,11 +6,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::cells::{Cells, PARTS_MAX, ROUTES_MAX};
 use super::classify::{Classifier, CodeRule};
+use super::condition::{Condition, Refusal};
 use super::merchants::{MerchantTable, NETWORKS_MAX, NetworkSet};
+use super::route::{self, Capabilities, Mode, Route, TURNS_MAX};
 use super::stand_in::Policy;
-use super::{Codes, NO_ROUTE, Network, REGION_CELLS, Route, RouteTable, region_cell};
-use crate::base::ids::{LinkId, NetworkId, Region};
+use super::{Codes, Network, RouteTable, Twin};
+use crate::base::codes::ResponseCode;
+use crate::base::ids::{Area, LinkId, NetworkId, Region};
 
 /// Everything a route table is made of.
 #[derive(Debug, Default)]
@@ -21,6 +25,8 @@ pub struct Plan {
     pub networks: Vec<NetworkPlan>,
     /// The routes; their places are their ids.
     pub routes: Vec<RoutePlan>,
+    /// What is refused whatever routes say.
+    pub refusals: Vec<RefusalPlan>,
     /// The merchants; without them no region is known and no acceptance is checked.
     pub merchants: Option<MerchantTable>,
     /// DE 39 of each reason to decline.
@@ -38,27 +44,71 @@ pub struct NetworkPlan {
     /// serve where this one has none of its own.
     pub within: Option<NetworkId>,
     /// The network whose codes look the same. Where a merchant accepts only one of the two, that
-    /// one is meant; where it accepts both, this one in its home region and else the other.
+    /// one is meant; where it accepts both, see `twin_default`.
     pub twin: Option<NetworkId>,
+    /// Which of the twins is meant where a merchant accepts both and nobody is asked or answers.
+    pub twin_default: TwinDefault,
+    /// Who knows whose code it is.
+    pub consult: Option<LinkId>,
     /// The forms of its codes and card numbers.
     pub rules: Vec<CodeRule>,
 }
 
-/// A route before building.
+/// Which of two networks a code belongs to where the merchant accepts both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TwinDefault {
+    /// The one that names the other, in its home region; else the other.
+    #[default]
+    AtHome,
+    /// The one that names the other.
+    Own,
+    /// The other.
+    Other,
+}
+
+/// A rule that refuses, before building. It is about the networks named, their riders included, at
+/// merchants in the areas named, both but for the exceptions.
 #[derive(Debug, Clone)]
+pub struct RefusalPlan {
+    /// Its name.
+    pub name: String,
+    /// DE 39 of the answer.
+    pub code: ResponseCode,
+    /// The networks it is about; empty means any.
+    pub networks: Vec<NetworkId>,
+    /// Networks it is not about.
+    pub except_networks: Vec<NetworkId>,
+    /// The merchant areas it is about; empty means any.
+    pub areas: Vec<Area>,
+    /// Areas it is not about.
+    pub except_areas: Vec<Area>,
+    /// What else must hold.
+    pub condition: Condition,
+}
+
+/// A route before building.
+#[derive(Debug, Clone, Default)]
 pub struct RoutePlan {
     /// Its name.
     pub name: String,
     /// The networks it serves; empty means any.
     pub networks: Vec<NetworkId>,
-    /// The merchant regions it serves; empty means any.
-    pub regions: Vec<Region>,
+    /// The merchant areas it serves; empty means any.
+    pub areas: Vec<Area>,
+    /// What else must hold.
+    pub condition: Condition,
     /// Whom to ask, in order of preference.
     pub partners: Vec<LinkId>,
+    /// How often each of them is asked first; empty means always the first.
+    pub weights: Vec<u16>,
     /// How long the answer may take.
     pub budget: Duration,
     /// What may be approved in the place of the partners, if anything.
     pub stand_in: Option<Policy>,
+    /// What its partners can do beside purchases.
+    pub capabilities: Capabilities,
+    /// Whether it is in earnest.
+    pub mode: Mode,
 }
 
 /// What contradicts itself in a plan.
@@ -66,8 +116,12 @@ pub struct RoutePlan {
 pub enum Conflict {
     /// More networks than a set has bits.
     Networks,
-    /// More routes than a cell can name.
+    /// More routes, or combinations of them, than a cell can name.
     Routes,
+    /// More refusals than a cell can name.
+    Refusals,
+    /// More parts of regions than there are columns.
+    Parts,
     /// More distinct budgets than there are budget classes; the first route too many.
     Budgets {
         /// Place of the route.
@@ -82,6 +136,21 @@ pub enum Conflict {
     Partners {
         /// Place of the route.
         route: usize,
+    },
+    /// Weights that are none: not one for each partner, all zero, or too large together.
+    Weights {
+        /// Place of the route.
+        route: usize,
+    },
+    /// A window that is over before it begins.
+    RouteWindow {
+        /// Place of the route.
+        route: usize,
+    },
+    /// The same, of a refusal.
+    RefusalWindow {
+        /// Place of the refusal.
+        refusal: usize,
     },
     /// A network that rides on itself, directly or through others.
     Circle {
@@ -100,7 +169,7 @@ pub enum Conflict {
         /// Network and place of the other.
         second: (usize, usize),
     },
-    /// Two routes serve the same network in the same region.
+    /// Two routes serve the same network in the same area, and nothing comes past the earlier one.
     SameRoute {
         /// Place of the earlier route.
         first: usize,
@@ -108,8 +177,8 @@ pub enum Conflict {
         second: usize,
         /// The network; `None` is any.
         network: Option<NetworkId>,
-        /// The region; `None` is any.
-        region: Option<Region>,
+        /// The area; `None` is any.
+        area: Option<Area>,
     },
 }
 
@@ -123,35 +192,71 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
     if plan.networks.len() > NETWORKS_MAX {
         return Err(vec![Conflict::Networks]);
     }
-    if plan.routes.len() >= usize::from(NO_ROUTE) {
+    if plan.routes.len() > ROUTES_MAX {
         return Err(vec![Conflict::Routes]);
+    }
+    if plan.refusals.len() > REFUSALS_MAX {
+        return Err(vec![Conflict::Refusals]);
     }
     let networks = networks(&plan.networks, &mut conflicts);
     let classifier = classifier(&plan.networks, &mut conflicts);
     let budgets = budgets(&plan.routes, &mut conflicts);
-    let cells = cells(&plan.networks, &plan.routes, &mut conflicts);
+    windows(&plan, &mut conflicts);
+    let cells = Cells::build(&plan.networks, &plan.routes, &plan.refusals, &mut conflicts);
     if !conflicts.is_empty() {
         return Err(conflicts);
     }
     let class = |budget: Duration| budgets.iter().position(|other| *other == budget).unwrap_or(0);
     let route = |route: RoutePlan| Route {
+        turns: route::turns(&route.weights).unwrap_or_default(),
         budget_class: class(route.budget) as u8,
         name: route.name,
         partners: route.partners,
         budget: route.budget,
         stand_in: route.stand_in.map(Box::new),
+        condition: (!route.condition.is_always()).then(|| Box::new(route.condition)),
+        capabilities: route.capabilities,
+        mode: route.mode,
     };
     let routes = plan.routes.into_iter().map(route).collect();
+    let refusal = |RefusalPlan { name, code, condition, .. }| Refusal { name, code, condition };
+    let refusals = plan.refusals.into_iter().map(refusal).collect();
+    let mut merchants = plan.merchants;
+    for kind in merchants.iter_mut().flat_map(MerchantTable::kinds_mut) {
+        kind.column = cells.column(Some(kind.merchant.area));
+    }
     Ok(RouteTable {
         version: plan.version,
         networks,
         classifier,
-        merchants: plan.merchants,
+        merchants,
         routes,
+        refusals,
         cells,
         budgets,
         codes: plan.codes,
     })
+}
+
+/// What weights and windows contradict themselves.
+fn windows(plan: &Plan, conflicts: &mut Vec<Conflict>) {
+    let is_over = |condition: &Condition| {
+        condition.window.as_ref().is_some_and(|window| !window.is_possible())
+    };
+    for (place, route) in plan.routes.iter().enumerate() {
+        let count = route.weights.len();
+        if count != 0 && count != route.partners.len() || route::turns(&route.weights).is_none() {
+            conflicts.push(Conflict::Weights { route: place });
+        }
+        if is_over(&route.condition) {
+            conflicts.push(Conflict::RouteWindow { route: place });
+        }
+    }
+    for (place, refusal) in plan.refusals.iter().enumerate() {
+        if is_over(&refusal.condition) {
+            conflicts.push(Conflict::RefusalWindow { refusal: place });
+        }
+    }
 }
 
 fn networks(plans: &[NetworkPlan], conflicts: &mut Vec<Conflict>) -> Vec<Network> {
@@ -175,7 +280,8 @@ fn networks(plans: &[NetworkPlan], conflicts: &mut Vec<Conflict>) -> Vec<Network
         // The code is classified as the other network, which therefore has to know its twin.
         match networks.get_mut(usize::from(twin.0)) {
             Some(other) if usize::from(twin.0) != place && other.twin.is_none() => {
-                other.twin = Some(NetworkId(place as u16));
+                let (network, default) = (NetworkId(place as u16), plan.twin_default);
+                other.twin = Some(Twin { network, default, consult: plan.consult });
             }
             _ => conflicts.push(Conflict::Twin { network: place }),
         }
@@ -184,7 +290,7 @@ fn networks(plans: &[NetworkPlan], conflicts: &mut Vec<Conflict>) -> Vec<Network
 }
 
 /// A network and those it rides on, nearest first; longer than all networks if it is a circle.
-fn way(plans: &[NetworkPlan], place: usize) -> Vec<NetworkId> {
+pub(super) fn way(plans: &[NetworkPlan], place: usize) -> Vec<NetworkId> {
     let mut way = vec![NetworkId(place as u16)];
     let mut next = plans.get(place).and_then(|plan| plan.within);
     while let Some(id) = next
@@ -236,73 +342,19 @@ fn budgets(routes: &[RoutePlan], conflicts: &mut Vec<Conflict>) -> Vec<Duration>
     budgets
 }
 
-/// The dense array: first what routes say themselves, then every fallback.
-fn cells(
-    networks: &[NetworkPlan],
-    routes: &[RoutePlan],
-    conflicts: &mut Vec<Conflict>,
-) -> Vec<u16> {
-    let rows = networks.len() + 1;
-    // One column more than the table has: what holds for any region.
-    let mut said =
-        Grid { columns: REGION_CELLS + 1, cells: vec![NO_ROUTE; rows * (REGION_CELLS + 1)] };
-    for (place, route) in routes.iter().enumerate() {
-        for network in or_any(&route.networks) {
-            for region in or_any(&route.regions) {
-                let row = network.map_or(rows - 1, |id| usize::from(id.0));
-                let column = region.map_or(REGION_CELLS, |region| region_cell(Some(region)));
-                let Some(cell) = said.cell(row, column) else { continue };
-                if *cell == NO_ROUTE {
-                    *cell = place as u16;
-                } else {
-                    let first = usize::from(*cell);
-                    conflicts.push(Conflict::SameRoute { first, second: place, network, region });
-                }
-            }
-        }
-    }
-    let mut cells = Vec::with_capacity(rows * REGION_CELLS);
-    for row in 0..rows {
-        let mut way: Vec<usize> = if row < networks.len() {
-            way(networks, row).iter().map(|id| usize::from(id.0)).collect()
-        } else {
-            Vec::new()
-        };
-        way.push(rows - 1);
-        for column in 0..REGION_CELLS {
-            let mut places = way.iter().flat_map(|row| [(*row, column), (*row, REGION_CELLS)]);
-            let found = places.find_map(|(row, column)| said.route(row, column));
-            cells.push(found.unwrap_or(NO_ROUTE));
-        }
-    }
-    cells
-}
-
-/// What routes say themselves, before any fallback.
-struct Grid {
-    columns: usize,
-    cells: Vec<u16>,
-}
-
-impl Grid {
-    fn cell(&mut self, row: usize, column: usize) -> Option<&mut u16> {
-        self.cells.get_mut(row * self.columns + column)
-    }
-
-    fn route(&self, row: usize, column: usize) -> Option<u16> {
-        self.cells.get(row * self.columns + column).copied().filter(|place| *place != NO_ROUTE)
-    }
-}
-
-fn or_any<T: Copy>(listed: &[T]) -> Vec<Option<T>> {
-    if listed.is_empty() { vec![None] } else { listed.iter().copied().map(Some).collect() }
-}
-
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Networks => write!(f, "more than {NETWORKS_MAX} networks"),
-            Self::Routes => write!(f, "more than {} routes", NO_ROUTE - 1),
+            Self::Routes => write!(f, "more than {ROUTES_MAX} routes or combinations of them"),
+            Self::Refusals => write!(f, "more than {REFUSALS_MAX} refusals"),
+            Self::Parts => write!(f, "more than {PARTS_MAX} parts of regions"),
+            Self::Weights { .. } => {
+                write!(f, "expected a weight for each partner, {TURNS_MAX} together at most")
+            }
+            Self::RouteWindow { .. } | Self::RefusalWindow { .. } => {
+                f.write_str("the window is over before it begins")
+            }
             Self::Budgets { .. } => write!(f, "more than {BUDGET_CLASSES_MAX} different budgets"),
             Self::Budget { .. } => {
                 write!(f, "a budget must be longer than 0 and at most {} s", BUDGET_MAX.as_secs())
@@ -311,7 +363,7 @@ impl fmt::Display for Conflict {
             Self::Circle { .. } => f.write_str("a network cannot ride on itself"),
             Self::Twin { .. } => f.write_str("a network has at most one twin, and never itself"),
             Self::Rules { .. } => f.write_str("fits the same codes, and neither is more specific"),
-            Self::SameRoute { .. } => f.write_str("the same network and region have a route"),
+            Self::SameRoute { .. } => f.write_str("the same network and area have a route"),
         }
     }
 }
@@ -322,5 +374,8 @@ pub const BUDGET_MAX: Duration = Duration::from_secs(60);
 
 /// Distinct budgets: the switch keeps one queue of deadlines for each.
 pub const BUDGET_CLASSES_MAX: usize = 16;
+
+/// Rules that refuse.
+pub const REFUSALS_MAX: usize = 256;
 
 const _: () = assert!(BUDGET_CLASSES_MAX <= u8::MAX as usize);

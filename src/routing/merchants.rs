@@ -1,43 +1,68 @@
-//! Merchant (DE 42) -> region and accepted networks.
+//! Merchant (DE 42) -> where it is, which networks it accepts, what it sells.
 //!
 //! Two kinds of rows: one merchant each, and prefixes for chains and number blocks that nobody
 //! wants to list shop by shop (one network counts 49 million shops in China). A row of its own
 //! wins over any prefix, a longer prefix over a shorter one, and the empty prefix is the default.
+//! Where one merchant id means several shops, rows may also name the terminal (DE 41), the acquirer
+//! (DE 32) or both; only for such merchants is more than DE 42 asked.
+//!
+//! Rows that say the same share one [`Merchant`]: a million rows say a few thousand things.
 
 use super::ranges::{Clash, Range, Ranges};
-use crate::base::ids::{NetworkId, Region};
+use super::rows::{Id, NUMBER_MAX, Place, Rows};
+use crate::base::authorization::Authorization;
+use crate::base::ids::{Area, NetworkId};
 use crate::base::map::Map;
 
 /// The rows of one table.
 #[derive(Debug)]
 pub struct MerchantTable {
-    exact: Map<u128, Merchant>,
+    /// A number is a place in `kinds` or [`NOBODY`], with [`REFINED`] if `refined` knows more.
+    exact: Rows,
+    refined: Map<(Id, Till), u32>,
     prefixes: Ranges<u128>,
-    /// What `prefixes` point to.
-    prefix_rows: Vec<Merchant>,
+    prefixes_len: usize,
+    kinds: Vec<Kind>,
 }
 
 /// What a row says about its merchants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Merchant {
     /// The networks they accept.
     pub networks: NetworkSet,
     /// Where they are.
-    pub region: Region,
+    pub area: Area,
     /// Merchant category code (ISO 18245), 0 if the row gives none.
     pub mcc: u16,
+    /// The groups they belong to.
+    pub groups: Groups,
 }
 
 /// Networks by their ids, 0 to 63.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct NetworkSet(u64);
+
+/// Groups of merchants by their numbers, 0 to 31.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Groups(u32);
+
+/// One till of a merchant; what is 0 is any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Till {
+    /// DE 32 as a number.
+    pub acquirer: u64,
+    /// DE 41, space padded.
+    pub terminal: [u8; 8],
+}
 
 /// Rows being gathered.
 #[derive(Debug, Default)]
 pub struct MerchantRows {
-    exact: Map<u128, Merchant>,
+    exact: Rows,
+    refined: Map<(Id, Till), u32>,
     prefixes: Vec<Range<u128>>,
-    prefix_rows: Vec<Merchant>,
+    kinds: Vec<Kind>,
+    places: Map<Merchant, u32>,
 }
 
 /// Why a row cannot be added.
@@ -47,33 +72,83 @@ pub enum RowError {
     Long,
     /// Not printable ASCII, begins or ends with a space, or is empty.
     Text,
-    /// The same merchant or prefix has a row already.
+    /// The same merchant, till or prefix has a row already.
     Duplicate,
+    /// More than [`KINDS_MAX`] rows of which no two say the same.
+    Kinds,
 }
 
+/// What rows say, and the column of the route table that they lead to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) merchant: Merchant,
+    pub(super) column: u16,
+}
+
+/// A merchant that is being looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sought(Option<Place>);
+
 impl MerchantTable {
-    /// The row of a merchant: its own, or that of the longest prefix.
-    pub fn merchant(&self, id: &[u8; 15]) -> Option<&Merchant> {
-        let id = key(id);
-        self.exact.get(&id).or_else(|| {
-            let place = self.prefixes.find(id)?;
-            self.prefix_rows.get(place as usize)
-        })
+    /// The row of whoever sent `facts`: that of the till, else of the merchant, else of the longest
+    /// prefix.
+    pub fn merchant(&self, facts: &Authorization) -> Option<&Merchant> {
+        self.kind(self.seek(&facts.merchant), facts).map(|kind| &kind.merchant)
     }
 
-    /// Rows for one merchant each.
+    /// Rows for one merchant or till each.
     pub fn exact_len(&self) -> usize {
-        self.exact.len()
+        self.exact.len() + self.refined.len()
     }
 
     /// Rows for prefixes, the default row included.
     pub fn prefixes_len(&self) -> usize {
-        self.prefix_rows.len()
+        self.prefixes_len
+    }
+
+    /// Bytes of the rows for one merchant each.
+    pub fn exact_bytes(&self) -> usize {
+        self.exact.bytes()
+    }
+
+    /// Begins a look-up, so that its memory is near when it is needed.
+    #[inline]
+    pub(super) fn seek(&self, id: &[u8; 15]) -> Sought {
+        Sought(Id::new(id).map(|id| self.exact.place(id)))
+    }
+
+    /// Ends a look-up for the merchant of `facts`.
+    #[inline]
+    pub(super) fn kind(&self, sought: Sought, facts: &Authorization) -> Option<&Kind> {
+        let number = match sought.0.and_then(|place| self.exact.find(place)) {
+            Some(number) if number & REFINED != 0 => self.refined(number, facts),
+            number => number,
+        };
+        let number = number.filter(|number| *number != NOBODY);
+        let number = number.or_else(|| self.prefixes.find(key(&facts.merchant)))?;
+        self.kinds.get(number as usize)
+    }
+
+    /// Every kind of merchant, to be given its column.
+    pub(super) fn kinds_mut(&mut self) -> impl Iterator<Item = &mut Kind> {
+        self.kinds.iter_mut()
+    }
+
+    #[cold]
+    fn refined(&self, number: u32, facts: &Authorization) -> Option<u32> {
+        let id = Id::new(&facts.merchant)?;
+        let (acquirer, terminal) = (facts.acquirer, facts.terminal);
+        let tills = [(acquirer, terminal), (0, terminal), (acquirer, [0; 8])];
+        let mut tills = tills
+            .iter()
+            .map(|(acquirer, terminal)| Till { acquirer: *acquirer, terminal: *terminal });
+        let own = tills.find_map(|till| self.refined.get(&(id, till)).copied());
+        own.or(Some(number & !REFINED))
     }
 }
 
 impl MerchantRows {
-    /// Room for `rows` more rows for one merchant each.
+    /// Room for `rows` rows of one merchant each.
     pub fn reserve(&mut self, rows: usize) {
         self.exact.reserve(rows);
     }
@@ -84,17 +159,38 @@ impl MerchantRows {
     ///
     /// If the id cannot stand in DE 42 or has a row already.
     pub fn add(&mut self, id: &[u8], merchant: Merchant) -> Result<(), RowError> {
-        if id.is_empty() || id.ends_with(b" ") {
-            return Err(RowError::Text);
-        }
-        let id = key(&padded(id, b' ')?);
-        match self.exact.insert(id, merchant) {
-            None => Ok(()),
-            Some(earlier) => {
-                self.exact.insert(id, earlier);
-                Err(RowError::Duplicate)
+        let id = exact_id(id)?;
+        let number = self.number(merchant)?;
+        match self.exact.add(id, number) {
+            Ok(()) => Ok(()),
+            // So far only its tills were known.
+            Err(known) if known == NOBODY | REFINED => {
+                self.exact.change(id, number | REFINED);
+                Ok(())
             }
+            Err(_) => Err(RowError::Duplicate),
         }
+    }
+
+    /// Adds the row of one till of a merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the id cannot stand in DE 42 or the till has a row already.
+    pub fn add_till(&mut self, id: &[u8], till: Till, merchant: Merchant) -> Result<(), RowError> {
+        if till == Till::default() {
+            return self.add(id, merchant);
+        }
+        let id = exact_id(id)?;
+        if self.refined.contains_key(&(id, till)) {
+            return Err(RowError::Duplicate);
+        }
+        let number = self.number(merchant)?;
+        self.refined.insert((id, till), number);
+        if let Err(known) = self.exact.add(id, NOBODY | REFINED) {
+            self.exact.change(id, known | REFINED);
+        }
+        Ok(())
     }
 
     /// Adds the row of every merchant whose id begins with `prefix`, which may be empty.
@@ -105,20 +201,34 @@ impl MerchantRows {
     pub fn add_prefix(&mut self, prefix: &[u8], merchant: Merchant) -> Result<u32, RowError> {
         let low = key(&padded(prefix, 0)?);
         let end = low + (1_u128 << (8 * (15 - prefix.len())));
-        let row = self.prefix_rows.len() as u32;
-        self.prefixes.push(Range { low, end, breadth: (0, 0), value: row, rule: row });
-        self.prefix_rows.push(merchant);
-        Ok(row)
+        let (rule, value) = (self.prefixes.len() as u32, self.number(merchant)?);
+        self.prefixes.push(Range { low, end, breadth: (0, 0), value, rule });
+        Ok(rule)
     }
 
-    /// The table. Prefixes that have a row twice are noted by the places that
-    /// [`MerchantRows::add_prefix`] gave them, the earlier one first.
-    pub fn build(self) -> (MerchantTable, Vec<(u32, u32)>) {
-        let mut clashes: Vec<Clash> = Vec::new();
+    /// The table, and the prefixes that came twice: pairs of what [`Self::add_prefix`] gave out.
+    pub fn build(mut self) -> (MerchantTable, Vec<(u32, u32)>) {
+        let mut clashes = Vec::new();
+        let prefixes_len = self.prefixes.len();
         let prefixes = Ranges::flatten(self.prefixes, &mut clashes);
-        let table = MerchantTable { exact: self.exact, prefixes, prefix_rows: self.prefix_rows };
+        self.exact.fit();
+        let (exact, refined, kinds) = (self.exact, self.refined, self.kinds);
+        let table = MerchantTable { exact, refined, prefixes, prefixes_len, kinds };
         let ordered = |clash: Clash| (clash.first.min(clash.second), clash.first.max(clash.second));
         (table, clashes.into_iter().map(ordered).collect())
+    }
+
+    fn number(&mut self, merchant: Merchant) -> Result<u32, RowError> {
+        if let Some(number) = self.places.get(&merchant) {
+            return Ok(*number);
+        }
+        if self.kinds.len() == KINDS_MAX {
+            return Err(RowError::Kinds);
+        }
+        let number = self.kinds.len() as u32;
+        self.kinds.push(Kind { merchant, column: 0 });
+        self.places.insert(merchant, number);
+        Ok(number)
     }
 }
 
@@ -149,6 +259,38 @@ impl NetworkSet {
     }
 }
 
+impl Groups {
+    /// The set with the group of a number in it.
+    #[must_use]
+    pub const fn with(self, group: u8) -> Self {
+        assert!((group as usize) < GROUPS_MAX);
+        Self(self.0 | 1 << group)
+    }
+
+    /// The groups of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True if the sets share a group.
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// True if no group is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+fn exact_id(id: &[u8]) -> Result<Id, RowError> {
+    if id.is_empty() || id.ends_with(b" ") {
+        return Err(RowError::Text);
+    }
+    Id::new(&padded(id, b' ')?).ok_or(RowError::Text)
+}
+
 fn padded(id: &[u8], fill: u8) -> Result<[u8; 15], RowError> {
     let mut whole = [fill; 15];
     let head = whole.get_mut(..id.len()).ok_or(RowError::Long)?;
@@ -171,4 +313,18 @@ fn key(id: &[u8; 15]) -> u128 {
 /// Networks of one table: the bits of a [`NetworkSet`].
 pub const NETWORKS_MAX: usize = 64;
 
+/// Groups of merchants: the bits of [`Groups`].
+pub const GROUPS_MAX: usize = 32;
+
+/// Different things that the rows of one table can say.
+pub const KINDS_MAX: usize = 1 << 20;
+
+/// Marks a number: there are rows for tills of this merchant.
+const REFINED: u32 = 1 << 22;
+
+/// The number of a merchant of whom only tills are known.
+const NOBODY: u32 = REFINED - 1;
+
 const _: () = assert!(NETWORKS_MAX == u64::BITS as usize);
+const _: () = assert!(GROUPS_MAX == u32::BITS as usize);
+const _: () = assert!(KINDS_MAX < NOBODY as usize && REFINED + NOBODY <= NUMBER_MAX);

@@ -8,27 +8,37 @@
 //! ```text
 //! payment code or PAN -> classify -> network, home region
 //! merchant (DE 42)    -> merchants -> region, networks it accepts
-//! network x region    -> one cell of a dense array -> route
+//! network x area      -> one cell of a dense array -> route, or a few to choose from
 //! ```
 //!
-//! Every fallback (any region, a wallet riding on another network, any network) is resolved when
-//! the table is built, so that deciding is two lookups and one array access.
+//! Every fallback (a part of a region, any region, a wallet riding on another network, any network)
+//! is resolved when the table is built, so that deciding is two lookups and one array access. What
+//! cannot be resolved (corridor, category, group, kind, time) is asked where a cell says so.
 
 pub mod build;
+mod cells;
 pub mod classify;
+pub mod condition;
 pub mod merchants;
 mod pattern;
 mod ranges;
+pub mod route;
+mod rows;
 pub mod stand_in;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::authorization::Authorization;
+use crate::base::authorization::{Authorization, Kind};
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, NetworkId, Region, RouteId};
+use crate::base::time::Wall;
+use build::TwinDefault;
+use cells::Cells;
 use classify::Classifier;
-use merchants::{Merchant, MerchantTable, NetworkSet};
+use condition::{Case, Refusal};
+use merchants::{Groups, Kind as MerchantKind, Merchant, MerchantTable, NetworkSet};
+pub use route::Route;
 
 /// Where requests go: immutable, one version.
 #[derive(Debug)]
@@ -40,25 +50,10 @@ pub struct RouteTable {
     /// Without one, no region is known and no acceptance is checked.
     merchants: Option<MerchantTable>,
     routes: Vec<Route>,
-    /// `(networks + 1) x REGION_CELLS` places in `routes`; the last row is for no known network.
-    cells: Vec<u16>,
+    refusals: Vec<Refusal>,
+    cells: Cells,
     budgets: Vec<Duration>,
     codes: Codes,
-}
-
-/// A way to one or more partners.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// Its name in logs and reports.
-    pub name: String,
-    /// Whom to ask, in order of preference.
-    pub partners: Vec<LinkId>,
-    /// From the request's arrival to the answer that the acquirer was promised.
-    pub budget: Duration,
-    /// Place of `budget` in [`RouteTable::budgets`].
-    pub budget_class: u8,
-    /// What may be approved while none of the partners can be asked, or answers.
-    pub stand_in: Option<Box<stand_in::Policy>>,
 }
 
 /// A merchant network or wallet scheme.
@@ -68,8 +63,15 @@ struct Network {
     home: Option<Region>,
     /// The networks of which a merchant must accept one: itself, and the one it rides on.
     accepted_as: NetworkSet,
-    /// Another network whose codes look the same; the merchant tells them apart.
-    twin: Option<NetworkId>,
+    twin: Option<Twin>,
+}
+
+/// Another network whose codes look the same; the merchant tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Twin {
+    network: NetworkId,
+    default: TwinDefault,
+    consult: Option<LinkId>,
 }
 
 /// What was decided for a request.
@@ -83,6 +85,17 @@ pub struct Chosen {
     pub region: Option<Region>,
     /// Where the wallet is at home.
     pub home: Option<Region>,
+    /// Set if the code may as well belong to another network that the merchant accepts.
+    pub doubt: Option<Doubt>,
+}
+
+/// Two networks have such codes, the merchant accepts both, and somebody knows whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// The network that was not chosen.
+    pub other: NetworkId,
+    /// Who knows. Without an answer the choice stands.
+    pub consult: LinkId,
 }
 
 /// A request that goes nowhere.
@@ -107,6 +120,10 @@ pub enum Why {
     NetworkNotAccepted,
     /// No route for this network in this region.
     NoRoute,
+    /// A rule refuses it: its place, see [`RouteTable::refusal_name`].
+    Refused(u16),
+    /// The partners of the route cannot do what is asked.
+    NotServed,
 }
 
 /// DE 39 of each reason.
@@ -120,42 +137,100 @@ pub struct Codes {
     pub network_not_accepted: ResponseCode,
     /// For [`Why::NoRoute`].
     pub no_route: ResponseCode,
+    /// For [`Why::NotServed`].
+    pub not_served: ResponseCode,
 }
 
 impl RouteTable {
     /// One route to `partners` for whatever decodes: no classification, no merchants.
     pub fn single(partners: Vec<LinkId>, budget: Duration) -> Self {
         let name = "default".to_owned();
-        let route = Route { name, partners, budget, budget_class: 0, stand_in: None };
+        let route = Route {
+            name,
+            partners,
+            turns: Vec::new(),
+            budget,
+            budget_class: 0,
+            stand_in: None,
+            condition: None,
+            capabilities: Default::default(),
+            mode: Default::default(),
+        };
         Self {
             version: 1,
             networks: Vec::new(),
             classifier: Classifier::default(),
             merchants: None,
             routes: vec![route],
-            cells: vec![0; REGION_CELLS],
+            refusals: Vec::new(),
+            cells: Cells::single(),
             budgets: vec![budget],
             codes: Codes::default(),
         }
     }
 
-    /// The route of a request, or the reason why it has none.
+    /// [`Self::decide_at`] the beginning of 1970: for tables in which no time matters.
     ///
     /// # Errors
     ///
     /// A decline, with the response code that this table gives the reason.
     pub fn decide(&self, facts: &Authorization) -> Result<Chosen, Declined> {
+        self.decide_at(facts, Wall::default())
+    }
+
+    /// The route of a request that came at `wall`, or the reason why it has none.
+    ///
+    /// # Errors
+    ///
+    /// A decline, with the response code that this table gives the reason.
+    pub fn decide_at(&self, facts: &Authorization, wall: Wall) -> Result<Chosen, Declined> {
+        let sought = self.merchants.as_ref().map(|table| (table, table.seek(&facts.merchant)));
         let class = facts.instrument.and_then(|instrument| self.classifier.network(instrument));
-        let row = self.merchants.as_ref().map(|table| table.merchant(&facts.merchant));
-        let Some(class) = class else { return self.decide_unclassified(facts, row) };
+        let row = sought.map(|(table, sought)| table.kind(sought, facts));
+        let asked = Question { facts, wall, row: row.flatten() };
+        let Some(class) = class else {
+            if row.is_some_and(|row| row.is_none()) {
+                return Err(self.declined(why_unclassified(facts)));
+            }
+            return self.choose(&asked, None).map_err(|declined| match declined.why {
+                // A route for any network would take it; without one the code is what is wrong, not
+                // the way.
+                Why::NoRoute => self.declined(why_unclassified(facts)),
+                _ => declined,
+            });
+        };
         match row {
-            None => self.choose(Some(class), None),
+            None => self.choose(&asked, Some((class, None))),
             Some(None) => Err(self.declined(Why::UnknownMerchant)),
-            Some(Some(merchant)) => match self.accepted(class, merchant) {
-                Some(network) => self.choose(Some(network), Some(merchant.region)),
+            Some(Some(kind)) => match self.accepted(class, &kind.merchant) {
+                Some(network) => self.choose(&asked, Some(network)),
                 None => Err(self.declined(Why::NetworkNotAccepted)),
             },
         }
+    }
+
+    /// The same for a code whose network has been told: the answer to a [`Doubt`].
+    ///
+    /// # Errors
+    ///
+    /// As before; also if the merchant does not accept that network.
+    pub fn decide_as(
+        &self,
+        facts: &Authorization,
+        wall: Wall,
+        network: NetworkId,
+    ) -> Result<Chosen, Declined> {
+        let sought = self.merchants.as_ref().map(|table| (table, table.seek(&facts.merchant)));
+        let row = sought.map(|(table, sought)| table.kind(sought, facts));
+        let known = self.networks.get(usize::from(network.0));
+        match row {
+            Some(None) => return Err(self.declined(Why::UnknownMerchant)),
+            Some(Some(kind)) if !known.is_some_and(|known| known.is_accepted(&kind.merchant)) => {
+                return Err(self.declined(Why::NetworkNotAccepted));
+            }
+            _ => {}
+        }
+        self.choose(&Question { facts, wall, row: row.flatten() }, Some((network, None)))
     }
 
     /// The route behind a handle that this table gave out.
@@ -180,8 +255,25 @@ impl RouteTable {
 
     /// True if requests of the network have a route in some region.
     pub fn serves(&self, id: NetworkId) -> bool {
-        let row = self.cells.chunks_exact(REGION_CELLS).nth(usize::from(id.0));
-        row.is_some_and(|cells| cells.iter().any(|place| *place != NO_ROUTE))
+        self.cells.serves(usize::from(id.0))
+    }
+
+    /// Every rule that refuses, in the order of their places.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// The name of the rule behind [`Why::Refused`].
+    pub fn refusal_name(&self, place: u16) -> &str {
+        self.refusals.get(usize::from(place)).map_or("unknown", |refusal| &refusal.name)
+    }
+
+    /// Begins to bring the row of a merchant near; whoever knows DE 42 some time before the rest of
+    /// a request saves most of what a look-up takes.
+    pub fn prefetch(&self, merchant: &[u8; 15]) {
+        if let Some(table) = &self.merchants {
+            table.seek(merchant);
+        }
     }
 
     /// The merchant rows, if the table has any.
@@ -194,54 +286,65 @@ impl RouteTable {
         &self.budgets
     }
 
-    /// No rule knows the code. A route for any network still takes it; without one the code is
-    /// what is wrong, not the way.
-    fn decide_unclassified(
+    /// Which of the networks that the code may belong to the merchant accepts.
+    fn accepted(
         &self,
-        facts: &Authorization,
-        merchant: Option<Option<&Merchant>>,
-    ) -> Result<Chosen, Declined> {
-        let region = match merchant {
-            None => None,
-            Some(Some(merchant)) => Some(merchant.region),
-            Some(None) => return Err(self.declined(self.why_unclassified(facts))),
-        };
-        self.choose(None, region).map_err(|_| self.declined(self.why_unclassified(facts)))
-    }
-
-    fn why_unclassified(&self, facts: &Authorization) -> Why {
-        if facts.instrument.is_some() { Why::UnknownCode } else { Why::NoInstrument }
-    }
-
-    /// Which of the networks that the code may belong to the merchant accepts. Between twins that
-    /// are both accepted, the one at home where the merchant is.
-    fn accepted(&self, class: NetworkId, merchant: &Merchant) -> Option<NetworkId> {
+        class: NetworkId,
+        merchant: &Merchant,
+    ) -> Option<(NetworkId, Option<Doubt>)> {
         let network = self.networks.get(usize::from(class.0))?;
-        let own = merchant.networks.intersects(network.accepted_as).then_some(class);
+        let own = network.is_accepted(merchant).then_some((class, None));
         let Some(twin) = network.twin else { return own };
-        let other = self.networks.get(usize::from(twin.0))?;
-        let at_home = other.home == Some(merchant.region);
-        if merchant.networks.intersects(other.accepted_as) && (at_home || own.is_none()) {
-            return Some(twin);
+        let other = self.networks.get(usize::from(twin.network.0))?;
+        match (own, other.is_accepted(merchant)) {
+            (own, false) => own,
+            (None, true) => Some((twin.network, None)),
+            (Some(_), true) => {
+                let is_twin = match twin.default {
+                    TwinDefault::AtHome => other.home == Some(merchant.area.region),
+                    TwinDefault::Own => true,
+                    TwinDefault::Other => false,
+                };
+                let (network, other) =
+                    if is_twin { (twin.network, class) } else { (class, twin.network) };
+                Some((network, twin.consult.map(|consult| Doubt { other, consult })))
+            }
         }
-        own
     }
 
+    /// The route of a network at the merchant; no network is one that no rule knows.
     fn choose(
         &self,
-        network: Option<NetworkId>,
-        region: Option<Region>,
+        asked: &Question<'_>,
+        network: Option<(NetworkId, Option<Doubt>)>,
     ) -> Result<Chosen, Declined> {
+        let (network, doubt) = network.map_or((None, None), |(id, doubt)| (Some(id), doubt));
         let row = network.map_or(self.networks.len(), |id| usize::from(id.0));
-        match self.cells.get(row * REGION_CELLS + region_cell(region)) {
-            Some(&place) if place != NO_ROUTE => {
-                debug_assert!(usize::from(place) < self.routes.len());
-                let known = network.and_then(|id| self.networks.get(usize::from(id.0)));
-                let home = known.and_then(|network| network.home);
-                Ok(Chosen { route: RouteId(place), network, region, home })
-            }
-            _ => Err(self.declined(Why::NoRoute)),
+        let column = asked.row.map_or_else(|| self.cells.column(None), |kind| kind.column);
+        let cell = self.cells.cell(row, column).ok_or_else(|| self.declined(Why::NoRoute))?;
+        let known = network.and_then(|id| self.networks.get(usize::from(id.0)));
+        let home = known.and_then(|network| network.home);
+        let merchant = asked.row.map(|kind| &kind.merchant);
+        let case = Case {
+            home,
+            mccs: [asked.facts.mcc, merchant.map_or(0, |merchant| merchant.mcc)],
+            groups: merchant.map_or(Groups::default(), |merchant| merchant.groups),
+            kind: asked.facts.kind,
+            wall: asked.wall,
+        };
+        if let Some(place) = self.cells.refusal(cell, &self.refusals, &case) {
+            return Err(self.declined(Why::Refused(place)));
         }
+        let place = self.cells.route(cell, &self.routes, &case);
+        let route = place.and_then(|place| self.routes.get(usize::from(place)));
+        let (Some(place), Some(route)) = (place, route) else {
+            return Err(self.declined(Why::NoRoute));
+        };
+        if asked.facts.kind == Kind::Void && !route.capabilities.void {
+            return Err(self.declined(Why::NotServed));
+        }
+        let region = merchant.map(|merchant| merchant.area.region);
+        Ok(Chosen { route: RouteId(place), network, region, home, doubt })
     }
 
     fn declined(&self, why: Why) -> Declined {
@@ -250,9 +353,32 @@ impl RouteTable {
             Why::UnknownMerchant => self.codes.unknown_merchant,
             Why::NetworkNotAccepted => self.codes.network_not_accepted,
             Why::NoRoute => self.codes.no_route,
+            Why::NotServed => self.codes.not_served,
+            Why::Refused(place) => {
+                let refusal = self.refusals.get(usize::from(place));
+                refusal.map_or(self.codes.no_route, |refusal| refusal.code)
+            }
         };
         Declined { code, why }
     }
+}
+
+/// A request, and what is known of its merchant.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    facts: &'a Authorization,
+    wall: Wall,
+    row: Option<&'a MerchantKind>,
+}
+
+impl Network {
+    fn is_accepted(&self, merchant: &Merchant) -> bool {
+        merchant.networks.intersects(self.accepted_as)
+    }
+}
+
+fn why_unclassified(facts: &Authorization) -> Why {
+    if facts.instrument.is_some() { Why::UnknownCode } else { Why::NoInstrument }
 }
 
 impl Default for Codes {
@@ -262,6 +388,7 @@ impl Default for Codes {
             unknown_merchant: INVALID_MERCHANT,
             network_not_accepted: ResponseCode::NOT_PERMITTED_TERMINAL,
             no_route: ResponseCode::NO_ROUTE,
+            not_served: ResponseCode::NOT_PERMITTED_CARDHOLDER,
         }
     }
 }
@@ -274,26 +401,11 @@ impl fmt::Display for Why {
             Self::UnknownMerchant => "unknown merchant",
             Self::NetworkNotAccepted => "merchant does not accept this network",
             Self::NoRoute => "no route for this network in this region",
+            Self::Refused(_) => "refused by a rule",
+            Self::NotServed => "the partners of the route cannot do what is asked",
         })
     }
 }
-
-/// The column of a region: AA is 0, ZZ is 675, no region is the last.
-fn region_cell(region: Option<Region>) -> usize {
-    match region {
-        Some(Region([first @ b'A'..=b'Z', second @ b'A'..=b'Z'])) => {
-            usize::from(first - b'A') * 26 + usize::from(second - b'A')
-        }
-        _ => REGION_CELLS - 1,
-    }
-}
-
-/// Columns of a network's row: every pair of letters, and none. A row is 1.3 KiB, of which a
-/// running switch touches the few regions it has merchants in.
-const REGION_CELLS: usize = 26 * 26 + 1;
-
-/// An empty cell.
-const NO_ROUTE: u16 = u16::MAX;
 
 /// ISO 8583:1987 DE 39 = 03, invalid merchant.
 const INVALID_MERCHANT: ResponseCode = match ResponseCode::from_number(3) {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::build::{Conflict, NetworkPlan, Plan, RoutePlan, build};
 use super::classify::{CodeRule, Lengths, RuleError};
-use super::merchants::{Merchant, MerchantRows, NetworkSet, RowError};
+use super::merchants::{Groups, Merchant, MerchantRows, NetworkSet, RowError};
 use super::{Declined, RouteTable, Why};
 use crate::base::authorization::{Authorization, Instrument, Kind};
-use crate::base::ids::{LinkId, NetworkId, Region};
+use crate::base::ids::{Area, LinkId, NetworkId, Region};
 use crate::base::money::Amount;
+
+mod model;
+mod rules;
 
 const ALIPAYPLUS: NetworkId = NetworkId(0);
 const ALIPAY: NetworkId = NetworkId(1);
@@ -235,7 +238,7 @@ fn what_contradicts_itself_is_refused() {
         Conflict::Budget { route: 0 },
         Conflict::Budget { route: 1 },
         Conflict::Partners { route: 1 },
-        Conflict::SameRoute { first: 0, second: 1, network: None, region: None },
+        Conflict::SameRoute { first: 0, second: 1, network: None, area: None },
     ];
     assert_eq!(conflicts, expected);
 }
@@ -292,9 +295,6 @@ fn table() -> RouteTable {
     networks[2].twin = Some(ALIPAY);
     networks[3].within = Some(ALIPAYPLUS);
     let mut rows = MerchantRows::default();
-    let set = |networks: &[NetworkId]| {
-        networks.iter().fold(NetworkSet::default(), |set, network| set.with(*network))
-    };
     let all = set(&[ALIPAYPLUS, UNIONPAY, WECHATPAY]);
     rows.add(b"CN-ALL", merchant("CN", all)).expect("a row");
     rows.add(b"KR-0001", merchant("KR", set(&[KAKAOPAY]))).expect("a row");
@@ -316,6 +316,10 @@ fn table() -> RouteTable {
     build(Plan { version: 1, networks, routes, merchants, ..Plan::default() }).expect("a table")
 }
 
+fn set(networks: &[NetworkId]) -> NetworkSet {
+    networks.iter().fold(NetworkSet::default(), |set, network| set.with(*network))
+}
+
 fn code_rule((first, last, shortest, longest): (&str, &str, u8, u8)) -> CodeRule {
     let lengths = Lengths::new(shortest, longest).expect("lengths");
     CodeRule::range(true, first, last, lengths).expect("a rule")
@@ -325,13 +329,14 @@ fn route(name: &str, networks: &[NetworkId], regions: &[&str], budget_ms: u64) -
     RoutePlan {
         name: name.to_owned(),
         networks: networks.to_vec(),
-        regions: regions.iter().filter_map(|region| Region::from_text(region)).collect(),
+        areas: regions.iter().filter_map(|area| Area::from_text(area)).collect(),
         partners: vec![LinkId(0)],
         budget: Duration::from_millis(budget_ms),
-        stand_in: None,
+        ..RoutePlan::default()
     }
 }
 
 fn merchant(region: &str, networks: NetworkSet) -> Merchant {
-    Merchant { networks, region: Region::from_text(region).expect("a region"), mcc: 5812 }
+    let area = Area::from_text(region).expect("an area");
+    Merchant { networks, area, mcc: 5812, groups: Groups::default() }
 }

@@ -28,11 +28,10 @@ pub(crate) fn standing_in(setup: &mut Setup) {
     };
     let route = RoutePlan {
         name: "default".into(),
-        networks: Vec::new(),
-        regions: Vec::new(),
         partners: vec![PARTNER],
         budget: BUDGET,
         stand_in: Some(policy),
+        ..RoutePlan::default()
     };
     setup.routes =
         Arc::new(build(Plan { routes: vec![route], ..Plan::default() }).expect("no conflict"));

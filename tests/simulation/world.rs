@@ -428,11 +428,10 @@ fn standing_in() -> RouteTable {
     };
     let route = RoutePlan {
         name: "default".into(),
-        networks: Vec::new(),
-        regions: Vec::new(),
         partners: vec![LinkId(1), LinkId(2)],
         budget: Duration::from_nanos(BUDGET),
         stand_in: Some(policy),
+        ..RoutePlan::default()
     };
     build(Plan { routes: vec![route], ..Plan::default() }).expect("nothing contradicts itself")
 }

@@ -27,7 +27,7 @@ pub(crate) const CRATES: [(&str, &[&str]); 16] = [
     ("encoding_rs", &["app"]),
     ("foldhash", &["base"]),
     ("mimalloc", &[]),
-    ("prefetch_index", &["switch"]),
+    ("prefetch_index", &["routing", "switch"]),
     ("redb", &["journal"]),
     ("rustix", &["net", "journal", "app"]),
     ("serde", &["app"]),

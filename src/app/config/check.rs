@@ -50,6 +50,7 @@ fn summary(config: &Config) -> String {
     partners(&mut text, config);
     networks(&mut text, config);
     routes(&mut text, config);
+    refusals(&mut text, config);
     stand_in(&mut text, config);
     match config.routes.merchants() {
         Some(merchants) => {
@@ -117,7 +118,7 @@ fn routes(text: &mut String, config: &Config) {
     let mut rows = vec![row(["ROUTE", "NETWORK", "REGION", "BUDGET", "PARTNERS"])];
     for plan in &config.route_plans {
         let networks = plan.networks.iter().map(|id| config.routes.network_name(*id).to_owned());
-        let regions = plan.regions.iter().map(ToString::to_string);
+        let regions = plan.areas.iter().map(ToString::to_string);
         let partners = plan.partners.iter().map(|link| config.link_name(*link));
         rows.push(row([
             &plan.name,
@@ -128,6 +129,17 @@ fn routes(text: &mut String, config: &Config) {
         ]));
     }
     table(text, &rows);
+}
+
+/// Rules that refuse, with DE 39 of their answers.
+fn refusals(text: &mut String, config: &Config) {
+    let mut rows = vec![row(["REFUSAL", "DE 39"])];
+    for refusal in config.routes.refusals() {
+        rows.push(row([&refusal.name, &format!("{:02}", refusal.code.number())]));
+    }
+    if rows.len() > 1 {
+        table(text, &rows);
+    }
 }
 
 /// Routes whose requests may be approved in the place of their partners, amounts in minor units.

@@ -13,11 +13,14 @@
 //! only follows from an earlier mistake is not reported again.
 
 mod check;
+mod codes;
+mod conditions;
 mod duration;
 mod log;
 mod merchants;
 mod names;
 mod networks;
+mod refusals;
 mod regions;
 mod routes;
 mod source;
@@ -42,7 +45,10 @@ use crate::base::limits::Bounds;
 use crate::iso8583::dialect::Dialect;
 use crate::routing::RouteTable;
 use crate::routing::build::{NetworkPlan, RoutePlan};
+use crate::routing::route::Mode;
+use log::Log;
 use source::Source;
+use table::Table;
 
 /// A whole configuration that contradicts itself nowhere.
 #[derive(Debug)]
@@ -131,6 +137,19 @@ pub struct Partner {
     pub echo_interval: Duration,
     /// Requests in flight per worker.
     pub in_flight_max: usize,
+}
+
+/// A partner as routes name it.
+type PartnerName = (String, LinkId, Mode);
+
+/// `mode = "test"`, of a partner or of a route: a simulator, and the way to it.
+fn mode(table: &mut Table<'_>, log: &mut Log<'_>) -> Mode {
+    let modes = conditions::texts(table, "mode", log, |name| match name {
+        "live" => Ok(Mode::Live),
+        "test" => Ok(Mode::Test),
+        _ => Err(names::unknown("mode", name, ["live", "test"])),
+    });
+    modes.last().copied().unwrap_or_default()
 }
 
 impl Config {

@@ -1,11 +1,12 @@
 //! `[[network]]` of `routes.toml`: names, homes, and the forms of codes and card numbers.
 
+use super::PartnerName;
 use super::log::{Log, Span};
 use super::names::unknown;
 use super::regions::region;
 use super::table::{Entry, Table};
 use crate::base::ids::NetworkId;
-use crate::routing::build::{Conflict, NetworkPlan};
+use crate::routing::build::{Conflict, NetworkPlan, TwinDefault};
 use crate::routing::classify::{CodeRule, Lengths, RuleError};
 use crate::routing::merchants::NETWORKS_MAX;
 
@@ -16,6 +17,9 @@ pub(super) struct Networks {
     pub(super) plans: Vec<NetworkPlan>,
     spans: Vec<NetworkSpans>,
 }
+
+const TWIN_DEFAULTS: [(&str, TwinDefault); 3] =
+    [("at home", TwinDefault::AtHome), ("own", TwinDefault::Own), ("other", TwinDefault::Other)];
 
 /// Where a network and its rules stand.
 #[derive(Debug, Clone, Default)]
@@ -28,13 +32,17 @@ struct NetworkSpans {
 
 impl Networks {
     /// Reads every `[[network]]`: all names first, for networks name each other.
-    pub(super) fn read(mut tables: Vec<Table<'_>>, log: &mut Log<'_>) -> Self {
+    pub(super) fn read(
+        mut tables: Vec<Table<'_>>,
+        partners: Option<&[PartnerName]>,
+        log: &mut Log<'_>,
+    ) -> Self {
         let mut networks = Self::default();
         for table in &mut tables {
             networks.add_name(table, log);
         }
         for (place, mut table) in tables.into_iter().enumerate() {
-            networks.read_one(place, &mut table, log);
+            networks.read_one(place, &mut table, partners, log);
             table.finish(log);
         }
         networks
@@ -92,7 +100,13 @@ impl Networks {
         self.spans.push(NetworkSpans { name: span, ..NetworkSpans::default() });
     }
 
-    fn read_one(&mut self, place: usize, table: &mut Table<'_>, log: &mut Log<'_>) {
+    fn read_one(
+        &mut self,
+        place: usize,
+        table: &mut Table<'_>,
+        partners: Option<&[PartnerName]>,
+        log: &mut Log<'_>,
+    ) {
         let mut spans = NetworkSpans::default();
         let mut other = |key, table: &mut Table<'_>, span: &mut Span| {
             let entry = table.take(key)?;
@@ -102,6 +116,22 @@ impl Networks {
         };
         let within = other("within", table, &mut spans.within);
         let twin = other("twin", table, &mut spans.twin);
+        let twin_default = table.take("twin_default").and_then(|entry| {
+            let named = TWIN_DEFAULTS.iter().find(|(name, _)| entry.text(log) == Some(name));
+            if named.is_none() {
+                log.add(&entry.span, "expected \"at home\", \"own\" or \"other\"");
+            }
+            named.map(|(_, default)| *default)
+        });
+        let consult = table.take("consult").and_then(|entry| {
+            let name = entry.text(log)?;
+            let found = partners?.iter().find(|(other, ..)| other == name);
+            if found.is_none() {
+                let known = partners?.iter().map(|(name, ..)| name.as_str());
+                log.add(&entry.span, unknown("partner", name, known));
+            }
+            found.map(|(_, link, _)| *link)
+        });
         let home = table.take("home").and_then(|entry| {
             region(entry.text(log)?).map_err(|reason| log.add(&entry.span, reason)).ok()
         });
@@ -128,6 +158,7 @@ impl Networks {
         }
         if let (Some(plan), Some(place)) = (self.plans.get_mut(place), self.spans.get_mut(place)) {
             (plan.home, plan.within, plan.twin, plan.rules) = (home, within, twin, rules);
+            (plan.twin_default, plan.consult) = (twin_default.unwrap_or_default(), consult);
             spans.name.clone_from(&place.name);
             *place = spans;
         }

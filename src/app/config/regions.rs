@@ -1,6 +1,6 @@
-//! Regions as files write them: ISO 3166-1 alpha-2.
+//! Regions as files write them: ISO 3166-1 alpha-2, for a part of one with that of ISO 3166-2.
 
-use crate::base::ids::Region;
+use crate::base::ids::{Area, Region};
 
 /// The region of a code that ISO 3166-1 has assigned.
 ///
@@ -13,6 +13,22 @@ pub(super) fn region(code: &str) -> Result<Region, String> {
         Some(region) if listed => Ok(region),
         _ if code == "UK" => Err("unknown region \"UK\", did you mean \"GB\"?".to_owned()),
         _ => Err(format!("unknown region {code:?}, expected two letters of ISO 3166-1 like KR")),
+    }
+}
+
+/// A region, or a part of one like `CN-ZJ`. Whether there is such a part is not known here.
+///
+/// # Errors
+///
+/// A sentence on what is wrong with it.
+pub(super) fn area(code: &str) -> Result<Area, String> {
+    match code.split_once('-') {
+        None => region(code).map(Area::from),
+        Some((whole, _)) => {
+            region(whole)?;
+            Area::from_text(code)
+                .ok_or_else(|| format!("{code:?} is no part of a region, expected one like CN-ZJ"))
+        }
     }
 }
 
@@ -38,6 +54,11 @@ mod tests {
         assert_eq!(region("KR"), Ok(Region(*b"KR")));
         for code in ["", "kr", "KOR", "XX", "UK"] {
             assert!(region(code).is_err(), "{code}");
+        }
+        assert_eq!(area("KR"), Ok(Area::from(Region(*b"KR"))));
+        assert_eq!(area("CN-ZJ").map(|area| area.to_string()), Ok("CN-ZJ".to_owned()));
+        for code in ["CN-", "CN-zj", "XX-1", "CN-ABCD", "CN-A-B"] {
+            assert!(area(code).is_err(), "{code}");
         }
     }
 }

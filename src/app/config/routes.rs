@@ -1,20 +1,21 @@
-//! `routes.toml`: networks, routes, response codes. Reads the merchants on the way, whose rows
-//! name networks, and builds the table.
+//! `routes.toml`: networks, routes, refusals, response codes. Reads the merchants on the way, whose
+//! rows name networks, and builds the table.
 
 use toml::de::DeTable;
 
+use super::conditions::Vocabulary;
 use super::log::{Log, Span};
 use super::names::unknown;
 use super::networks::Networks;
-use super::regions::region;
+use super::regions::area;
 use super::source::Source;
 use super::table::{Entry, Table};
-use super::{Mistake, merchants, stand_in};
-use crate::base::codes::ResponseCode;
+use super::{Mistake, PartnerName, codes, merchants, mode, refusals, stand_in};
 use crate::base::ids::LinkId;
+use crate::routing::RouteTable;
 use crate::routing::build::{BUDGET_MAX, Conflict, NetworkPlan, Plan, RoutePlan, build};
-use crate::routing::merchants::{MerchantTable, NETWORKS_MAX};
-use crate::routing::{Codes, RouteTable};
+use crate::routing::merchants::NETWORKS_MAX;
+use crate::routing::route::{Capabilities, Mode};
 
 /// Networks and routes as written, and the table they make.
 type Routes = (Vec<NetworkPlan>, Vec<RoutePlan>, RouteTable);
@@ -23,7 +24,7 @@ type Routes = (Vec<NetworkPlan>, Vec<RoutePlan>, RouteTable);
 /// nobody knows who the partners are.
 pub(super) fn read(
     source: &Source<'_>,
-    partners: Option<&[(String, LinkId)]>,
+    partners: Option<&[PartnerName]>,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Routes> {
     let file = source.file("routes.toml", mistakes)?;
@@ -39,60 +40,66 @@ pub(super) fn read(
     let mut root = Table::new(root.get_ref(), 0..0);
     let check_merchants = root.flag("check_merchants", true, &mut log);
     let codes = root.take("codes").and_then(|entry| entry.table(&mut log));
-    let codes = codes.map(|table| codes_of(table, &mut log)).unwrap_or_default();
-    let networks = Networks::read(root.tables("network", &mut log), &mut log);
-    let mut reader = Reader { networks: &networks, partners, spans: Vec::new(), names: Vec::new() };
+    let codes = codes.map(|table| codes::read(table, &mut log)).unwrap_or_default();
+    let words = Vocabulary::read(&mut root, &mut log);
+    let networks = Networks::read(root.tables("network", &mut log), partners, &mut log);
+    let refusals = root.tables("refuse", &mut log);
+    let (refusals, refusal_spans) = refusals::read(refusals, &networks, &words, &mut log);
+    let (spans, names) = (Vec::new(), Vec::new());
+    let mut reader = Reader { networks: &networks, words: &words, partners, spans, names };
     let tables = root.tables("route", &mut log);
     if tables.is_empty() {
         log.add(&root.span, "no [[route]]: no request could go anywhere");
     }
     let routes: Vec<_> =
         tables.into_iter().filter_map(|table| reader.route(table, &mut log)).collect();
-    let spans = reader.spans;
+    let spans = Spans { routes: reader.spans, refusals: refusal_spans };
     root.finish(&mut log);
     let mut merchant_mistakes = Vec::new();
     let merchants = if check_merchants && networks.plans.len() <= NETWORKS_MAX {
-        merchants::read(source, &networks, &mut merchant_mistakes)
+        merchants::read(source, &networks, &words, &mut merchant_mistakes)
     } else {
         None
     };
-    let table = table(&networks, routes.clone(), &spans, merchants, codes, &mut log);
+    let (plans, written) = (networks.plans.clone(), routes.clone());
+    let plan = Plan { version: 1, networks: plans, routes: written, refusals, merchants, codes };
+    let table = table(plan, &networks, &spans, &mut log);
     log.finish(mistakes);
     mistakes.append(&mut merchant_mistakes);
     Some((networks.plans, routes, table?))
 }
 
 /// The table; `None` if the file or its parts contradict each other.
-fn table(
-    networks: &Networks,
-    routes: Vec<RoutePlan>,
-    spans: &[RouteSpans],
-    merchants: Option<MerchantTable>,
-    codes: Codes,
-    log: &mut Log<'_>,
-) -> Option<RouteTable> {
-    let plan = Plan { version: 1, networks: networks.plans.clone(), routes, merchants, codes };
+fn table(plan: Plan, networks: &Networks, spans: &Spans, log: &mut Log<'_>) -> Option<RouteTable> {
     let conflicts = match build(plan) {
         Ok(table) => return log.is_empty().then_some(table),
         Err(conflicts) => conflicts,
     };
     let mut told = Vec::new();
     for conflict in conflicts {
-        let span = |place: usize| spans.get(place).cloned().unwrap_or_default();
+        let span = |place: usize| spans.routes.get(place).cloned().unwrap_or_default();
         match conflict {
             // Noted where it stands already, with the value that was not understood.
             Conflict::Partners { .. } | Conflict::Budget { .. } => {}
             Conflict::Budgets { route } => log.add(&span(route).budget, conflict.to_string()),
-            Conflict::Routes => log.add(&(0..0), conflict.to_string()),
-            Conflict::SameRoute { first, second, network, region } => {
+            Conflict::Routes | Conflict::Parts | Conflict::Refusals => {
+                log.add(&(0..0), conflict.to_string());
+            }
+            Conflict::Weights { route } => log.add(&span(route).weights, conflict.to_string()),
+            Conflict::RouteWindow { route } => log.add(&span(route).name, conflict.to_string()),
+            Conflict::RefusalWindow { refusal } => {
+                let span = spans.refusals.get(refusal).cloned().unwrap_or_default();
+                log.add(&span, conflict.to_string());
+            }
+            Conflict::SameRoute { first, second, network, area } => {
                 if told.contains(&(first, second)) {
                     continue;
                 }
                 told.push((first, second));
                 let line = log.line(&span(first).name);
                 let network = network.map_or("any network", |id| networks.name(id));
-                let region = region.map_or("any region".to_owned(), |region| region.to_string());
-                let reason = format!("{network} in {region} has the route of line {line} already");
+                let area = area.map_or("any region".to_owned(), |area| area.to_string());
+                let reason = format!("{network} in {area} has the route of line {line} already");
                 log.add(&span(second).name, reason);
             }
             _ => networks.note(&conflict, log),
@@ -101,17 +108,25 @@ fn table(
     None
 }
 
+/// Where routes and refusals stand.
+struct Spans {
+    routes: Vec<RouteSpans>,
+    refusals: Vec<Span>,
+}
+
 /// Where the parts of a route stand.
 #[derive(Debug, Clone, Default)]
 struct RouteSpans {
     name: Span,
     budget: Span,
+    weights: Span,
 }
 
 /// Reads routes against the names they use.
 struct Reader<'r> {
     networks: &'r Networks,
-    partners: Option<&'r [(String, LinkId)]>,
+    words: &'r Vocabulary,
+    partners: Option<&'r [PartnerName]>,
     spans: Vec<RouteSpans>,
     names: Vec<(String, usize)>,
 }
@@ -125,21 +140,35 @@ impl Reader<'_> {
         }
         self.names.push((name.to_owned(), log.line(&span)));
         let networks = listed(&mut table, "network", log, |name| self.networks.id(name));
-        let regions = listed(&mut table, "region", log, region);
+        let areas = listed(&mut table, "region", log, area);
+        let mode = mode(&mut table, log);
         let partners = table.need("partners", log);
-        let partners = partners.map(|entry| self.partners(&entry, log)).unwrap_or_default();
+        let partners = partners.map(|entry| self.partners(&entry, mode, log)).unwrap_or_default();
         let budget = table.need("budget", log);
         let budget_span = budget.as_ref().map_or(span.clone(), |entry| entry.span.clone());
         let budget = budget.and_then(|entry| entry.duration(BUDGET_MIN..=BUDGET_MAX, log));
         let stand_in = table.take("stand_in").and_then(|entry| stand_in::policy(&entry, log));
+        let condition = self.words.condition(&mut table, log);
+        let (weights, weights_span) = weights(&mut table, log);
+        let capabilities = capabilities(&mut table, log);
         table.finish(log);
-        let (networks, regions) = (networks?, regions?);
-        self.spans.push(RouteSpans { name: span, budget: budget_span });
-        let budget = budget.unwrap_or(BUDGET_MAX);
-        Some(RoutePlan { name: name.to_owned(), networks, regions, partners, budget, stand_in })
+        let (networks, areas) = (networks?, areas?);
+        self.spans.push(RouteSpans { name: span, budget: budget_span, weights: weights_span });
+        Some(RoutePlan {
+            name: name.to_owned(),
+            networks,
+            areas,
+            condition,
+            partners,
+            weights,
+            budget: budget.unwrap_or(BUDGET_MAX),
+            stand_in,
+            capabilities,
+            mode,
+        })
     }
 
-    fn partners(&self, entry: &Entry<'_>, log: &mut Log<'_>) -> Vec<LinkId> {
+    fn partners(&self, entry: &Entry<'_>, mode: Mode, log: &mut Log<'_>) -> Vec<LinkId> {
         let mut links = Vec::new();
         let items = entry.items(log);
         if items.is_empty() {
@@ -147,13 +176,21 @@ impl Reader<'_> {
         }
         for item in items {
             let (Some(name), Some(partners)) = (item.text(log), self.partners) else { continue };
-            match partners.iter().find(|(other, _)| other == name) {
-                Some((_, link)) if links.contains(link) => {
+            match partners.iter().find(|(other, ..)| other == name) {
+                Some((_, link, _)) if links.contains(link) => {
                     log.add(&item.span, format!("the partner {name:?} is listed twice"));
                 }
-                Some((_, link)) => links.push(*link),
+                Some((_, link, theirs)) => {
+                    links.push(*link);
+                    // Neither may money move in a test, nor a sale end in a simulator.
+                    if *theirs != mode {
+                        let (ours, theirs) = (mode.name(), theirs.name());
+                        let reason = format!("a {theirs} partner has no place in a {ours} route");
+                        log.add(&item.span, reason);
+                    }
+                }
                 None => {
-                    let known = partners.iter().map(|(name, _)| name.as_str());
+                    let known = partners.iter().map(|(name, ..)| name.as_str());
                     let known = known.filter(|name| !name.is_empty());
                     log.add(&item.span, unknown("partner", name, known));
                 }
@@ -161,6 +198,35 @@ impl Reader<'_> {
         }
         links
     }
+}
+
+/// `weights = [3, 1]`, one for each partner.
+fn weights(table: &mut Table<'_>, log: &mut Log<'_>) -> (Vec<u16>, Span) {
+    let Some(entry) = table.take("weights") else { return (Vec::new(), 0..0) };
+    let items = entry.items(log);
+    let weights: Vec<u16> =
+        items.iter().filter_map(|item| item.number(0..=WEIGHT_MAX, log)).collect();
+    // A weight that was not understood is mistake enough.
+    let whole = weights.len() == items.len();
+    if items.is_empty() {
+        log.add(&entry.span, "empty; without weights the first partner is always asked first");
+    }
+    (if whole { weights } else { Vec::new() }, entry.span)
+}
+
+fn capabilities(table: &mut Table<'_>, log: &mut Log<'_>) -> Capabilities {
+    const KNOWN: [&str; 3] = ["inquiry", "void", "partial-reversal"];
+    let Some(entry) = table.take("capabilities") else { return Capabilities::default() };
+    let mut can = [false; KNOWN.len()];
+    for item in entry.items(log) {
+        let Some(name) = item.text(log) else { continue };
+        match KNOWN.iter().zip(&mut can).find(|(known, _)| **known == name) {
+            Some((_, can)) => *can = true,
+            None => log.add(&item.span, unknown("capability", name, KNOWN)),
+        }
+    }
+    let [inquiry, void, partial_reversal] = can;
+    Capabilities { inquiry, void, partial_reversal }
 }
 
 /// One name, a list of names, or `"*"` for any, which is the empty list. `None` after a mistake.
@@ -199,29 +265,8 @@ fn listed<T: PartialEq>(
     whole.then_some(values)
 }
 
-fn codes_of(mut table: Table<'_>, log: &mut Log<'_>) -> Codes {
-    let mut codes = Codes::default();
-    for (key, code) in [
-        ("unknown_code", &mut codes.unknown_code),
-        ("unknown_merchant", &mut codes.unknown_merchant),
-        ("network_not_accepted", &mut codes.network_not_accepted),
-        ("no_route", &mut codes.no_route),
-    ] {
-        let Some(entry) = table.take(key) else { continue };
-        let said = entry.text(log).map(|text| match text.as_bytes() {
-            [b'0'..=b'9', b'0'..=b'9'] => text.parse().ok().and_then(ResponseCode::from_number),
-            _ => None,
-        });
-        match said {
-            None => {}
-            Some(Some(said)) if !ResponseCode::approves(&said.digits()) => *code = said,
-            Some(Some(_)) => log.add(&entry.span, "this code approves; a decline is wanted"),
-            Some(None) => log.add(&entry.span, "expected two digits of DE 39, like \"92\""),
-        }
-    }
-    table.finish(log);
-    codes
-}
-
 /// Shortest budget that means anything on a network.
 const BUDGET_MIN: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// Largest weight that a file may name.
+const WEIGHT_MAX: u16 = 10_000;

@@ -12,7 +12,7 @@ use super::log::{Log, Span};
 use super::names::unknown;
 use super::source::Source;
 use super::table::{Entry, Table};
-use super::{Acquirer, Durability, Mistake, Partner, Settings};
+use super::{Acquirer, Durability, Mistake, Partner, PartnerName, Settings, mode};
 use crate::app::dialect_file;
 use crate::base::ids::LinkId;
 use crate::base::limits::{self, Bounds};
@@ -28,7 +28,7 @@ pub(super) struct SwitchFile {
     /// Whom we ask; those with a mistake are left out.
     pub(super) partners: Vec<Partner>,
     /// Every partner that the file names, so that a mistake in one is not told again by routes.
-    pub(super) partner_names: Vec<(String, LinkId)>,
+    pub(super) partner_names: Vec<PartnerName>,
 }
 
 /// Reads the file; `None` if it is no TOML at all.
@@ -170,7 +170,7 @@ struct Links {
     acquirers: Vec<Acquirer>,
     acquirers_len: u16,
     partners: Vec<Partner>,
-    partner_names: Vec<(String, LinkId)>,
+    partner_names: Vec<PartnerName>,
 }
 
 impl Links {
@@ -204,7 +204,8 @@ impl Links {
     fn partner(&mut self, mut table: Table<'_>, log: &mut Log<'_>) {
         let link = LinkId(self.acquirers_len + self.partner_names.len() as u16);
         let name = self.name(&mut table, log);
-        self.partner_names.push((name.clone().unwrap_or_default(), link));
+        let mode = mode(&mut table, log);
+        self.partner_names.push((name.clone().unwrap_or_default(), link, mode));
         let connect = table.need("connect", log).and_then(|entry| connect(&entry, log));
         let dialect = self.dialect(&mut table, log);
         let sessions = table.number("sessions", 1..=PARTNER_SESSIONS_MAX, 1, log);

@@ -89,6 +89,11 @@ impl<'t> Table<'t> {
         self.take(key).and_then(|entry| entry.duration(range, log)).unwrap_or(absent)
     }
 
+    /// Every entry by its key, all of which count as known.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Entry<'t>)> {
+        self.entries.iter().map(|(key, value)| (&**key.get_ref(), entry(key, value)))
+    }
+
     /// The tables of `[[key]]`, none if there is no such header.
     pub(super) fn tables(&mut self, key: &'static str, log: &mut Log<'_>) -> Vec<Table<'t>> {
         let Some(entry) = self.take(key) else { return Vec::new() };
@@ -111,6 +116,20 @@ impl<'t> Entry<'t> {
     /// The value as text.
     pub(super) fn text(&self, log: &mut Log<'_>) -> Option<&'t str> {
         self.expect(self.value.as_str(), "text", log)
+    }
+
+    /// True for a number, whole or not.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.value, DeValue::Integer(_) | DeValue::Float(_))
+    }
+
+    /// The value as a date, with or without quotes, as it is written.
+    pub(super) fn moment(&self, log: &mut Log<'_>) -> Option<String> {
+        match self.value {
+            DeValue::Datetime(moment) => Some(moment.to_string()),
+            DeValue::String(text) => Some(text.to_string()),
+            _ => self.expect(None, "a date", log),
+        }
     }
 
     /// The value as a table.

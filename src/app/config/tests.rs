@@ -1,5 +1,7 @@
 //! The default as the example, and a table of mistakes.
 
+mod mistakes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +11,8 @@ use super::{Config, check};
 use crate::base::authorization::{Authorization, Instrument, Kind};
 use crate::base::ids::LinkId;
 use crate::base::money::Amount;
+use crate::base::time::Wall;
+use mistakes::{MISTAKES, STAND_IN};
 
 #[test]
 fn the_default_reads_as_the_example() {
@@ -25,7 +29,7 @@ fn the_default_reads_as_the_example() {
 }
 
 /// Code, merchant, and the route or response code that must come of it.
-const DECISIONS: [(&str, &str, &str); 19] = [
+const DECISIONS: [(&str, &str, &str); 23] = [
     ("281006012345678901234567", "KAKAO-0001", "kakaopay-home"),
     ("281006012345678901234567", "HANGZHOU-00001", "alipayplus-cn"),
     ("281006012345678901234567", "TOKYO-GINZA-1", "alipayplus-jp"),
@@ -43,6 +47,10 @@ const DECISIONS: [(&str, &str, &str); 19] = [
     ("134919586213926735", "KAKAO-0001", "58"),
     ("281091012345678901234567", "IN-DELHI-1", "paytm-home"),
     ("281091012345678901234567", "CN-0001", "58"),
+    ("281006012345678901234567", "HZ-GAMES-01", "alipayplus-cn"),
+    ("6212345678901234567", "HZ-GAMES-01", "unionpay"),
+    ("2893612204263567830", "SG-MRT-01", "alipayplus-abroad"),
+    ("281007000000000000000000", "RAKUTEN-GLOBAL", "alipayplus-jp"),
     ("999", "CN-0001", "14"),
     ("6212345678901234567", "NOBODY", "03"),
 ];
@@ -182,155 +190,6 @@ fn the_small_configuration_has_no_mistake() {
     assert_eq!(config.route_plans[1].partners, [LinkId(2), LinkId(1)]);
 }
 
-/// In which file what is replaced by what, and the one mistake that comes of it.
-#[rustfmt::skip]
-const MISTAKES: &[(&str, &str, &str, &str)] = &[
-    ("switch.toml", "workers = 2", "workers = 65", "switch.toml:1: 65 is not within 0 to 64"),
-    ("switch.toml", "workers = 2", "workers = \"2\"",
-        "switch.toml:1: expected a whole number, found text"),
-    ("switch.toml", "workers", "worker",
-        "switch.toml:1: unknown key \"worker\", did you mean \"workers\"?"),
-    ("switch.toml", "\"none\"", "\"power\"",
-        "switch.toml:2: durability \"power\" needs a journal folder"),
-    ("switch.toml", "durability = \"none\"", "journal = \"j\"\ndurability = \"none\"",
-        "switch.toml:3: durability \"none\" keeps no journal"),
-    ("switch.toml", "durability = \"none\"", "journal = \"j\"\njournal_segment_bytes = 4096",
-        "switch.toml:3: 4096 is not within 4194304 to 1073741824"),
-    ("switch.toml", "\"none\"", "\"non\"",
-        "switch.toml:2: unknown durability \"non\", did you mean \"none\"?"),
-    ("switch.toml", "sessions = 100", "sessions = 65537",
-        "switch.toml:4: 65537 is not within 1 to 65536"),
-    ("switch.toml", "sessions = 100", "idle_deadline = \"16min\"",
-        "switch.toml:4: 16min is not within 1ms to 15min"),
-    ("switch.toml", "sessions = 100", "idle_deadline = \"90\"",
-        "switch.toml:4: expected a whole number and a unit, like \"1500ms\" or \"3s\""),
-    ("switch.toml", "name = \"pos\"\n", "", "switch.toml:5: name is missing"),
-    ("switch.toml", "\"pos\"", "\"unionpay\"",
-        "switch.toml:15: the link \"unionpay\" of line 6 has the same name"),
-    ("switch.toml", "127.0.0.1:7400", "localhost",
-        "switch.toml:7: expected an address and a port, like \"127.0.0.1:7400\""),
-    ("switch.toml", "pos-bcd", "pos-bdc",
-        "switch.toml:8: unknown dialect \"pos-bdc\", did you mean \"pos-bcd\"?"),
-    ("switch.toml", "pos-bcd", "../pos-bcd",
-        "switch.toml:8: expected a name: dialects of one's own are in dialects/ beside this"),
-    ("switch.toml", "host.example:7500", "host.example",
-        "switch.toml:11: expected a host and a port, like \"10.1.2.3:7500\""),
-    ("switch.toml", "\"10s\"", "\"10ms\"",
-        "switch.toml:13: an echo more than once a second; \"0s\" sends none"),
-    ("routes.toml", "\"92\"", "\"00\"",
-        "routes.toml:2: this code approves; a decline is wanted"),
-    ("routes.toml", "\"92\"", "\"9\"",
-        "routes.toml:2: expected two digits of DE 39, like \"92\""),
-    ("routes.toml", "home = \"KR\"", "home = \"UK\"",
-        "routes.toml:5: unknown region \"UK\", did you mean \"GB\"?"),
-    ("routes.toml", "home = \"KR\"", "within = \"KAKAOPAY\"",
-        "routes.toml:5: a network cannot ride on itself"),
-    ("routes.toml", "home = \"KR\"", "twin = \"KAKAOPAY\"",
-        "routes.toml:5: a network has at most one twin, and never itself"),
-    ("routes.toml", "\"281006\"", "\"28100x\"", "routes.toml:6: expected 1 to 18 digits"),
-    ("routes.toml", "prefix = \"281006\"", "from = \"28\"",
-        "routes.toml:6: expected either prefix, or both from and to, or pattern"),
-    ("routes.toml", "prefix = \"281006\", length = 24", "pattern = \"28100x\"",
-        "routes.toml:6: expected 1 to 24 of digits, dots and [..], after 18 only dots"),
-    ("routes.toml", "prefix = \"281006\", length = 24", "pattern = \"28\", prefix = \"28\"",
-        "routes.toml:6: a pattern says all, there is no prefix, from or to beside it"),
-    ("routes.toml", "pans = [", "applications = [\"A00000033\"]\npans = [",
-        "routes.toml:9: expected 10 to 14 hexadecimal digits, in pairs"),
-    ("routes.toml", "pans = [", "codes = [{ pattern = \"281006..................\" }]\npans = [",
-        "routes.toml:9: fits the same codes, and neither is more specific: KAKAOPAY, line 6"),
-    ("routes.toml", "prefix = \"281006\"", "from = \"28\", to = \"300\"",
-        "routes.toml:6: from and to must have as many digits, the smaller one first"),
-    ("routes.toml", "length = 24", "length = 5",
-        "routes.toml:6: a code of this length is shorter than its first digits"),
-    ("routes.toml", "length = 24", "length = [24, 16]",
-        "routes.toml:6: expected a length, or the shortest and the longest like [16, 24]"),
-    ("routes.toml", "length = 24", "length = 25", "routes.toml:6: 25 is not within 1 to 24"),
-    ("routes.toml", "pans = [", "codes = [{ prefix = \"281006\", length = 24 }]\npans = [",
-        "routes.toml:9: fits the same codes, and neither is more specific: KAKAOPAY, line 6"),
-    ("routes.toml", "network = \"KAKAOPAY\"", "network = \"KAKAO\"",
-        "routes.toml:12: unknown network \"KAKAO\", expected one of KAKAOPAY, UNIONPAY"),
-    ("routes.toml", "partners = [\"kakaopay\"]", "partners = [\"kakopay\"]",
-        "routes.toml:14: unknown partner \"kakopay\", did you mean \"kakaopay\"?"),
-    ("routes.toml", "partners = [\"kakaopay\"]", "partners = []",
-        "routes.toml:14: a route needs at least one partner"),
-    ("routes.toml", "\"unionpay\", \"kakaopay\"", "\"unionpay\", \"unionpay\"",
-        "routes.toml:20: the partner \"unionpay\" is listed twice"),
-    ("routes.toml", "\"3s\"", "\"0s\"", "routes.toml:15: 0s is not within 1ms to 1min"),
-    ("routes.toml", "\"3s\"", "\"61s\"", "routes.toml:15: 61s is not within 1ms to 1min"),
-    ("routes.toml", "network = \"*\"\nregion = [\"CN\", \"JP\"]",
-        "network = [\"UNIONPAY\", \"KAKAOPAY\"]\nregion = [\"JP\", \"KR\"]",
-        "routes.toml:17: KAKAOPAY in KR has the route of line 11 already"),
-    ("routes.toml", "[\"CN\", \"JP\"]", "[\"CN\", \"*\"]",
-        "routes.toml:19: \"*\" is any region and stands alone"),
-    ("routes.toml", "region = \"KR\"", "regions = \"KR\"\nregion = \"KR\"",
-        "routes.toml:13: unknown key \"regions\", did you mean \"region\"?"),
-    ("routes.toml", "\"5s\"\n", "\"5s\"\nstand_in = 1\n",
-        "routes.toml:22: expected a table, found a number"),
-    ("routes.toml", "\"5s\"\n", STAND_IN_WITHOUT_COUNT, "routes.toml:22: card_count is missing"),
-    ("routes.toml", "\"5s\"\n", STAND_IN_WITHOUT_LIMITS,
-        "routes.toml:22: no limits: nothing could be approved in any currency"),
-    ("routes.toml", "\"5s\"\n", STAND_IN_IN_NOTHING,
-        "routes.toml:25: 155 is no currency of ISO 4217"),
-    ("routes.toml", "\"5s\"\n", STAND_IN_MIXED_UP, "routes.toml:25: floor is above card"),
-    ("routes.toml", "\"5s\"\n", STAND_IN_TWICE,
-        "routes.toml:26: this currency has limits already"),
-    ("merchants.csv", ",mcc\n", "\n",
-        "merchants.csv:1: expected \"merchant,region,networks,mcc\""),
-    ("merchants.csv", "5812", "581",
-        "merchants.csv:2: \"581\" is no merchant category, expected four digits or nothing"),
-    ("merchants.csv", "A,KR", "A,UK",
-        "merchants.csv:2: unknown region \"UK\", did you mean \"GB\"?"),
-    ("merchants.csv", "A,KR,KAKAOPAY", "A,KR,KAKAPAY",
-        "merchants.csv:2: unknown network \"KAKAPAY\", did you mean \"KAKAOPAY\"?"),
-    ("merchants.csv", "UNIONPAY|KAKAOPAY", "UNIONPAY|UNIONPAY",
-        "merchants.csv:4: the network \"UNIONPAY\" is listed twice"),
-    ("merchants.csv", "A,KR,KAKAOPAY,5812", "A,KR,KAKAOPAY",
-        "merchants.csv:2: expected 4 columns, merchant,region,networks,mcc, found 3"),
-    ("merchants.csv", "A,KR", "\"A\",KR",
-        "merchants.csv:2: quotes are not known here, no column may contain a comma"),
-    ("merchants.csv", "B*", "A", "merchants.csv:3: the merchant \"A\" has a row already"),
-    ("merchants.csv", "B*", "*", "merchants.csv:4: this prefix has a row in line 3 already"),
-    ("merchants.csv", "A,KR", "1234567890123456,KR",
-        "merchants.csv:2: \"1234567890123456\" is longer than the 15 characters of DE 42"),
-    ("merchants.csv", "A,KR", ",KR",
-        "merchants.csv:2: \"\" cannot stand in DE 42: printable ASCII, no blanks"),
-];
-
-const STAND_IN: &str = r#""5s"
-[route.stand_in]
-card_count = 3
-merchant_count = 20
-limits = [{ currency = 156, floor = 100, card = 200, merchant = 300, total = 400 }]
-"#;
-const STAND_IN_WITHOUT_COUNT: &str = r#""5s"
-stand_in = { merchant_count = 20, limits = [
-    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
-] }
-"#;
-const STAND_IN_WITHOUT_LIMITS: &str = r#""5s"
-stand_in = { card_count = 3, merchant_count = 20 }
-"#;
-const STAND_IN_IN_NOTHING: &str = r#""5s"
-[route.stand_in]
-card_count = 3
-merchant_count = 20
-limits = [{ currency = 155, floor = 100, card = 200, merchant = 300, total = 400 }]
-"#;
-const STAND_IN_MIXED_UP: &str = r#""5s"
-[route.stand_in]
-card_count = 3
-merchant_count = 20
-limits = [{ currency = 156, floor = 100, card = 20, merchant = 300, total = 400 }]
-"#;
-const STAND_IN_TWICE: &str = r#""5s"
-stand_in = { card_count = 3, merchant_count = 20, excluded_mccs = [7995], limits = [
-    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
-    { currency = 392, floor = 100, card = 200, merchant = 300, total = 400 },
-
-    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
-] }
-"#;
-
 #[test]
 fn a_route_with_stand_in_is_read_and_told() {
     let folder = Folder::new();
@@ -345,6 +204,88 @@ fn a_route_with_stand_in_is_read_and_told() {
     let told = check(Some(folder.path())).expect("no mistake");
     assert!(told.contains("rest      156       100    200 in 3  300 in 20  400"), "{told}");
     assert!(told.contains("note: stand-in without a journal"), "{told}");
+}
+
+/// A route, a refusal and merchants that use every key there is.
+const RULES: (&str, &str) = (
+    r#"groups = ["venues", "gates"]
+[categories]
+hotels = ["3501-3999", 7011]
+lodging = ["hotels", 7012]
+[[refuse]]
+name = "games"
+code = "58"
+group = "venues"
+except_network = "KAKAOPAY"
+region = ["CN", "JP-13"]
+except_region = "CN-TW"
+from = 2023-09-23
+until = "2023-10-09T00:00:00+08:00"
+zone = "Asia/Shanghai"
+[[route]]
+name = "beds"
+network = "KAKAOPAY"
+region = "CN-ZJ"
+home = "KR"
+mcc = ["lodging", 4111]
+kind = ["purchase", "pre-authorization"]
+days = ["sat", "sun"]
+hours = ["09:00-18:00", "22:00-02:00"]
+zone = "Asia/Shanghai"
+partners = ["kakaopay", "unionpay"]
+weights = [3, 1]
+capabilities = ["inquiry"]
+budget = "3s"
+"#,
+    "merchant,region,networks,mcc,terminal,groups,acquirer
+HOTEL,CN-ZJ,*,7011,,venues|gates,
+HOTEL,JP,*,,00000001,,
+HOTEL,TH,*,,,gates,00000000077
+H*,CN,*,,,,
+",
+);
+
+#[test]
+fn rules_of_every_kind_are_read() {
+    let folder = Folder::new();
+    let routes = SMALL[1].1.replacen("[codes]\n", "", 1).replacen("no_route = \"92\"\n", "", 1);
+    folder.write("routes.toml", &format!("{}{routes}", RULES.0));
+    folder.write("merchants.csv", RULES.1);
+    let config = Config::load(Some(folder.path())).expect("no mistake");
+    let table = &config.routes;
+    let facts = |terminal: &str, acquirer| Authorization {
+        kind: Kind::Purchase,
+        instrument: Instrument::from_digits(b"281006012345678901234567", true),
+        merchant: *b"HOTEL          ",
+        terminal: format!("{terminal:<8}").as_bytes().try_into().expect("DE 41"),
+        acquirer,
+        ..Authorization::default()
+    };
+    let name =
+        |facts: &Authorization, unix_s| match table.decide_at(facts, Wall::from_unix_s(unix_s)) {
+            Ok(chosen) => table.route(chosen.route).name.clone(),
+            Err(declined) => format!("{:02}", declined.code.number()),
+        };
+    // A Saturday, 22:00 in Shanghai, and the Monday behind it.
+    let (saturday, monday) = (1_700_316_000, 1_700_488_800);
+    assert_eq!(name(&facts("", 0), saturday), "beds");
+    assert_eq!(name(&facts("", 0), monday), "rest");
+    let refund = Authorization { kind: Kind::Refund, ..facts("", 0) };
+    assert_eq!(name(&refund, saturday), "rest");
+    assert_eq!(name(&facts("00000001", 0), saturday), "rest", "the till is in Japan");
+    assert_eq!(name(&facts("", 77), saturday), "92", "those of the acquirer in Thailand");
+    let card = Authorization {
+        instrument: Instrument::from_digits(b"6212345678901234", false),
+        ..facts("", 0)
+    };
+    let games = 1_695_398_400;
+    let said = [games - 1, games, 1_696_780_799, 1_696_780_800].map(|unix_s| name(&card, unix_s));
+    assert_eq!(said, ["rest", "58", "58", "rest"]);
+    let beds = &table.routes()[0];
+    assert_eq!((beds.turns.len(), beds.first(0), beds.first(2)), (4, 0, 1));
+    assert!(beds.capabilities.inquiry && !beds.capabilities.void);
+    let told = check(Some(folder.path())).expect("no mistake");
+    assert!(told.contains("games    58"), "{told}");
 }
 
 #[test]

@@ -1,0 +1,201 @@
+//! A table of mistakes: what a file says wrong, and what is told of it.
+
+/// In which file what is replaced by what, and the one mistake that comes of it.
+#[rustfmt::skip]
+pub(super) const MISTAKES: &[(&str, &str, &str, &str)] = &[
+    ("switch.toml", "workers = 2", "workers = 65", "switch.toml:1: 65 is not within 0 to 64"),
+    ("switch.toml", "workers = 2", "workers = \"2\"",
+        "switch.toml:1: expected a whole number, found text"),
+    ("switch.toml", "workers", "worker",
+        "switch.toml:1: unknown key \"worker\", did you mean \"workers\"?"),
+    ("switch.toml", "\"none\"", "\"power\"",
+        "switch.toml:2: durability \"power\" needs a journal folder"),
+    ("switch.toml", "durability = \"none\"", "journal = \"j\"\ndurability = \"none\"",
+        "switch.toml:3: durability \"none\" keeps no journal"),
+    ("switch.toml", "durability = \"none\"", "journal = \"j\"\njournal_segment_bytes = 4096",
+        "switch.toml:3: 4096 is not within 4194304 to 1073741824"),
+    ("switch.toml", "\"none\"", "\"non\"",
+        "switch.toml:2: unknown durability \"non\", did you mean \"none\"?"),
+    ("switch.toml", "sessions = 100", "sessions = 65537",
+        "switch.toml:4: 65537 is not within 1 to 65536"),
+    ("switch.toml", "sessions = 100", "idle_deadline = \"16min\"",
+        "switch.toml:4: 16min is not within 1ms to 15min"),
+    ("switch.toml", "sessions = 100", "idle_deadline = \"90\"",
+        "switch.toml:4: expected a whole number and a unit, like \"1500ms\" or \"3s\""),
+    ("switch.toml", "name = \"pos\"\n", "", "switch.toml:5: name is missing"),
+    ("switch.toml", "\"pos\"", "\"unionpay\"",
+        "switch.toml:15: the link \"unionpay\" of line 6 has the same name"),
+    ("switch.toml", "127.0.0.1:7400", "localhost",
+        "switch.toml:7: expected an address and a port, like \"127.0.0.1:7400\""),
+    ("switch.toml", "pos-bcd", "pos-bdc",
+        "switch.toml:8: unknown dialect \"pos-bdc\", did you mean \"pos-bcd\"?"),
+    ("switch.toml", "pos-bcd", "../pos-bcd",
+        "switch.toml:8: expected a name: dialects of one's own are in dialects/ beside this"),
+    ("switch.toml", "host.example:7500", "host.example",
+        "switch.toml:11: expected a host and a port, like \"10.1.2.3:7500\""),
+    ("switch.toml", "\"10s\"", "\"10ms\"",
+        "switch.toml:13: an echo more than once a second; \"0s\" sends none"),
+    ("routes.toml", "\"92\"", "\"00\"",
+        "routes.toml:2: this code approves; a decline is wanted"),
+    ("routes.toml", "\"92\"", "\"9\"",
+        "routes.toml:2: expected two digits of DE 39, like \"92\""),
+    ("routes.toml", "home = \"KR\"", "home = \"UK\"",
+        "routes.toml:5: unknown region \"UK\", did you mean \"GB\"?"),
+    ("routes.toml", "home = \"KR\"", "within = \"KAKAOPAY\"",
+        "routes.toml:5: a network cannot ride on itself"),
+    ("routes.toml", "home = \"KR\"", "twin = \"KAKAOPAY\"",
+        "routes.toml:5: a network has at most one twin, and never itself"),
+    ("routes.toml", "\"281006\"", "\"28100x\"", "routes.toml:6: expected 1 to 18 digits"),
+    ("routes.toml", "prefix = \"281006\"", "from = \"28\"",
+        "routes.toml:6: expected either prefix, or both from and to, or pattern"),
+    ("routes.toml", "prefix = \"281006\", length = 24", "pattern = \"28100x\"",
+        "routes.toml:6: expected 1 to 24 of digits, dots and [..], after 18 only dots"),
+    ("routes.toml", "prefix = \"281006\", length = 24", "pattern = \"28\", prefix = \"28\"",
+        "routes.toml:6: a pattern says all, there is no prefix, from or to beside it"),
+    ("routes.toml", "pans = [", "applications = [\"A00000033\"]\npans = [",
+        "routes.toml:9: expected 10 to 14 hexadecimal digits, in pairs"),
+    ("routes.toml", "pans = [", "codes = [{ pattern = \"281006..................\" }]\npans = [",
+        "routes.toml:9: fits the same codes, and neither is more specific: KAKAOPAY, line 6"),
+    ("routes.toml", "prefix = \"281006\"", "from = \"28\", to = \"300\"",
+        "routes.toml:6: from and to must have as many digits, the smaller one first"),
+    ("routes.toml", "length = 24", "length = 5",
+        "routes.toml:6: a code of this length is shorter than its first digits"),
+    ("routes.toml", "length = 24", "length = [24, 16]",
+        "routes.toml:6: expected a length, or the shortest and the longest like [16, 24]"),
+    ("routes.toml", "length = 24", "length = 25", "routes.toml:6: 25 is not within 1 to 24"),
+    ("routes.toml", "pans = [", "codes = [{ prefix = \"281006\", length = 24 }]\npans = [",
+        "routes.toml:9: fits the same codes, and neither is more specific: KAKAOPAY, line 6"),
+    ("routes.toml", "network = \"KAKAOPAY\"", "network = \"KAKAO\"",
+        "routes.toml:12: unknown network \"KAKAO\", expected one of KAKAOPAY, UNIONPAY"),
+    ("routes.toml", "partners = [\"kakaopay\"]", "partners = [\"kakopay\"]",
+        "routes.toml:14: unknown partner \"kakopay\", did you mean \"kakaopay\"?"),
+    ("routes.toml", "partners = [\"kakaopay\"]", "partners = []",
+        "routes.toml:14: a route needs at least one partner"),
+    ("routes.toml", "\"unionpay\", \"kakaopay\"", "\"unionpay\", \"unionpay\"",
+        "routes.toml:20: the partner \"unionpay\" is listed twice"),
+    ("routes.toml", "\"3s\"", "\"0s\"", "routes.toml:15: 0s is not within 1ms to 1min"),
+    ("routes.toml", "\"3s\"", "\"61s\"", "routes.toml:15: 61s is not within 1ms to 1min"),
+    ("routes.toml", "network = \"*\"\nregion = [\"CN\", \"JP\"]",
+        "network = [\"UNIONPAY\", \"KAKAOPAY\"]\nregion = [\"JP\", \"KR\"]",
+        "routes.toml:17: KAKAOPAY in KR has the route of line 11 already"),
+    ("routes.toml", "[\"CN\", \"JP\"]", "[\"CN\", \"*\"]",
+        "routes.toml:19: \"*\" is any region and stands alone"),
+    ("routes.toml", "region = \"KR\"", "regions = \"KR\"\nregion = \"KR\"",
+        "routes.toml:13: unknown key \"regions\", did you mean \"region\"?"),
+    ("routes.toml", "\"5s\"\n", "\"5s\"\nstand_in = 1\n",
+        "routes.toml:22: expected a table, found a number"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_WITHOUT_COUNT, "routes.toml:22: card_count is missing"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_WITHOUT_LIMITS,
+        "routes.toml:22: no limits: nothing could be approved in any currency"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_IN_NOTHING,
+        "routes.toml:25: 155 is no currency of ISO 4217"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_MIXED_UP, "routes.toml:25: floor is above card"),
+    ("routes.toml", "\"5s\"\n", STAND_IN_TWICE,
+        "routes.toml:26: this currency has limits already"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nmcc = 10000",
+        "routes.toml:14: 10000 is not within 1 to 9999"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nmcc = [\"3999-3501\"]",
+        "routes.toml:14: the first category is above the last"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nmcc = \"hotels\"",
+        "routes.toml:14: unknown category \"hotels\", none is defined"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nkind = \"refnd\"",
+        "routes.toml:14: unknown kind \"refnd\", did you mean \"refund\"?"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\ngroup = \"venues\"",
+        "routes.toml:14: unknown group \"venues\", none is defined"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nhome = \"UK\"",
+        "routes.toml:14: unknown region \"UK\", did you mean \"GB\"?"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR-\"",
+        "routes.toml:13: \"KR-\" is no part of a region, expected one like CN-ZJ"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nfrom = 2023-09-23",
+        "routes.toml:14: needs a zone, like zone = \"Asia/Seoul\""),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nfrom = \"23 Sept\"\nzone = \"UTC\"",
+        "routes.toml:14: expected a date, like 2023-09-23, 2023-09-23T10:00:00 or \
+         2023-09-23T10:00:00+08:00"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nfrom = 2023-09-23\nzone = \"Asia/Soul\"",
+        "routes.toml:15: unknown zone \"Asia/Soul\", did you mean \"Asia/Seoul\"?; a distance from \
+         UTC is like \"+08:00\""),
+    ("routes.toml", "region = \"KR\"",
+        "region = \"KR\"\nfrom = 2023-09-23\nuntil = 2023-09-23\nzone = \"UTC\"",
+        "routes.toml:11: the window is over before it begins"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\ndays = [\"sund\"]\nzone = \"UTC\"",
+        "routes.toml:14: unknown day \"sund\", did you mean \"sun\"?"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nhours = \"9-18\"\nzone = \"UTC\"",
+        "routes.toml:14: expected hours like \"09:00-18:30\" or \"22:00-02:00\""),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nweights = [1, 2]",
+        "routes.toml:14: expected a weight for each partner, 256 together at most"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\ncapabilities = [\"voids\"]",
+        "routes.toml:14: unknown capability \"voids\", did you mean \"void\"?"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nmode = \"test\"",
+        "routes.toml:15: a live partner has no place in a test route"),
+    ("switch.toml", "dialect = \"iso87-ascii\"\necho",
+        "dialect = \"iso87-ascii\"\nmode = \"tst\"\necho",
+        "switch.toml:13: unknown mode \"tst\", did you mean \"test\"?"),
+    ("routes.toml", "[[route]]\nname = \"kakao\"",
+        "[[refuse]]\nname = \"a\"\n[[route]]\nname = \"kakao\"", "routes.toml:10: code is missing"),
+    ("routes.toml", "[[route]]\nname = \"kakao\"",
+        "[[refuse]]\nname = \"a\"\ncode = \"00\"\n[[route]]\nname = \"kakao\"",
+        "routes.toml:12: this code approves; a decline is wanted"),
+    ("routes.toml", "[codes]", "groups = [\"a|b\"]\n[codes]",
+        "routes.toml:1: a group's name has no blank and none of | , *"),
+    ("routes.toml", "home = \"KR\"", "twin = \"UNIONPAY\"\ntwin_default = \"home\"",
+        "routes.toml:6: expected \"at home\", \"own\" or \"other\""),
+    ("routes.toml", "home = \"KR\"", "twin = \"UNIONPAY\"\nconsult = \"kakapay\"",
+        "routes.toml:6: unknown partner \"kakapay\", did you mean \"kakaopay\"?"),
+    ("merchants.csv", ",mcc\n", ",mcc,group\n",
+        "merchants.csv:1: unknown column \"group\", did you mean \"groups\"?"),
+    ("merchants.csv", ",mcc\n", "\n",
+        "merchants.csv:1: expected \"merchant,region,networks,mcc\""),
+    ("merchants.csv", "5812", "581",
+        "merchants.csv:2: \"581\" is no merchant category, expected four digits or nothing"),
+    ("merchants.csv", "A,KR", "A,UK",
+        "merchants.csv:2: unknown region \"UK\", did you mean \"GB\"?"),
+    ("merchants.csv", "A,KR,KAKAOPAY", "A,KR,KAKAPAY",
+        "merchants.csv:2: unknown network \"KAKAPAY\", did you mean \"KAKAOPAY\"?"),
+    ("merchants.csv", "UNIONPAY|KAKAOPAY", "UNIONPAY|UNIONPAY",
+        "merchants.csv:4: the network \"UNIONPAY\" is listed twice"),
+    ("merchants.csv", "A,KR,KAKAOPAY,5812", "A,KR,KAKAOPAY",
+        "merchants.csv:2: expected 4 columns, merchant,region,networks,mcc, found 3"),
+    ("merchants.csv", "A,KR", "\"A\",KR",
+        "merchants.csv:2: quotes are not known here, no column may contain a comma"),
+    ("merchants.csv", "B*", "A", "merchants.csv:3: the merchant \"A\" has a row already"),
+    ("merchants.csv", "B*", "*", "merchants.csv:4: this prefix has a row in line 3 already"),
+    ("merchants.csv", "A,KR", "1234567890123456,KR",
+        "merchants.csv:2: \"1234567890123456\" is longer than the 15 characters of DE 42"),
+    ("merchants.csv", "A,KR", ",KR",
+        "merchants.csv:2: \"\" cannot stand in DE 42: printable ASCII, no blanks"),
+];
+
+pub(super) const STAND_IN: &str = r#""5s"
+[route.stand_in]
+card_count = 3
+merchant_count = 20
+limits = [{ currency = 156, floor = 100, card = 200, merchant = 300, total = 400 }]
+"#;
+const STAND_IN_WITHOUT_COUNT: &str = r#""5s"
+stand_in = { merchant_count = 20, limits = [
+    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
+] }
+"#;
+const STAND_IN_WITHOUT_LIMITS: &str = r#""5s"
+stand_in = { card_count = 3, merchant_count = 20 }
+"#;
+const STAND_IN_IN_NOTHING: &str = r#""5s"
+[route.stand_in]
+card_count = 3
+merchant_count = 20
+limits = [{ currency = 155, floor = 100, card = 200, merchant = 300, total = 400 }]
+"#;
+const STAND_IN_MIXED_UP: &str = r#""5s"
+[route.stand_in]
+card_count = 3
+merchant_count = 20
+limits = [{ currency = 156, floor = 100, card = 20, merchant = 300, total = 400 }]
+"#;
+const STAND_IN_TWICE: &str = r#""5s"
+stand_in = { card_count = 3, merchant_count = 20, excluded_mccs = [7995], limits = [
+    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
+    { currency = 392, floor = 100, card = 200, merchant = 300, total = 400 },
+
+    { currency = 156, floor = 100, card = 200, merchant = 300, total = 400 },
+] }
+"#;
