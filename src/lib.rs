@@ -34,7 +34,8 @@
 //! 4. [`iso8583`]: [`iso8583::spec::Spec`] is what a dialect can say,
 //!    [`iso8583::dialect::Dialect`] what is made of it, [`iso8583::decode`] the one pass over the
 //!    bytes.
-//! 5. [`routing::RouteTable::decide`]: two lookups and one array access.
+//! 5. [`routing::RouteTable::decide_at`]: two lookups and one array access. What it can be told
+//!    of wallets that pay abroad: [`manual::corridors`].
 //! 6. [`net`]: how a turn gathers what is ready and writes once; [`net::Shell`] is its front door.
 //! 7. [`app::config`] and [`app::dialect_file`]: how files become all of the above.
 //!
@@ -57,14 +58,17 @@ pub mod net;
 pub mod routing;
 pub mod switch;
 
-/// What does not belong to one module: the whole trip, what can go wrong, what is owed, what is on
-/// record, the words, the bounds.
+/// What does not belong to one module: the whole trip, what can go wrong, corridors, what is owed,
+/// what is on record, the words, the bounds.
 pub mod manual {
     #[doc = include_str!("manual/life_of_a_message.md")]
     pub mod life_of_a_message {}
 
     #[doc = include_str!("manual/failure_modes.md")]
     pub mod failure_modes {}
+
+    #[doc = include_str!("manual/corridors.md")]
+    pub mod corridors {}
 
     #[doc = include_str!("manual/saf.md")]
     pub mod saf {}
