@@ -68,7 +68,7 @@ impl Switch {
             Origin::Here(bound) => (bound.partner, Some(bound)),
             Origin::Elsewhere(worker) => return Ok(Heard::Elsewhere(worker)),
             Origin::Sought => return Ok(Heard::Later),
-            Origin::Unknown => match batch.routes.decide(&sound.facts) {
+            Origin::Unknown => match batch.routes.decide_at(&sound.facts, batch.now.wall) {
                 Ok(chosen) => {
                     let partners = &batch.routes.route(chosen.route).partners;
                     (self.preferred(partners).ok_or(Fault::NoPartner)?, None)

@@ -160,7 +160,7 @@ impl Switch {
         if sound.clock_is_off {
             self.stats.count(Counter::ClockSkews);
         }
-        match batch.routes.decide(&sound.facts) {
+        match batch.routes.decide_at(&sound.facts, batch.now.wall) {
             Ok(chosen) => {
                 let route = batch.routes.route(chosen.route);
                 // What undoes another goes to whoever has that one, or nowhere.
