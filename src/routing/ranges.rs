@@ -9,15 +9,14 @@ use std::ops::{Shr, Sub};
 /// Pieces of a line, each with the value of its innermost range.
 #[derive(Debug, Clone)]
 pub(super) struct Ranges<K> {
-    /// Where each piece begins, ascending.
-    starts: Vec<K>,
-    /// Where in `starts` the pieces of each bucket begin, and at the end how many there are. A
+    /// Where each piece begins, ascending, and what it means; [`NOTHING`] in a gap. Side by side,
+    /// so that a lookup has both when it has one.
+    pieces: Vec<(K, u32)>,
+    /// Where in `pieces` those of each bucket begin, and at the end how many there are. A
     /// bucket is `1 << shift` keys wide; there are about as many buckets as pieces, so that a
     /// lookup compares with one or two starts, and never with more than a binary search would.
     buckets: Vec<u32>,
     shift: u32,
-    /// What each piece means; [`NOTHING`] in a gap.
-    values: Vec<u32>,
 }
 
 /// One range before flattening.
@@ -82,34 +81,35 @@ impl<K: Key> Ranges<K> {
             flat.begin(range.end, open.last().map_or(NOTHING, |outer| outer.value));
         }
         flat.fill_buckets();
-        debug_assert!(flat.starts.is_sorted());
-        debug_assert_eq!(flat.starts.len(), flat.values.len());
+        debug_assert!(flat.pieces.is_sorted_by_key(|piece| piece.0));
         flat
     }
 
     /// The value of the innermost range around `key`.
     pub(super) fn find(&self, key: K) -> Option<u32> {
-        let low = *self.starts.first().filter(|low| **low <= key)?;
+        let low = self.pieces.first().map(|piece| piece.0).filter(|low| *low <= key)?;
         let bucket = ((key - low) >> self.shift).try_into().unwrap_or(usize::MAX);
         let bucket = bucket.min(self.buckets.len().checked_sub(2)?);
         let [first, end] = self.buckets.get(bucket..)?.first_chunk()?;
-        let pieces = self.starts.get(*first as usize..*end as usize)?;
-        let after = *first as usize + pieces.partition_point(|start| *start <= key);
+        let pieces = self.pieces.get(*first as usize..*end as usize)?;
+        let after = *first as usize + pieces.partition_point(|piece| piece.0 <= key);
         debug_assert!(after > 0, "the first piece begins at or before the key");
-        let value = *self.values.get(after - 1)?;
+        let value = self.pieces.get(after - 1)?.1;
         (value != NOTHING).then_some(value)
     }
 
     fn fill_buckets(&mut self) {
-        let (Some(&low), Some(&high)) = (self.starts.first(), self.starts.last()) else { return };
-        let buckets_max = self.starts.len().next_power_of_two();
+        let (Some(&(low, _)), Some(&(high, _))) = (self.pieces.first(), self.pieces.last()) else {
+            return;
+        };
+        let buckets_max = self.pieces.len().next_power_of_two();
         let bucket = |key: K, shift: u32| ((key - low) >> shift).try_into().unwrap_or(usize::MAX);
         while bucket(high, self.shift) >= buckets_max {
             self.shift += 1;
         }
         let count = bucket(high, self.shift) + 1;
         self.buckets = vec![0; count + 1];
-        for start in &self.starts {
+        for (start, _) in &self.pieces {
             if let Some(slot) = self.buckets.get_mut(bucket(*start, self.shift) + 1) {
                 *slot += 1;
             }
@@ -119,7 +119,7 @@ impl<K: Key> Ranges<K> {
             before += *slot;
             *slot = before;
         }
-        debug_assert_eq!(before as usize, self.starts.len());
+        debug_assert_eq!(before as usize, self.pieces.len());
     }
 
     /// Ends every open range that ends at or before `low`.
@@ -130,13 +130,9 @@ impl<K: Key> Ranges<K> {
     }
 
     fn begin(&mut self, start: K, value: u32) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.values.pop();
-        }
-        if self.values.last() != Some(&value) {
-            self.starts.push(start);
-            self.values.push(value);
+        self.pieces.pop_if(|last| last.0 == start);
+        if self.pieces.last().is_none_or(|last| last.1 != value) {
+            self.pieces.push((start, value));
         }
     }
 }
@@ -152,7 +148,7 @@ impl Key for u128 {}
 
 impl<K> Default for Ranges<K> {
     fn default() -> Self {
-        Self { starts: Vec::new(), buckets: Vec::new(), shift: 0, values: Vec::new() }
+        Self { pieces: Vec::new(), buckets: Vec::new(), shift: 0 }
     }
 }
 
