@@ -24,15 +24,18 @@ fn routing(criterion: &mut Criterion) {
         let mut next = scattered.iter().cycle();
         bencher.iter(|| check(&table, next.next().expect("a cycle")));
     });
-    group.bench_function("decide, 50k ranges, 1M merchants, scattered, fetched before", |bencher| {
-        let ahead = scattered.iter().cycle().skip(AHEAD);
-        let mut next = scattered.iter().cycle().zip(ahead);
-        bencher.iter(|| {
-            let (case, later) = next.next().expect("a cycle");
-            table.prefetch(&later.facts.merchant);
-            check(&table, case);
-        });
-    });
+    group.bench_function(
+        "decide, 50k ranges, 1M merchants, scattered, fetched before",
+        |bencher| {
+            let ahead = scattered.iter().cycle().skip(AHEAD);
+            let mut next = scattered.iter().cycle().zip(ahead);
+            bencher.iter(|| {
+                let (case, later) = next.next().expect("a cycle");
+                table.prefetch(&later.facts.merchant);
+                check(&table, case);
+            });
+        },
+    );
     group.bench_function("decide, 50k ranges, 1M merchants, 64 in turn", |bencher| {
         let mut next = near.iter().cycle();
         bencher.iter(|| check(&table, next.next().expect("a cycle")));

@@ -118,7 +118,7 @@ pub enum Conflict {
     Networks,
     /// More routes, or combinations of them, than a cell can name.
     Routes,
-    /// More refusals than a cell can name.
+    /// More refusals, or combinations of them, than a cell can name.
     Refusals,
     /// More parts of regions than there are columns.
     Parts,
@@ -347,7 +347,9 @@ impl fmt::Display for Conflict {
         match self {
             Self::Networks => write!(f, "more than {NETWORKS_MAX} networks"),
             Self::Routes => write!(f, "more than {ROUTES_MAX} routes or combinations of them"),
-            Self::Refusals => write!(f, "more than {REFUSALS_MAX} refusals"),
+            Self::Refusals => {
+                write!(f, "more than {REFUSALS_MAX} refusals, or too many combinations of them")
+            }
             Self::Parts => write!(f, "more than {PARTS_MAX} parts of regions"),
             Self::Weights { .. } => {
                 write!(f, "expected a weight for each partner, {TURNS_MAX} together at most")

@@ -61,7 +61,7 @@ impl Cells {
             return cells;
         }
         cells.fill_routes(networks, routes, conflicts);
-        cells.fill_refusals(networks, refusals);
+        cells.fill_refusals(networks, refusals, conflicts);
         cells
     }
 
@@ -194,34 +194,57 @@ impl Cells {
         CHAIN | place
     }
 
-    fn fill_refusals(&mut self, networks: &[NetworkPlan], refusals: &[RefusalPlan]) {
+    fn fill_refusals(
+        &mut self,
+        networks: &[NetworkPlan],
+        refusals: &[RefusalPlan],
+        conflicts: &mut Vec<Conflict>,
+    ) {
         let columns = self.columns();
+        let places: Vec<Vec<bool>> = refusals.iter().map(|refusal| self.places(refusal)).collect();
         self.refusals.push(Box::default());
         let mut known: BTreeMap<Vec<u16>, u16> = BTreeMap::from([(Vec::new(), 0)]);
         for row in 0..=networks.len() {
             let ways = if row < networks.len() { way(networks, row) } else { Vec::new() };
             let ways = ways.iter().take(networks.len());
             let names = ways.fold(NetworkSet::default(), |set, id| set.with(*id));
-            let here: Vec<(u16, &RefusalPlan)> =
-                (0..).zip(refusals).filter(|(_, refusal)| concerns(refusal, names)).collect();
-            for column in 0..columns as u16 {
-                let of = |area: &Area| self.wider(column).contains(&self.column(Some(*area)));
-                let is_here = |refusal: &RefusalPlan| {
-                    (refusal.areas.is_empty() || refusal.areas.iter().any(of))
-                        && !refusal.except_areas.iter().any(of)
+            let concerned: Vec<bool> =
+                refusals.iter().map(|refusal| concerns(refusal, names)).collect();
+            for column in 0..columns {
+                let is_here = |places: &Vec<bool>| places.get(column).is_some_and(|here| *here);
+                let list = (0..).zip(&places).zip(&concerned);
+                let list = list.filter(|((_, places), concerned)| **concerned && is_here(places));
+                let list: Vec<u16> = list.map(|((place, _), _)| place).collect();
+                let place = match known.get(&list) {
+                    Some(place) => *place,
+                    None => {
+                        let Ok(place) = u16::try_from(self.refusals.len()) else {
+                            return conflicts.push(Conflict::Refusals);
+                        };
+                        self.refusals.push(list.clone().into_boxed_slice());
+                        known.insert(list, place);
+                        place
+                    }
                 };
-                let list = here.iter().filter(|(_, refusal)| is_here(refusal));
-                let list: Vec<u16> = list.map(|(place, _)| *place).collect();
-                let next = self.refusals.len() as u16;
-                let place = *known.entry(list.clone()).or_insert(next);
-                if place == next {
-                    self.refusals.push(list.into_boxed_slice());
-                }
-                if let Some(cell) = self.cells.get_mut(row * columns + usize::from(column)) {
+                if let Some(cell) = self.cells.get_mut(row * columns + column) {
                     cell.refusals = place;
                 }
             }
         }
+    }
+
+    /// For each column, whether the refusal is about it.
+    fn places(&self, refusal: &RefusalPlan) -> Vec<bool> {
+        let columns = |areas: &[Area]| -> Vec<u16> {
+            areas.iter().map(|area| self.column(Some(*area))).collect()
+        };
+        let (areas, except_areas) = (columns(&refusal.areas), columns(&refusal.except_areas));
+        let place = |column: u16| {
+            let wider = self.wider(column);
+            let lists = |columns: &[u16]| wider.iter().any(|column| columns.contains(column));
+            (areas.is_empty() || lists(&areas)) && !lists(&except_areas)
+        };
+        (0..self.columns() as u16).map(place).collect()
     }
 }
 
