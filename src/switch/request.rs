@@ -74,6 +74,7 @@ impl Switch {
         sound::name(message, &mut sound)?;
         let hash = self.hash_of(batch.link_id, message, &sound);
         self.recent.prefetch(hash);
+        batch.routes.prefetch(&sound.facts.merchant);
         sound::check(message, batch.today, &mut self.types, &mut sound)?;
         let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
         if session.state == State::SignedOff {
