@@ -4,6 +4,7 @@
 //! Each benchmark checks what it computed: a transaction that was declined, or an answer that was
 //! not handed over, would otherwise look fast.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,36 +151,46 @@ fn transaction(c: &mut Criterion) {
     assert_eq!(&request[DE_41_AT..DE_41_AT + 8], b"TERM0001");
     assert_eq!(request.len(), 229);
     let mut group = c.benchmark_group("switch");
-    for batch in [1usize, 16] {
+    // How many come at once, and how many times that wait for their answers meanwhile: a
+    // thousand that wait are no longer in the nearest cache when they are answered.
+    for (batch, waiting) in [(1usize, 0), (16, 0), (16, 64)] {
         let mut stream: Vec<u8> = request.repeat(batch);
         let mut asked = 0;
-        let mut rig = rig(Duration::from_millis(1500));
-        let (mut sent, mut answered, mut handed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rig = rig(Duration::from_secs(60));
+        let (mut sent, mut handed) = (Vec::new(), Vec::new());
+        let (mut queue, mut spare) = (VecDeque::new(), Vec::new());
         group.throughput(Throughput::Elements(batch as u64));
-        group.bench_function(format!("transaction/{batch}"), |b| {
+        group.bench_function(format!("transaction/{batch}, {} waiting", batch * waiting), |b| {
             b.iter_custom(|rounds| {
                 let mut spent = Duration::ZERO;
-                for _ in 0..rounds {
+                let mut round = 0;
+                while round < rounds {
                     renew(&mut stream, request.len(), &mut asked);
                     let start = clock();
                     rig.receive(POS, black_box(&stream));
                     rig.take(HOST, &mut sent);
-                    spent += clock().duration_since(start);
-                    answers(&sent, &mut answered);
+                    let there = clock().duration_since(start);
+                    answers(&sent, &mut spare);
+                    queue.push_back(std::mem::take(&mut spare));
+                    if queue.len() <= waiting {
+                        continue;
+                    }
+                    let answered = queue.pop_front().expect("more than none");
                     let start = clock();
                     rig.receive(HOST, black_box(&answered));
                     rig.take(POS, &mut handed);
-                    spent += clock().duration_since(start);
+                    spent += there + clock().duration_since(start);
                     assert_eq!(handed.len(), batch * (request.len() + 2));
                     rig.now.instant = rig.now.instant.after(Duration::from_micros(50));
+                    spare = answered;
+                    round += 1;
                 }
                 spent
             });
         });
-        assert_eq!(
-            rig.switch.stats().of(Counter::Forwarded),
-            rig.switch.stats().of(Counter::Answered)
-        );
+        let (forwarded, answered) =
+            (rig.switch.stats().of(Counter::Forwarded), rig.switch.stats().of(Counter::Answered));
+        assert_eq!(forwarded, answered + (batch * queue.len()) as u64);
     }
     group.finish();
 }
@@ -192,7 +203,7 @@ fn clock() -> std::time::Instant {
 fn structures(c: &mut Criterion) {
     let mut pending = Pending::new(Share::of(WorkerId(0), 1), 16_384);
     let window: Vec<u32> = (0..1000).map(|place| pending.reserve(place).expect("room")).collect();
-    let mut window = std::collections::VecDeque::from(window);
+    let mut window = VecDeque::from(window);
     c.bench_function("pending/reserve+settle", |b| {
         b.iter(|| {
             let stan = pending.reserve(black_box(7)).expect("room");
@@ -204,7 +215,7 @@ fn structures(c: &mut Criterion) {
     let mut transactions = Transactions::default();
     let budgets = [Duration::from_millis(500), Duration::from_millis(1500), Duration::from_secs(3)];
     let mut now = Instant::from_ns(1);
-    let mut places = std::collections::VecDeque::new();
+    let mut places = VecDeque::new();
     for round in 0..1000 {
         places.push_back(transactions.add(budgets[round % 3], now, |_| ()));
     }
