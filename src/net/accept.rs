@@ -55,7 +55,7 @@ pub(super) fn read_mail<C: Core>(worker: &mut Worker<C>, shared: &Rc<RefCell<Wor
             Mail::Lend { owner, session, link, load } => worker.borrow(owner, session, link, load),
             Mail::Recall { owner, session } => worker.return_borrowed(owner, session),
             Mail::Frames { from, session, bytes } => worker.send_for(from, session, bytes),
-            Mail::Relay { owner, session, bytes } => worker.receive_for(owner, session, bytes),
+            Mail::Relay { owner, link, bytes } => worker.receive_for(owner, link, bytes),
             Mail::Visit { visit, bytes } => worker.receive_guest(visit, bytes),
             Mail::Answers { from, session, bytes, approvals } => {
                 worker.answer_for(from, session, bytes, &approvals);

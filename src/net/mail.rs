@@ -51,8 +51,8 @@ pub(super) enum Mail {
     Recall { owner: WorkerId, session: SessionId },
     /// Frames to be sent through your session.
     Frames { from: WorkerId, session: SessionId, bytes: Vec<u8> },
-    /// Frames that arrived on my session for you.
-    Relay { owner: WorkerId, session: SessionId, bytes: Vec<u8> },
+    /// A partner's frames that arrived on my session for you; it may be lent to you or not.
+    Relay { owner: WorkerId, link: LinkId, bytes: Vec<u8> },
     /// Requests on my connection that you remember.
     Visit { visit: Visit, bytes: Vec<u8> },
     /// Answers for your connection; behind which of their bytes approvals end, and their numbers.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Core;
 use super::mail::{Load, Mail};
 use super::notice::Notice;
-use super::sessions::{Origin, Session, Wire};
+use super::sessions::{Origin, Wire};
 use super::worker::{Loss, Worker};
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::switch::event::Event;
@@ -184,15 +184,13 @@ impl<C: Core> Worker<C> {
         self.send_home(from, bytes);
     }
 
-    /// Answers that arrived at another worker's socket, for requests of ours.
-    pub(super) fn receive_for(&mut self, owner: WorkerId, theirs: SessionId, bytes: Vec<u8>) {
-        let used_as = self.offers.at(owner, theirs).and_then(|at| self.offers.offers[at].used_as);
-        if let Some(session) = used_as {
-            let now = self.now();
-            let event = Event::Received { session, bytes: &bytes };
-            let taken = self.core.handle(now, event, &mut self.outbox);
-            debug_assert_eq!(taken, bytes.len(), "whole frames are relayed");
-        }
+    /// Answers that arrived at another worker's socket, for requests of ours. A partner answers on
+    /// which of its connections it likes, and late: whether that one is lent to us does not matter.
+    pub(super) fn receive_for(&mut self, owner: WorkerId, link: LinkId, bytes: Vec<u8>) {
+        let now = self.now();
+        let event = Event::Relayed { link, bytes: &bytes };
+        let taken = self.core.handle(now, event, &mut self.outbox);
+        debug_assert_eq!(taken, bytes.len(), "whole frames are relayed");
         self.send_home(owner, bytes);
     }
 
@@ -206,12 +204,13 @@ impl<C: Core> Worker<C> {
                 self.outbox.give_back(relay.bytes);
                 continue;
             }
-            let (owner, session, bytes) = (self.parts.id, relay.session, relay.bytes);
-            let accepted = |s: &Session| s.origin == Origin::Accepted;
-            if self.sessions.get(session).is_some_and(accepted) {
-                self.pass(worker, session, bytes);
-            } else {
-                self.post(worker, Mail::Relay { owner, session, bytes });
+            let (owner, bytes) = (self.parts.id, relay.bytes);
+            match self.sessions.get(relay.session).map(|session| (session.origin, session.link)) {
+                Some((Origin::Dialled, link)) => {
+                    self.post(worker, Mail::Relay { owner, link, bytes });
+                }
+                Some(_) => self.pass(worker, relay.session, bytes),
+                None => debug_assert!(false, "what is relayed is mailed before its session ends"),
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::base::ids::{LinkId, SessionId, WorkerId};
+use crate::base::limits;
 use crate::base::time::Now;
 use crate::iso8583::frame::Broken;
 
@@ -13,7 +14,7 @@ use super::fault::Fault;
 use super::outbox::{CloseCause, Command, Outbox};
 use super::session::State;
 use super::stats::Counter;
-use super::{Role, Switch};
+use super::{Batch, Role, Switch};
 
 impl Switch {
     pub(super) fn opened(
@@ -150,6 +151,18 @@ impl Switch {
             self.close(id, CloseCause::Finished, outbox);
         }
         0
+    }
+
+    /// A frame of length 0. False if there are too many: nothing more is read then.
+    pub(super) fn keep_alive(&mut self, batch: &Batch<'_>, outbox: &mut Outbox) -> bool {
+        self.stats.count(Counter::KeepAlives);
+        let most = limits::KEEPALIVE_RATE_MAX;
+        let session = self.sessions.of_mut(batch.session);
+        if session.is_some_and(|session| session.exceeds(most, batch.now.instant)) {
+            self.close(batch.session, CloseCause::Framing, outbox);
+            return false;
+        }
+        true
     }
 
     /// What came on it is no frame.

@@ -32,6 +32,14 @@ pub enum Event<'a> {
         /// Everything unread of this session so far.
         bytes: &'a [u8],
     },
+    /// Answers to requests of ours arrived on another worker's connection, which may not be lent
+    /// to us: whole frames, taken whatever sessions of that partner we have, even none.
+    Relayed {
+        /// The partner.
+        link: LinkId,
+        /// The frames.
+        bytes: &'a [u8],
+    },
     /// The peer will send nothing more (FIN) but may still read: what it asked is answered, then
     /// the session is closed by a command.
     Ended {

@@ -206,6 +206,7 @@ impl Switch {
         }
         let taken = match event {
             Event::Received { session, bytes } => self.received(now, session, bytes, outbox),
+            Event::Relayed { link, bytes } => self.relayed(now, link, bytes, outbox),
             Event::Deadline => self.deadline(now, outbox),
             Event::Opened { session, link, shared } => {
                 self.opened(now, session, link, shared, outbox)
@@ -298,19 +299,30 @@ impl Switch {
             return bytes.len();
         }
         session.heard_at = now.instant;
+        let link = session.link;
+        let taken = self.read(now, (id, link), bytes, outbox);
+        self.sessions.note_partial(id, taken < bytes.len(), taken > 0, now.instant);
+        taken
+    }
+
+    fn read(
+        &mut self,
+        now: Now,
+        (session, link_id): (SessionId, LinkId),
+        bytes: &[u8],
+        outbox: &mut Outbox,
+    ) -> usize {
         let (setup, routes) = (Arc::clone(&self.setup), Arc::clone(&self.routes));
-        let link_id = session.link;
         let Some(link) = setup.link(link_id) else { return bytes.len() };
         if !self.today.is(now.wall) {
             self.today = Today::of(now.wall);
         }
         let today = self.today;
         let (setup, routes, looked) = (&*setup, &*routes, Looked::default());
-        let batch = Batch { now, today, setup, routes, session: id, link_id, link, looked };
+        let batch = Batch { now, today, setup, routes, session, link_id, link, looked };
         let mut index = self.index.take().unwrap_or_default();
         let taken = self.frames(&batch, bytes, &mut index, outbox);
         self.index = Some(index);
-        self.sessions.note_partial(id, taken < bytes.len(), taken > 0, now.instant);
         taken
     }
 
@@ -360,17 +372,6 @@ impl Switch {
                 return bytes.len();
             }
         }
-    }
-
-    fn keep_alive(&mut self, batch: &Batch<'_>, outbox: &mut Outbox) -> bool {
-        self.stats.count(Counter::KeepAlives);
-        let most = limits::KEEPALIVE_RATE_MAX;
-        let session = self.sessions.of_mut(batch.session);
-        if session.is_some_and(|session| session.exceeds(most, batch.now.instant)) {
-            self.close(batch.session, CloseCause::Framing, outbox);
-            return false;
-        }
-        true
     }
 
     fn deadline(&mut self, now: Now, outbox: &mut Outbox) -> usize {

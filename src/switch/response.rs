@@ -6,6 +6,7 @@
 
 use crate::base::codes::{Edition, ResponseCode};
 use crate::base::ids::{LinkId, SessionId, WorkerId};
+use crate::base::time::Now;
 use crate::iso8583::decode::Index;
 use crate::iso8583::encode;
 use crate::iso8583::message::{Message, answer_header};
@@ -21,7 +22,7 @@ use super::session::Session;
 use super::setup::{self, LinkSetup, Path};
 use super::stats::Counter;
 use super::transaction::Transaction;
-use super::{Batch, Decision, Switch, noted, repeat, reply, sound};
+use super::{Batch, Decision, Role, Switch, noted, repeat, reply, sound};
 
 impl Switch {
     /// One message of a partner. False if the connection is to be read no further.
@@ -68,6 +69,23 @@ impl Switch {
             _ => self.stats.count(Counter::UnmatchedAnswers),
         }
         true
+    }
+
+    /// The session they came on is another worker's: what is not a request of ours has nobody here.
+    pub(super) fn relayed(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        bytes: &[u8],
+        outbox: &mut Outbox,
+    ) -> usize {
+        let of_partner = self.setup.link(link).is_some_and(|link| link.role == Role::Partner);
+        debug_assert!(of_partner, "requests are passed on, with their session");
+        if !of_partner {
+            return bytes.len();
+        }
+        let elsewhere = SessionId { slot: u32::MAX, generation: 0 };
+        self.read(now, (elsewhere, link), bytes, outbox)
     }
 
     /// The STAN is of another worker's share: the frame is that worker's.
@@ -302,7 +320,7 @@ impl Switch {
     /// Declines a request that waits, from the copy that was kept.
     pub(super) fn refuse_waiting(
         &mut self,
-        now: crate::base::time::Now,
+        now: Now,
         place: u32,
         fault: Fault,
         outbox: &mut Outbox,

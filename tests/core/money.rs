@@ -339,6 +339,24 @@ fn not_found_and_then_approved_is_sent_again() {
     assert_eq!(rig.count(Counter::ReversalsDone), 1);
 }
 
+/// A partner answers on which of its connections it likes: on another worker's, that may be.
+#[test]
+fn what_comes_on_another_workers_connection_counts_as_if_it_came_on_ours() {
+    let mut rig = Rig::new();
+    let asked = rig.sale(1);
+    rig.relayed(&answer_to(&asked, "00"));
+    assert_eq!(rig.at_pos()[0].code(), "00");
+    let (seen, reversal) = given_up(&mut rig, 2);
+    rig.relayed(&answer_to(&reversal, "25"));
+    rig.feed(Event::Closed { session: HOST });
+    rig.wait(Duration::from_secs(30));
+    rig.relayed(&answer_to(&seen, "00"));
+    rig.open(HOST, PARTNER);
+    let again = rig.at_host();
+    assert_eq!(again.len(), 1, "it was heard though we had no connection: {again:?}");
+    assert_eq!(again[0].clone().typed("0420"), reversal);
+}
+
 #[test]
 fn what_was_in_flight_on_a_lost_connection_is_reversed_on_the_next() {
     let mut rig = Rig::new();

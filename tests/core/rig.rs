@@ -167,6 +167,12 @@ impl Rig {
         assert_eq!(self.send(HOST, &frame), frame.len());
     }
 
+    /// The same, on another worker's connection.
+    pub(crate) fn relayed(&mut self, message: &Plain) {
+        let bytes = framed(&self.partner, message);
+        assert_eq!(self.feed(Event::Relayed { link: PARTNER, bytes: &bytes }), bytes.len());
+    }
+
     /// What came to an acquirer's connection.
     pub(crate) fn at(&mut self, session: SessionId) -> Vec<Plain> {
         let bytes = self.bytes(session);

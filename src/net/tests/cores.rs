@@ -47,6 +47,7 @@ impl Core for Echo {
                 let cause = CloseCause::Finished;
                 outbox.commands.push(Command::Close { session, cause });
             }
+            Event::Relayed { bytes, .. } => return bytes.len(),
             Event::Deadline => {
                 let (at, session) = self.alarm.take().expect("a deadline was set");
                 assert!(now.instant >= at, "a deadline is never early");
@@ -112,13 +113,14 @@ impl Forward {
         answer(outbox, partner, &tagged);
     }
 
-    fn response(&mut self, session: SessionId, body: &[u8], outbox: &mut Outbox) {
+    fn response(&mut self, session: Option<SessionId>, body: &[u8], outbox: &mut Outbox) {
         let (tag, rest) = body.split_at(9);
         let number = |at: usize| u32::from_be_bytes(tag[at..at + 4].try_into().expect("four"));
         if tag[0] == self.id.0 {
             self.waiting -= 1;
             answer(outbox, SessionId { slot: number(1), generation: number(5) }, rest);
         } else {
+            let session = session.expect("nothing is relayed twice");
             self.counts.relayed += 1;
             outbox.relay(session, WorkerId(tag[0]), &super::frame(body));
         }
@@ -153,11 +155,14 @@ impl Core for Forward {
                 let from_partner = self.partners.contains(&session);
                 return each_frame(bytes, |body| {
                     if from_partner {
-                        self.response(session, body, outbox);
+                        self.response(Some(session), body, outbox);
                     } else {
                         self.request(session, body, outbox);
                     }
                 });
+            }
+            Event::Relayed { bytes, .. } => {
+                return each_frame(bytes, |body| self.response(None, body, outbox));
             }
             Event::Deadline
             | Event::Routes(_)

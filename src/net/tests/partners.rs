@@ -41,6 +41,31 @@ fn one_partner_session_serves_every_worker() {
 }
 
 #[test]
+fn an_answer_may_come_on_a_connection_of_another_worker() {
+    let (plan, partner) = plan_with_partner(2, 2);
+    let rig = Rig::start(&plan, Forward::new);
+    let (first, second) =
+        (partner.accept().expect("it dials").0, partner.accept().expect("it dials").0);
+    // Each worker has its own, and the host always answers on the other one.
+    for (mut from, to) in [(&first, &second), (&second, &first)]
+        .map(|(from, to)| (from.try_clone().expect("open"), to.try_clone().expect("open")))
+    {
+        std::thread::spawn(move || {
+            let mut to = to;
+            while let Some(body) = receive(&mut from) {
+                send(&mut to, &body);
+            }
+        });
+    }
+    rig.wait_for_partners(2);
+    let mut peers = vec![rig.call(), rig.call()];
+    await_service(&mut peers);
+    let counts = rig.leave();
+    assert_eq!((counts[0].opened_shared, counts[1].opened_shared), (0, 0), "none is lent");
+    assert!(counts[0].relayed > 0 && counts[1].relayed > 0, "{counts:?}");
+}
+
+#[test]
 fn what_waits_for_a_lent_session_is_sent_when_there_is_room() {
     let (plan, partner) = plan_with_partner(2, 1);
     let rig = Rig::start(&plan, Forward::new);

@@ -16,8 +16,8 @@ pub(crate) enum Mail {
     Recall { session: SessionId },
     /// To be sent through your session.
     Frames { session: SessionId, bytes: Vec<u8> },
-    /// Came on my session for you.
-    Relay { session: SessionId, bytes: Vec<u8> },
+    /// A host's answers that came on my session for you.
+    Relay { link: LinkId, bytes: Vec<u8> },
     /// Requests on my connection that you remember.
     Visit { session: SessionId, link: LinkId, bytes: Vec<u8> },
     /// Answers for your connection; where approvals end in them, and their numbers.
@@ -98,7 +98,9 @@ impl World {
                 let lane = self.worker(worker).and_then(|worker| worker.outbox.lane(session));
                 lane.into_iter().for_each(|lane| lane.extend_from_slice(&bytes));
             }
-            Mail::Relay { session, bytes } => self.receives_for(worker, (from, session), &bytes),
+            Mail::Relay { link, bytes } => {
+                self.feed(worker, Event::Relayed { link, bytes: &bytes });
+            }
             Mail::Visit { session, link, bytes } => {
                 self.receives_guest(worker, (from, session), link, &bytes);
             }
@@ -125,13 +127,13 @@ impl World {
         while let Some(relay) = self.worker(worker).and_then(|w| w.outbox.next_relay()) {
             let (to, session, bytes) = (usize::from(relay.worker.0), relay.session, relay.bytes);
             let seat = self.worker(worker).and_then(|worker| worker.seats.at(session));
-            match seat {
-                Some(Seat::Socket(id)) if matches!(self.connections[id].end, End::Client(..)) => {
-                    self.connections[id].guest_of |= 1 << to;
-                    let link = self.connections[id].link();
-                    self.post(worker, to, Mail::Visit { session, link, bytes });
-                }
-                _ => self.post(worker, to, Mail::Relay { session, bytes }),
+            let Some(Seat::Socket(id)) = seat else { continue };
+            let link = self.connections[id].link();
+            if matches!(self.connections[id].end, End::Client(..)) {
+                self.connections[id].guest_of |= 1 << to;
+                self.post(worker, to, Mail::Visit { session, link, bytes });
+            } else {
+                self.post(worker, to, Mail::Relay { link, bytes });
             }
         }
     }

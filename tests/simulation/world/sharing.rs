@@ -90,13 +90,4 @@ impl World {
             }
         }
     }
-
-    /// Answers to our requests that came on another worker's connection.
-    pub(super) fn receives_for(&mut self, worker: usize, theirs: Theirs, bytes: &[u8]) {
-        let Some(of) = self.worker(worker) else { return };
-        let offer = of.offers.iter().find(|offer| offer.theirs == theirs);
-        if let Some(session) = offer.and_then(|offer| offer.used_as) {
-            self.feed(worker, Event::Received { session, bytes });
-        }
-    }
 }
