@@ -208,7 +208,8 @@ impl World {
 
     fn spoiled(&mut self, mut answer: Message) -> Message {
         if self.struck(Fault::WrongAmount) {
-            let other = answer.number(4) + 1;
+            // One more than a part could be what was asked; nobody asks as much as this.
+            let other = answer.number(4) + 90_000;
             answer.set(4, format!("{other:012}")).set(39, "00");
         }
         if self.struck(Fault::WrongStan) {
