@@ -179,7 +179,11 @@ impl World {
         let canary = format!("c{:016x}", self.dice.next());
         let moment = moment(self.now);
         let terminal = &mut self.terminals[place];
-        let stan = terminal.next_stan();
+        let mut stan = terminal.next_stan();
+        // What it has taken back under this name, though it was another's, it cannot ask any more.
+        while terminal.named.contains(&format!("{stan:06}{moment}")) {
+            stan = terminal.next_stan();
+        }
         let mut request = Message::new(mti);
         request.set(2, format!("476134000000{:04}", 19 + pan)).set(3, "000000");
         request.set(4, format!("{amount:012}")).set(7, moment).set(11, format!("{stan:06}"));
@@ -378,6 +382,7 @@ impl World {
         }
         let terminal = &mut self.terminals[place];
         let stan = terminal.next_stan();
+        terminal.named.insert(named[4..].to_owned());
         message.mti = 0x0400;
         message.set(7, moment).set(11, format!("{stan:06}")).set(37, format!("{sale:012}"));
         message.set(41, terminal.id.clone()).set(42, terminal.merchant.clone());
