@@ -132,6 +132,8 @@ pub(crate) struct World {
     healed: bool,
     /// What a terminal does that is gone already is still to be suffered.
     heals_from: u64,
+    /// Nor does it sell anew before what comes behind its own reversal has come.
+    sells_from: u64,
     /// Transactions of each terminal after the faults.
     healed_sales: u32,
     /// Of all that happened.
@@ -176,6 +178,9 @@ impl World {
         if world.faults.is_on(Fault::GuestGone) {
             world.heals_from = begins + 4 * SECOND;
         }
+        if world.faults.is_on(Fault::LateOriginal) {
+            world.sells_from = begins + 3 * SECOND;
+        }
         world
     }
 
@@ -214,6 +219,7 @@ impl World {
             undisturbed,
             healed: false,
             heals_from: 0,
+            sells_from: 0,
             healed_sales: 2,
             digest: 0,
             steps: 0,
@@ -396,7 +402,8 @@ impl World {
         self.faults.heal();
         for place in 0..self.terminals.len() {
             self.terminals[place].left = self.healed_sales;
-            let at = self.now + self.dice.between(100, 3000) * MS;
+            let from = self.now.max(self.sells_from);
+            let at = from + self.dice.between(100, 3000) * MS;
             let serial = self.terminals[place].serial;
             self.at(at, What::Acts(place, serial, Act::Begin));
         }
