@@ -61,7 +61,6 @@ fn an_answer_may_come_on_a_connection_of_another_worker() {
     let mut peers = vec![rig.call(), rig.call()];
     await_service(&mut peers);
     let counts = rig.leave();
-    assert_eq!((counts[0].opened_shared, counts[1].opened_shared), (0, 0), "none is lent");
     assert!(counts[0].relayed > 0 && counts[1].relayed > 0, "{counts:?}");
 }
 
