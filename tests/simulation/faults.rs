@@ -2,7 +2,6 @@
 //! them on some bugs would never show.
 
 use crate::dice::Dice;
-use crate::network::WRITE_DEADLINE;
 use crate::world::{MS, SECOND, US};
 
 macro_rules! faults {
@@ -84,6 +83,12 @@ faults! {
     Crash,
 }
 
+/// How long the process stands still, at most.
+pub(crate) const PAUSE_MAX: u64 = 20 * SECOND;
+
+/// It is awake for so long between two pauses: no request lives through more than one of them.
+pub(crate) const AWAKE_MIN: u64 = 10 * SECOND;
+
 pub(crate) const COUNT: usize = Fault::Crash as usize + 1;
 
 /// How often each happens, per thousand occasions.
@@ -162,13 +167,6 @@ impl Faults {
         }
     }
 
-    /// How long behind its deadline a request may leave: as long as the worker may take to look.
-    pub(crate) fn late_by(&self) -> u64 {
-        // What was mailed leaves with the other worker's bytes, or when the connection is given up.
-        let mailed = if self.has_workers() { WRITE_DEADLINE + SECOND } else { 0 };
-        self.turn_by().max(mailed)
-    }
-
     /// After how many a terminal's STANs start anew: few, unless that makes its messages mean two
     /// things. A completion is not told apart from another one under its STAN of another day where
     /// a second worker remembers that.
@@ -177,18 +175,11 @@ impl Faults {
         if is_unclear { 999_999 } else { 40 }
     }
 
-    /// True if there may be several workers at any time.
-    pub(crate) const fn has_workers(&self) -> bool {
-        self.workers > 1 || self.workers_vary
-    }
-
-    /// From when a worker should look to when it does, at most.
-    fn turn_by(&self) -> u64 {
-        match () {
-            () if self.is_on(Fault::Pause) => u64::MAX,
-            () if self.is_on(Fault::SlowTurn) => 401 * MS,
-            () => 100 * US,
-        }
+    /// How long behind its deadline a request may leave: from when a worker should look to when it
+    /// does, at most.
+    pub(crate) fn late_by(&self) -> u64 {
+        let turn = if self.is_on(Fault::SlowTurn) { 401 * MS } else { 100 * US };
+        if self.is_on(Fault::Pause) { turn + PAUSE_MAX } else { turn }
     }
 
     /// How often each has happened, in the order of [`Fault`].

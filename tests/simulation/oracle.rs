@@ -6,6 +6,7 @@
 
 mod advices;
 mod end;
+mod mailed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,8 +31,9 @@ pub(crate) struct Oracle {
     forged: BTreeSet<u64>,
     pub(crate) records: Records,
     pub(crate) breach: Option<Breach>,
-    /// The switch may take a request for sent though the kernel has not seen it.
-    pub(crate) sends_unseen: bool,
+    /// Requests of this life that one worker gave another to send: to the first they are sent,
+    /// though the kernel has not seen them.
+    mailed: BTreeSet<u64>,
     /// How long behind its deadline a request may leave, because the switch itself is slow.
     pub(crate) late_by: u64,
     /// A write or a sync has failed in this life.
@@ -65,7 +67,8 @@ struct Sale {
     /// It was refused because the disk is full.
     unrecorded: bool,
     approval: Option<[String; 3]>,
-    taken: bool,
+    /// When its reversal was answered with 00 first.
+    taken_at: Option<u64>,
     // At the hosts' door.
     forwarded: Option<(usize, Message)>,
     /// When its first copy began to leave, and that copy.
@@ -118,6 +121,7 @@ impl Oracle {
     /// time is nobody's to know.
     pub(crate) fn lives(&mut self, life: u32) {
         self.life = life;
+        self.mailed.clear();
         (self.disk_has_failed, self.full_since, self.is_full) = (false, None, false);
         for (number, sale) in &mut self.sales {
             sale.approval_read &= self.records.owed.contains(number);
@@ -233,7 +237,7 @@ impl Oracle {
             self.check(same, "I5", number, &format!("DE {element}: {asked} asked, {said} said"));
         }
         if message.class() == 4 {
-            self.hands_reversal_answer(&request, message);
+            self.hands_reversal_answer(&request, message, empty_at);
         } else if message.approves() {
             self.hands_approval(message, empty_at);
         } else {
@@ -274,8 +278,8 @@ impl Oracle {
         self.check(!approved, "I15", number, "a refusal after an approval");
     }
 
-    fn hands_reversal_answer(&mut self, request: &Message, message: &Message) {
-        let number = message.sale();
+    fn hands_reversal_answer(&mut self, request: &Message, message: &Message, empty_at: u64) {
+        let (number, now) = (message.sale(), self.now);
         let says_yes = message.of(39) == "00";
         if says_yes && self.forged.contains(&number) {
             self.fail("I29", number, "a terminal reverses another's");
@@ -287,15 +291,18 @@ impl Oracle {
             self.fail("I29", number, "a reversal of another amount is accepted");
         }
         let Some(sale) = self.sales.get_mut(&number) else { return };
-        let taken = sale.taken;
+        let taken_at = sale.taken_at;
+        let asks_again = message.of(39) == "96";
         sale.told = true;
-        sale.taken |= message.of(39) == "00";
-        if message.of(39) == "96" && !taken {
+        if asks_again && taken_at.is_none() {
             // Not taken on: it is asked again.
             sale.accepted_at = None;
         }
+        if says_yes {
+            sale.taken_at.get_or_insert(now);
+        }
         // 96 asks it to come again: said before, it may be read behind the 00 of another copy.
-        let holds = matches!(message.of(39), "00" | "96") || !taken || !right;
+        let holds = says_yes || taken_at.is_none_or(|at| asks_again && at >= empty_at) || !right;
         self.check(holds, "I28", number, "a reversal taken and then not");
     }
 
@@ -322,9 +329,9 @@ impl Oracle {
         let number = message.sale();
         let intended = self.records.intents.contains(&number);
         let (now, life, full_since) = (self.now, self.life, self.full_since);
-        let allowed = self.budget.saturating_add(self.late_by);
+        let allowed = self.budget + self.late_by + self.mailed_by(number);
         // It was taken for sent before: then it is to be reversed.
-        let reversed = self.sends_unseen && self.records.owed.contains(&number);
+        let reversed = self.mailed.contains(&number) && self.records.owed.contains(&number);
         let stood_in = self.records.stood_in.contains(&number) && !reversed;
         let Some(sale) = self.sales.get_mut(&number) else {
             return self.fail("I5", number, "a request nobody made");
@@ -359,8 +366,8 @@ impl Oracle {
         sale.reversal.get_or_insert((now, first_copy.clone()));
         let amount = part.unwrap_or(sale.amount);
         let forwarded = sale.forwarded.clone();
-        let unseen = self.sends_unseen;
-        let known_unsent = forwarded.is_none() && sale.original_life == life && !unseen;
+        let is_mailed = self.mailed.contains(&number);
+        let known_unsent = forwarded.is_none() && sale.original_life == life && !is_mailed;
         self.check(!known_unsent, "I27", number, "a reversal of what never left");
         self.check(owed, "I20", number, "a reversal leaves before it is durable");
         self.check(!own_will, "I12", number, "a handed approval is reversed unasked");

@@ -195,7 +195,6 @@ impl World {
         let undisturbed = faults.none();
         let mut oracle = Oracle::default();
         (oracle.late_by, oracle.budget) = (faults.late_by(), BUDGET);
-        oracle.sends_unseen = faults.has_workers();
         Self {
             now: SECOND,
             queue: BTreeMap::new(),
@@ -380,7 +379,7 @@ impl World {
         if self.faults.strike(Fault::DiskFull, &mut self.dice) {
             self.disk_fills();
         }
-        if self.faults.strike(Fault::Pause, &mut self.dice) {
+        if self.has_been_awake() && self.faults.strike(Fault::Pause, &mut self.dice) {
             self.pauses();
         }
         if self.faults.strike(Fault::Drain, &mut self.dice) {

@@ -8,6 +8,7 @@ use super::worker::Phase;
 use super::*;
 use crate::crash::Point;
 use crate::disk::Kept;
+use crate::faults::{AWAKE_MIN, PAUSE_MAX};
 
 /// From being told to drain to the end, at most.
 const DRAIN_DEADLINE: u64 = 10 * SECOND;
@@ -166,8 +167,12 @@ impl World {
 
     /// A process that stands still: what comes waits for it, and so do its own deadlines.
     pub(super) fn pauses(&mut self) {
-        self.paused_until = self.now + self.dice.between(100, 20_000) * MS;
+        self.paused_until = self.now + self.dice.between(100, PAUSE_MAX / MS) * MS;
         self.trace("pauses", 0, b"");
+    }
+
+    pub(super) const fn has_been_awake(&self) -> bool {
+        self.paused_until == 0 || self.now > self.paused_until + AWAKE_MIN
     }
 
     pub(super) fn dial(&mut self, host: usize, place: usize) {

@@ -170,6 +170,7 @@ impl World {
             }
         } else {
             let bytes = of.outbox.take(session);
+            self.oracle.mails(&bytes);
             self.post(worker, owner, Mail::Frames { session: theirs, bytes });
         }
         self.closes_mailbox(worker, session);
