@@ -67,6 +67,7 @@ struct Sale {
     /// It was refused because the disk is full.
     unrecorded: bool,
     approval: Option<[String; 3]>,
+    approval_at: Option<u64>,
     /// When its reversal was answered with 00 first.
     taken_at: Option<u64>,
     // At the hosts' door.
@@ -241,12 +242,12 @@ impl Oracle {
         } else if message.approves() {
             self.hands_approval(message, empty_at);
         } else {
-            self.hands_refusal(&request, message);
+            self.hands_refusal(&request, message, empty_at);
         }
     }
 
     fn hands_approval(&mut self, message: &Message, empty_at: u64) {
-        let number = message.sale();
+        let (number, now) = (message.sale(), self.now);
         if message.mti & 0x20 != 0 || self.records.stood_in.contains(&number) {
             return self.hands_own_approval(message, empty_at);
         }
@@ -258,6 +259,7 @@ impl Oracle {
         let other = sale.approval.as_ref().is_some_and(|other| *other != said);
         let (net, asked) = (sale.net, sale.reversal_at.is_some());
         sale.approval = Some(said);
+        sale.approval_at.get_or_insert(now);
         self.check(!reversed, "I7", number, "an approval after its reversal was accepted");
         self.check(!refused, "I8", number, "an approval after a refusal");
         self.check(by_host, "I9", number, "an approval the host did not give");
@@ -265,7 +267,7 @@ impl Oracle {
         self.check(net > 0 || asked, "I12", number, "an approval of what is reversed");
     }
 
-    fn hands_refusal(&mut self, request: &Message, message: &Message) {
+    fn hands_refusal(&mut self, request: &Message, message: &Message, empty_at: u64) {
         let (number, now, full) = (message.sale(), self.now, self.is_full);
         let Some(sale) = self.sales.get_mut(&number) else { return };
         if !sale.is_same(request) {
@@ -274,7 +276,9 @@ impl Oracle {
         }
         sale.refused_at.get_or_insert(now);
         sale.unrecorded |= full;
-        let approved = sale.approval.is_some() && sale.reversal_at.is_none();
+        // Who is told can be told again: workers may pass copies to each other, which cross.
+        let crosses = sale.is_told() && sale.approval_at.is_some_and(|at| at >= empty_at);
+        let approved = sale.approval.is_some() && sale.reversal_at.is_none() && !crosses;
         self.check(!approved, "I15", number, "a refusal after an approval");
     }
 

@@ -51,7 +51,7 @@ impl Oracle {
 
     /// An approval that is no host's is handed over: the answer to an advice, or the switch's own.
     pub(super) fn hands_own_approval(&mut self, message: &Message, empty_at: u64) {
-        let number = message.sale();
+        let (number, now) = (message.sale(), self.now);
         let said = said(message);
         let code = self.records.advices.get(&number).cloned();
         let Some(sale) = self.sales.get_mut(&number) else { return };
@@ -60,6 +60,7 @@ impl Oracle {
         let other = sale.approval.as_ref().is_some_and(|other| *other != said);
         let (is_told, amount) = (sale.advice.is_told, sale.amount);
         sale.approval = Some(said);
+        sale.approval_at.get_or_insert(now);
         // An advice that was refused is told again, and may then be taken over.
         self.check(!reversed, "I7", number, "an approval after its reversal was accepted");
         self.check(!refused || is_told, "I8", number, "an approval after a refusal");
@@ -240,6 +241,13 @@ impl Oracle {
             }
         }
         findings
+    }
+}
+
+impl Sale {
+    /// Its terminal tells, and does not ask.
+    pub(super) const fn is_told(&self) -> bool {
+        self.advice.is_told
     }
 }
 
