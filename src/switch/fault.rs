@@ -63,6 +63,10 @@ pub enum Fault {
     NotRecorded,
     /// What it names could not be looked up: not now.
     NotLookedUp,
+    /// Nobody could say whether this repeat's original was asked. What is said to a repeat is said
+    /// to its original, which may be approved, or be read from another connection in a moment: so
+    /// nothing is said, and the terminal asks again or takes back.
+    RepeatNotLookedUp,
     /// Its terminal took it back before it was answered.
     TakenBack,
     /// The key of a former request with other content.
@@ -106,6 +110,7 @@ impl Fault {
             | Self::Draining
             | Self::NotRecorded
             | Self::NotLookedUp
+            | Self::RepeatNotLookedUp
             | Self::Untranslatable(_) => Blame::Switch,
             _ => Blame::Acquirer,
         }
@@ -124,7 +129,7 @@ impl Fault {
                 _ => Effect::Reply(ResponseCode::FORMAT_ERROR),
             },
             Self::Response | Self::ReservedOrigin | Self::NoStan => Effect::Drop,
-            Self::EchoStorm => Effect::Ignore,
+            Self::EchoStorm | Self::RepeatNotLookedUp => Effect::Ignore,
             Self::Edition
             | Self::ZeroStan
             | Self::Missing(_)
@@ -164,7 +169,7 @@ impl Fault {
             Self::PartnerLost => Counter::PartnersLost,
             Self::Contradiction(_) | Self::OriginalAmount => Counter::SecurityEvents,
             Self::NotRecorded => Counter::NotRecorded,
-            Self::NotLookedUp => Counter::NotLookedUp,
+            Self::NotLookedUp | Self::RepeatNotLookedUp => Counter::NotLookedUp,
             Self::Conflict => Counter::Conflicts,
             Self::UnknownOriginal => Counter::UnknownOriginals,
             _ => Counter::RequestsRefused,

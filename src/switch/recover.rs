@@ -6,8 +6,8 @@
 //! decides. What is decided here is put on record, so that a second crash decides the same. What is
 //! merely carried on is not: its record stays where it is, in a batch of this worker's, until that
 //! is given up for its age; a million records written again would keep the first approval waiting.
-//! For the same reason it reaches its lane by and by ([`Switch::begin_resuming`]); what is known of
-//! a terminal's requests, and what must be reversed, is settled before the first request.
+//! For the same reason it reaches its lane by and by ([`super::Switch::begin_resuming`]); what is
+//! known of a terminal's requests, and what must be reversed, is settled before the first request.
 
 mod arena;
 mod backlog;

@@ -130,7 +130,11 @@ impl Switch {
         }
         let hashes = [Some(key.hash), None, None, None];
         let sought = Sought { hashes, moment: key.moment, dated: Dated::Exactly };
-        self.look_up(batch, framed, (About::Itself, sought), outbox)
+        let waits = self.look_up(batch, framed, (About::Itself, sought), outbox);
+        waits.map_err(|fault| match fault {
+            Fault::NotLookedUp => Fault::RepeatNotLookedUp,
+            other => other,
+        })
     }
 
     /// Remembers that the terminal was refused: no approval may follow.

@@ -23,6 +23,7 @@ use case::{Case, Leg};
 pub use journal::Journal;
 use line::Line;
 pub use line::{File, Place};
+use report::Named;
 pub use report::{Finding, Report};
 
 /// What is held against the transcripts.
@@ -64,14 +65,12 @@ pub fn audit(inputs: &Inputs, terms: Terms) -> Result<Report, String> {
     let cases = case::join(&acquirer, &partners, &pairs);
     rules::foreign(&cases, &pairs, findings);
     reversals::ambiguous(&cases.ambiguous, findings);
-    let crossed: Vec<(String, String)> =
-        findings.iter().map(|f| (f.terminal.clone(), f.rrn.clone())).collect();
+    let crossed = Named::by(findings);
     for ((terminal, rrn), case) in &cases.list {
         let before = findings.len();
         rules::check(case, &pairs, terms, findings);
         reversals::check(case, findings);
-        let is_named =
-            findings.len() > before || crossed.iter().any(|(t, r)| t == terminal && r == rrn);
+        let is_named = findings.len() > before || crossed.has(terminal, rrn);
         money::check(case, is_named, terms, findings);
     }
     if let Some(text) = &inputs.records {

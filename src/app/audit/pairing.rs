@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Terms;
 use super::line::{Line, Place, Seen, What};
-use super::report::Finding;
+use super::report::{Finding, Named};
 
 /// Elements that an answer must echo where both have them; DE 4 not in a partial approval.
 const ECHOED: [u8; 10] = [3, 4, 7, 11, 12, 13, 32, 37, 42, 49];
@@ -144,8 +144,7 @@ fn unanswered<'t>(
     let undone = undone.filter(|request| pairs.contains_key(&request.place));
     let undone: BTreeSet<_> = undone.map(|request| name_of(request)).collect();
     // A crossed answer was meant for its request: it is not missing as well.
-    let crossed: BTreeSet<(String, String)> =
-        findings.iter().map(|f| (f.terminal.clone(), f.rrn.clone())).collect();
+    let crossed = Named::by(findings);
     for request in all().filter(|request| !request.message.is_answer()) {
         let due_ns = request.at_ns + terms.budget_ns;
         let ended = closed.get(&request.connection).is_some_and(|at_ns| *at_ns <= due_ns);
@@ -156,7 +155,8 @@ fn unanswered<'t>(
             findings.push(Finding::new("I3", request, expected, seen, &[*answer]));
         }
         let is_undone = request.message.class() != 4 && undone.contains(&name_of(request));
-        let is_crossed = crossed.iter().any(|(t, r)| (t.as_str(), r.as_str()) == name_of(request));
+        let (terminal, rrn) = name_of(request);
+        let is_crossed = crossed.has(terminal, rrn);
         let is_open = !ended && !is_undone && !is_crossed && due_ns < end_ns;
         if answers.is_none() && is_open {
             let expected = "an answer, or the end of the connection";

@@ -1,6 +1,6 @@
 //! What an audit found, in words: rule, transaction, what was expected, what was seen, and where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 use super::line::{Place, Seen};
@@ -24,6 +24,24 @@ pub struct Finding {
     pub seen: String,
     /// The lines that show it.
     pub places: Vec<Place>,
+}
+
+/// Which transactions findings are about, by terminal and RRN. Not a list: a switch that was slow
+/// may be found late a hundred thousand times.
+pub(super) struct Named(BTreeMap<String, BTreeSet<String>>);
+
+impl Named {
+    pub(super) fn by(findings: &[Finding]) -> Self {
+        let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for finding in findings {
+            named.entry(finding.terminal.clone()).or_default().insert(finding.rrn.clone());
+        }
+        Self(named)
+    }
+
+    pub(super) fn has(&self, terminal: &str, rrn: &str) -> bool {
+        self.0.get(terminal).is_some_and(|rrns| rrns.contains(rrn))
+    }
 }
 
 impl Finding {
