@@ -7,7 +7,7 @@ use crate::oracle::Breach;
 use crate::{run, scenarios, steps, world};
 
 /// Seeds within which each mistake must be found.
-const SEEDS_MAX: u64 = 600;
+const SEEDS_MAX: u64 = 1200;
 
 /// What they do not find is found by crashes everywhere in so many variants of the scenarios.
 const VARIANTS_MAX: u64 = 48;
