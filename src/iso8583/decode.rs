@@ -42,7 +42,7 @@ impl Index {
         self.named = Bitmap::default();
         (self.body, self.end) = (0, 0);
         self.emv_accounts = false;
-        self.twins.scratch();
+        self.twins.forget();
     }
 
     /// What of the message is kept, if its form was met before.
@@ -186,7 +186,7 @@ impl Dialect {
             return Err(error(0, 0, u32::from(u16::MAX), have, Reason::Size));
         }
         index.mti = self.read_mti(message)?;
-        let spans = index.twins.scratch_again();
+        let spans = index.twins.scratch();
         let mut at = self.header_bytes + self.mti_bytes;
         let mut words = [0u64; 3];
         at = self.read_bitmaps(message, at, &mut words)?;

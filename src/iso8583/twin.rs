@@ -125,18 +125,17 @@ impl Twins {
         (!twin.kept.bitmaps.is_empty()).then_some(&twin.kept)
     }
 
-    /// The table to be filled in for a message that fits no form; it is empty.
+    /// The present message fits no form, and nothing is known of it yet.
     #[inline]
-    pub(super) fn scratch(&mut self) -> &mut Spans {
+    pub(super) fn forget(&mut self) {
         self.current = SCRATCH;
-        let spans = &mut self.spans[SCRATCH];
-        *spans = NOWHERE;
-        spans
+        self.spans[SCRATCH] = NOWHERE;
     }
 
-    /// The same, to go on with.
+    /// The table to be filled in for a message that fits no form.
     #[inline]
-    pub(super) fn scratch_again(&mut self) -> &mut Spans {
+    pub(super) fn scratch(&mut self) -> &mut Spans {
+        debug_assert_eq!(self.current, SCRATCH, "forgotten first");
         &mut self.spans[SCRATCH]
     }
 
