@@ -10,6 +10,7 @@
 //! without a receipt, a sale approved offline) must not wait for an index.
 
 use crate::base::ids::{LinkId, WorkerId};
+use crate::iso8583::dialect::Dialect;
 use crate::iso8583::digits;
 use crate::iso8583::encode;
 use crate::iso8583::message::Message;
@@ -221,23 +222,38 @@ impl Switch {
     ) -> Option<Bound> {
         let past = self.recent.past(number)?;
         let (partner, stan, told) = (past.partner?, past.stan, past.told);
-        let (from, to) = (&batch.link.dialect, &batch.setup.link(partner)?.dialect);
+        let to = &batch.setup.link(partner)?.dialect;
+        let bound = |original: &Message<'_>| {
+            let same = |element| match (original.value(element), message.value(element)) {
+                (Some(original), Some(named)) => digits::are_same(original, named),
+                _ => true,
+            };
+            (is_exact || [37, 41, 42].into_iter().all(same))
+                .then(|| Bound { partner, data: original_data(original, stan, told, to) })
+        };
+        self.with_kept(number, &batch.link.dialect, bound)?
+    }
+
+    /// What `read` finds in what was kept of transaction `number`, which came in `dialect`; `None`
+    /// if nothing that can be read was kept.
+    #[cold]
+    pub(super) fn with_kept<T>(
+        &mut self,
+        number: u64,
+        dialect: &Dialect,
+        read: impl FnOnce(&Message<'_>) -> T,
+    ) -> Option<T> {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
-        encode::template_header(from, &mut bytes);
+        encode::template_header(dialect, &mut bytes);
         self.recent.kept(number).iter().for_each(|part| bytes.extend_from_slice(part));
         let mut index = self.refusal_index.take().unwrap_or_default();
-        let sound = from.decode(&bytes, &mut index).is_ok();
-        let original = Message { bytes: &bytes, index: &index, dialect: from };
-        let same = |element| match (original.value(element), message.value(element)) {
-            (Some(original), Some(named)) => digits::are_same(original, named),
-            _ => true,
-        };
-        let bound = (sound && (is_exact || [37, 41, 42].into_iter().all(same)))
-            .then(|| Bound { partner, data: original_data(&original, stan, told, to) });
+        let decoded = dialect.decode(&bytes, &mut index);
+        let found =
+            decoded.is_ok().then(|| read(&Message { bytes: &bytes, index: &index, dialect }));
         self.refusal_index = Some(index);
         self.scratch = bytes;
-        bound
+        found
     }
 }
 

@@ -297,24 +297,17 @@ impl Switch {
         acquirer: LinkId,
     ) -> bool {
         let Some(acquirer) = batch.setup.link(acquirer) else { return false };
-        let (from, to) = (&*acquirer.dialect, &*batch.link.dialect);
-        let mut bytes = std::mem::take(&mut self.scratch);
-        bytes.clear();
-        encode::template_header(from, &mut bytes);
-        self.recent.kept(number).iter().for_each(|part| bytes.extend_from_slice(part));
-        let mut index = self.refusal_index.take().unwrap_or_default();
-        let sound = from.decode(&bytes, &mut index).is_ok();
-        let kept = Message { bytes: &bytes, index: &index, dialect: from };
-        let mut asked = Transaction::vacant();
-        asked.watch(&kept, to.rules(kept.mti()));
-        asked.amount = kept.number(4);
-        let edition = to.spec.edition.map_or(0, Edition::digit);
-        let answer = kept.mti().response().unwrap_or_default();
-        asked.answer_mti = transcode::mti_in_edition(answer, edition);
-        let answers = sound && belongs(&asked, message, is_partial(message)).is_ok();
-        self.refusal_index = Some(index);
-        self.scratch = bytes;
-        answers
+        let to = &*batch.link.dialect;
+        let answers = self.with_kept(number, &acquirer.dialect, |kept| {
+            let mut asked = Transaction::vacant();
+            asked.watch(kept, to.rules(kept.mti()));
+            asked.amount = kept.number(4);
+            let edition = to.spec.edition.map_or(0, Edition::digit);
+            let answer = kept.mti().response().unwrap_or_default();
+            asked.answer_mti = transcode::mti_in_edition(answer, edition);
+            belongs(&asked, message, is_partial(message)).is_ok()
+        });
+        answers.unwrap_or(false)
     }
 
     /// Declines a request that waits, from the copy that was kept.
