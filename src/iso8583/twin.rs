@@ -1,18 +1,19 @@
 //! Messages proven by comparison with a message proven before.
 //!
 //! A fleet sends few forms: the same elements with the same lengths, over and over, and only other
-//! values. Of a message that was walked and found sound, a twin keeps which nibbles its form is
-//! made of (lengths, EMV tags, fillers, separators), which of the others must be decimal digits,
-//! and where each element stands. A message whose form nibbles are the same and whose digits are
-//! digits is sound too, and its elements stand where they stood: a few operations a word, no walk,
-//! and not even an index to fill in. What words cannot prove (text classes, rare contents) is
+//! values. Of a message that was walked and found sound, a twin keeps what each byte may be: what
+//! it was where it is form (lengths, EMV tags, fillers, separators), else a digit, packed digits
+//! or printable, and where each element stands. A message whose bytes all are within these bounds
+//! is sound too, and its elements stand where they stood: half an operation a byte, no walk, and
+//! not even an index to fill in. What bounds cannot prove (other text classes, rare contents) is
 //! proven run by run or element by element.
 //!
 //! A twin answers only yes: a message that fits none is walked by [`Dialect::decode_with_care`],
 //! which says what is wrong. So a twin may refuse what the walk accepts, never the other way
 //! round; the tests hold both against each other.
 
-use std::ops::Range;
+use std::num::NonZeroU64;
+use std::ops::{Range, RangeInclusive};
 
 use super::bitmap::Bitmap;
 use super::composite::Composite;
@@ -37,6 +38,20 @@ pub(super) struct Twins {
     spans: Box<[Spans; TWINS_MAX]>,
     /// Which table speaks of the present message.
     current: usize,
+    /// How many forms were numbered; `None` if they are not.
+    numbered: Option<u64>,
+}
+
+/// A form, as long as its decoder knows it. Numbers are never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormId(NonZeroU64);
+
+impl FormId {
+    /// 1, 2, 3 and so on.
+    #[inline]
+    pub const fn number(self) -> u64 {
+        self.0.get()
+    }
 }
 
 /// What tells messages apart before a byte of their elements is looked at.
@@ -54,6 +69,7 @@ pub(super) struct Key {
 #[derive(Debug, Clone, Default)]
 struct Twin {
     key: Key,
+    id: Option<FormId>,
     ready: bool,
     /// How firmly the form sits: rises when a message fits, falls when one of its key does not.
     /// One stranger does not drive out a regular.
@@ -62,8 +78,8 @@ struct Twin {
     accounts: bool,
     /// By block of the bytes behind the bitmaps, the last one being the last 32 bytes.
     blocks: Vec<Block>,
-    /// Where words with printable text in them stand side by side.
-    texts: Vec<Text>,
+    /// Bytes whose low nibble is form while the high one is a digit, and that nibble.
+    halves: Vec<(u16, u8)>,
     /// What no block proves.
     runs: Vec<(Run, u16, u16)>,
     /// Elements that are looked at by themselves.
@@ -71,22 +87,14 @@ struct Twin {
     kept: KeptForm,
 }
 
-/// What is known of 32 bytes: the bits of the form, what they are, and the highest bit of each
-/// nibble that must be a decimal digit. As large as that for the compiler to find that words can
-/// be compared abreast.
-#[derive(Debug, Clone, Copy, Default)]
+/// What 32 bytes may be: each between two bounds, and its low nibble below a third. That says all
+/// of a byte that is form, a digit, a pair of packed digits or printable, and it is what SIMD can
+/// tell of 16 bytes in seven operations; bits and words would need a pass for each kind.
+#[derive(Debug, Clone, Copy)]
 struct Block {
-    form: [u64; WORDS],
-    value: [u64; WORDS],
-    digits: [u64; WORDS],
-}
-
-/// Which bytes of some words must be printable ASCII.
-#[derive(Debug, Clone)]
-struct Text {
-    /// Where the first word begins behind the bitmaps.
-    at: u16,
-    mask: Vec<u64>,
+    least: [u8; BLOCK],
+    most: [u8; BLOCK],
+    low_most: [u8; BLOCK],
 }
 
 /// What of messages of one form is kept, worked out once.
@@ -106,11 +114,23 @@ impl Default for Twins {
     fn default() -> Self {
         let spans = vec![NOWHERE; TWINS_MAX].into_boxed_slice();
         let spans = spans.try_into().expect("as many as there are slots");
-        Self { slots: vec![Twin::default(); TWINS_MAX], spans, current: SCRATCH }
+        Self { slots: vec![Twin::default(); TWINS_MAX], spans, current: SCRATCH, numbered: None }
     }
 }
 
 impl Twins {
+    /// Forms are numbered from now on. The numbers of one decoder mean nothing to another.
+    pub(super) fn number_forms(&mut self) {
+        self.numbered = Some(0);
+    }
+
+    /// The form of the present message, if it fits one and forms are numbered.
+    #[inline]
+    pub(super) fn form(&self) -> Option<FormId> {
+        // The slot of no form never gets a number.
+        self.slots.get(self.current)?.id
+    }
+
     /// Where the elements of the present message stand.
     #[inline]
     pub(super) fn spans(&self) -> &Spans {
@@ -184,11 +204,16 @@ impl Twins {
             return;
         }
         if twin.key != key {
-            (twin.key, twin.ready) = (key, false);
+            (twin.key, twin.ready, twin.id) = (key, false, None);
             return;
         }
         let spans = self.spans[SCRATCH];
         twin.ready = twin.build(dialect, message, at, &spans);
+        twin.id = None;
+        if let (true, Some(numbered)) = (twin.ready, &mut self.numbered) {
+            *numbered += 1;
+            twin.id = NonZeroU64::new(*numbered).map(FormId);
+        }
         // Two forms of one key would drive each other out for ever.
         twin.weight = WEIGHT_MAX;
         self.spans[place] = spans;
@@ -210,17 +235,18 @@ impl Twin {
     fn fits(&self, dialect: &Dialect, message: &[u8], at: usize, spans: &Spans) -> Option<bool> {
         let body = message.get(at..)?;
         let (last, blocks) = self.blocks.split_last()?;
-        let mut bad = [0u64; WORDS];
+        let mut bad = [0; BLOCK];
         for (bytes, block) in body.as_chunks().0.iter().zip(blocks) {
             block.compare(bytes, &mut bad);
         }
         last.compare(body.last_chunk()?, &mut bad);
-        let mut bad = bad.iter().fold(0, |all, bad| all | bad);
-        for text in &self.texts {
-            bad |= text.differs(body.get(usize::from(text.at)..)?);
-        }
-        if bad != 0 {
+        if bad != [0; BLOCK] {
             return None;
+        }
+        for &(place, nibble) in &self.halves {
+            if body.get(usize::from(place))? & 15 != nibble {
+                return None;
+            }
         }
         for &(run, start, end) in &self.runs {
             if !run.holds(message.get(usize::from(start)..usize::from(end))?) {
@@ -248,28 +274,21 @@ impl Twin {
         if bytes < BLOCK || elements.iter().any(|element| !dialect.has(element)) {
             return false;
         }
-        let nothing = || vec![0; bytes];
-        let mut nibbles = Nibbles { form: nothing(), digits: nothing(), text: nothing() };
+        let body = message.get(at..).unwrap_or(&[]);
+        let mut bounds = Bounds::of(body);
         for element in elements.iter() {
             let span = spans[usize::from(element)];
-            nibbles.fix(usize::from(span.start) - at..usize::from(span.value) - at);
+            bounds.fix(usize::from(span.start) - at..usize::from(span.value) - at);
             let value = message.get(usize::from(span.value)..usize::from(span.end));
             let value = value.unwrap_or(&[]);
             let place = usize::from(span.value) - at;
-            if !self.describe(dialect, dialect.field(element), span, value, &mut nibbles, place) {
+            if !self.describe(dialect, dialect.field(element), span, value, &mut bounds, place) {
                 self.alone.push(element);
             }
         }
-        let (form, digits) = (blocks(&nibbles.form), blocks(&nibbles.digits));
-        let body = blocks(message.get(at..).unwrap_or(&[]));
-        let parts = body.zip(form).zip(digits);
         self.blocks.clear();
-        self.blocks.extend(parts.map(|((body, form), digits)| Block {
-            form,
-            value: std::array::from_fn(|word| body[word] & form[word]),
-            digits: digits.map(|word| word & 0x8888_8888_8888_8888),
-        }));
-        self.texts = texts(&nibbles.text);
+        self.blocks.extend(bounds.blocks());
+        self.halves = bounds.halves;
         self.kept = KeptForm::of(dialect, &elements, spans);
         true
     }
@@ -282,21 +301,21 @@ impl Twin {
         field: &Field,
         span: Span,
         value: &[u8],
-        nibbles: &mut Nibbles,
+        bounds: &mut Bounds<'_>,
         place: usize,
     ) -> bool {
         match (field.content, dialect.composite_of(field)) {
             (Content::Bytes, None | Some(Composite::Positional(_)))
             | (Content::Latin1 | Content::Gbk | Content::Ebcdic, None) => {}
             (Content::Bytes, Some(Composite::Ber(_))) => {
-                let Some(accounts) = nibbles.fix_objects(place, value) else { return false };
+                let Some(accounts) = bounds.fix_objects(place, value) else { return false };
                 self.accounts |= accounts;
             }
             (Content::Bcd | Content::TrackBcd, None) => {
-                nibbles.pack(place, value, field, span.units);
+                bounds.pack(place, value, field, span.units);
             }
             (_, None) if matches!(field.run, Run::Printable | Run::Digits) => {
-                nibbles.write(place..place + value.len(), field.run);
+                bounds.write(place..place + value.len(), field.run);
             }
             (_, None) if field.run != Run::Alone => match self.runs.last_mut() {
                 Some((run, _, end)) if *run == field.run && *end == span.value => *end = span.end,
@@ -337,27 +356,41 @@ impl KeptForm {
     }
 }
 
-/// The body of a message, nibble by nibble: what belongs to the form, what must be a digit; and by
-/// byte what must be printable.
-struct Nibbles {
-    form: Vec<u8>,
-    digits: Vec<u8>,
-    text: Vec<u8>,
+/// What each byte behind the bitmaps may be; anything, to begin with.
+struct Bounds<'a> {
+    body: &'a [u8],
+    least: Vec<u8>,
+    most: Vec<u8>,
+    low_most: Vec<u8>,
+    halves: Vec<(u16, u8)>,
 }
 
-impl Nibbles {
-    fn fix(&mut self, bytes: Range<usize>) {
-        self.form.get_mut(bytes).unwrap_or(&mut []).fill(0xFF);
+impl<'a> Bounds<'a> {
+    fn of(body: &'a [u8]) -> Self {
+        let all = |with| vec![with; body.len()];
+        Self { body, least: all(0), most: all(0xFF), low_most: all(15), halves: Vec::new() }
     }
 
-    /// ASCII: of digits the high nibble is form.
+    /// Form: they are what they are.
+    fn fix(&mut self, bytes: Range<usize>) {
+        for place in bytes {
+            let byte = self.body.get(place).copied().unwrap_or(0);
+            self.bound(place, byte..=byte, 15);
+        }
+    }
+
+    fn bound(&mut self, place: usize, of: RangeInclusive<u8>, low_most: u8) {
+        if let (Some(least), Some(most), Some(low)) =
+            (self.least.get_mut(place), self.most.get_mut(place), self.low_most.get_mut(place))
+        {
+            (*least, *most, *low) = (*of.start(), *of.end(), low_most);
+        }
+    }
+
     fn write(&mut self, bytes: Range<usize>, run: Run) {
-        let fill = |of: &mut Vec<u8>, with| of.get_mut(bytes.clone()).unwrap_or(&mut []).fill(with);
-        if run == Run::Digits {
-            fill(&mut self.form, 0xF0);
-            fill(&mut self.digits, 0x0F);
-        } else {
-            fill(&mut self.text, 0xFF);
+        let of = if run == Run::Digits { b'0'..=b'9' } else { b' '..=b'~' };
+        for place in bytes {
+            self.bound(place, of.clone(), 15);
         }
     }
 
@@ -368,16 +401,25 @@ impl Nibbles {
             Side::Left => Some(0),
             Side::Right => Some(value.len() * 2 - 1),
         };
-        for nibble in 0..value.len() * 2 {
-            let (byte, high) = (nibble / 2, nibble.is_multiple_of(2));
-            let mask = if high { 0xF0 } else { 0x0F };
-            let digit = if high { value[byte] >> 4 } else { value[byte] & 15 };
-            let kind = match Some(nibble) == filler || digit > 9 {
-                true => &mut self.form,
-                false => &mut self.digits,
-            };
-            kind[place + byte] |= mask;
+        for (at, byte) in value.iter().enumerate() {
+            let (high, low) = (byte >> 4, byte & 15);
+            let is_digit = |nibble, value| Some(nibble) != filler && value <= 9;
+            match (is_digit(2 * at, high), is_digit(2 * at + 1, low)) {
+                (true, true) => self.bound(place + at, 0..=0x99, 9),
+                (false, true) => self.bound(place + at, high << 4..=high << 4 | 9, 9),
+                (true, false) => {
+                    self.bound(place + at, 0..=0x90 | low, low);
+                    self.halves.push(((place + at) as u16, low));
+                }
+                (false, false) => self.bound(place + at, *byte..=*byte, 15),
+            }
         }
+    }
+
+    /// Block by block: the whole ones, and the last 32 bytes as one more.
+    fn blocks(&self) -> impl Iterator<Item = Block> {
+        let (least, most, low) = (chunks(&self.least), chunks(&self.most), chunks(&self.low_most));
+        least.zip(most).zip(low).map(|((least, most), low_most)| Block { least, most, low_most })
     }
 
     /// EMV data: tags and lengths are form. Says whether it holds account data; `None` for
@@ -404,74 +446,25 @@ impl Nibbles {
 }
 
 impl Block {
-    /// Adds the bits of `bytes` that contradict the form or are no decimal digits to `bad`.
+    /// Marks in `bad` which of `bytes` are not what they may be.
     #[inline(always)]
-    fn compare(&self, bytes: &[u8; BLOCK], bad: &mut [u64; WORDS]) {
-        let words = words(bytes);
+    fn compare(&self, bytes: &[u8; BLOCK], bad: &mut [u8; BLOCK]) {
         for (place, bad) in bad.iter_mut().enumerate() {
-            let word = words[place];
-            let above_nine = word & (word << 1 | word << 2) & self.digits[place];
-            *bad |= word & self.form[place] ^ self.value[place] | above_nine;
+            let byte = bytes[place];
+            *bad |= self.least[place].saturating_sub(byte)
+                | byte.saturating_sub(self.most[place])
+                | (byte & 15).saturating_sub(self.low_most[place]);
         }
     }
 }
 
-impl Text {
-    /// Not zero if a byte that must be printable is not.
-    #[inline]
-    fn differs(&self, bytes: &[u8]) -> u64 {
-        unprintable(bytes.as_chunks().0, &self.mask)
-    }
+/// The whole blocks of `bytes`, and its last 32 bytes as one more.
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = [u8; BLOCK]> {
+    bytes.as_chunks().0.iter().chain(bytes.last_chunk()).copied()
 }
 
-/// Bits of bytes that `mask` wants to be printable and that are not.
-#[inline(always)]
-fn unprintable(bytes: &[[u8; 8]], mask: &[u64]) -> u64 {
-    let mut bad = 0;
-    for (bytes, mask) in bytes.iter().zip(mask) {
-        let word = u64::from_le_bytes(*bytes) & mask;
-        // 0x7F becomes 0x80 with one more; no byte that is sound carries into the next.
-        let high = word | word.wrapping_add(mask & 0x0101_0101_0101_0101);
-        // Below 0x20 both of these bits are clear.
-        let low = !(word | word << 1) & 0x4040_4040_4040_4040;
-        bad |= (high & 0x8080_8080_8080_8080 | low) & mask;
-    }
-    bad
-}
-
-#[inline(always)]
-fn words(bytes: &[u8; BLOCK]) -> [u64; WORDS] {
-    let (words, _) = bytes.as_chunks::<8>();
-    std::array::from_fn(|place| u64::from_le_bytes(words[place]))
-}
-
-/// The bytes block by block: the whole ones, and the last 32 bytes as one more.
-fn blocks(bytes: &[u8]) -> impl Iterator<Item = [u64; WORDS]> {
-    bytes.as_chunks().0.iter().chain(bytes.last_chunk()).map(words)
-}
-
-/// The words in which a byte of `mask` is set, each byte in one of them.
-fn texts(mask: &[u8]) -> Vec<Text> {
-    let mut rest = mask.to_vec();
-    let (whole, _) = rest.as_chunks_mut::<8>();
-    whole.as_flattened_mut().fill(0);
-    let last = rest.last_chunk().map(|mask| (rest.len() - 8, mask));
-    let whole = mask.as_chunks().0.iter().enumerate().map(|(place, mask)| (place * 8, mask));
-    let mut texts: Vec<Text> = Vec::new();
-    for (at, mask) in whole.chain(last) {
-        let mask = u64::from_le_bytes(*mask);
-        match texts.last_mut() {
-            _ if mask == 0 => {}
-            Some(text) if usize::from(text.at) + text.mask.len() * 8 == at => text.mask.push(mask),
-            _ => texts.push(Text { at: at as u16, mask: vec![mask] }),
-        }
-    }
-    texts
-}
-
-/// Bytes of a [`Block`], and words.
+/// Bytes of a [`Block`].
 const BLOCK: usize = 32;
-const WORDS: usize = BLOCK / 8;
 
 static NOWHERE: Spans = [Span { start: 0, value: 0, end: 0, units: 0 }; 256];
 
