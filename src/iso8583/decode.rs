@@ -13,6 +13,7 @@ use super::field::{Content, Field, Shape};
 use super::mti::Mti;
 pub use super::span::Span;
 use super::spec::Wire;
+pub use super::twin::FormId;
 use super::twin::{KeptForm, Key, Twins};
 
 /// Where each element of a message stands. Reused from message to message, and remembers their
@@ -35,6 +36,19 @@ pub struct Index {
 }
 
 impl Index {
+    /// One that numbers the forms it meets, so that what was worked out about a form can be kept.
+    pub fn numbering() -> Self {
+        let mut index = Self::default();
+        index.twins.number_forms();
+        index
+    }
+
+    /// The form of the message, if it was met before and this index numbers forms.
+    #[inline]
+    pub fn form(&self) -> Option<FormId> {
+        self.twins.form()
+    }
+
     /// Says nothing about any message.
     fn forget(&mut self) {
         self.mti = Mti::default();

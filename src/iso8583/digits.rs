@@ -42,7 +42,8 @@ pub fn are_same(one: &[u8], other: &[u8]) -> bool {
     }
     if let (Some(first), Some(last)) = (one.first_chunk::<8>(), one.last_chunk::<8>()) {
         let ends = Some(first) == other.first_chunk() && Some(last) == other.last_chunk();
-        return ends && (one.len() <= 16 || one == other);
+        let (inner, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+        return ends && inner.iter().zip(others).skip(1).all(|(one, other)| one == other);
     }
     if let (Some(first), Some(last)) = (one.first_chunk::<4>(), one.last_chunk::<4>()) {
         return Some(first) == other.first_chunk() && Some(last) == other.last_chunk();

@@ -14,9 +14,11 @@ mod connections;
 pub mod decision;
 pub mod event;
 pub mod fault;
+mod fits;
 pub mod index;
 mod lane;
 mod lookup;
+mod matching;
 pub mod network;
 mod noted;
 pub mod number;
@@ -62,6 +64,7 @@ use crate::iso8583::kept::Kept;
 use crate::routing::RouteTable;
 use bug::Bug;
 use fault::Fault;
+use fits::Fits;
 use lookup::{Looked, Waits};
 use owed::Owed;
 use pending::Pending;
@@ -71,7 +74,7 @@ use recover::Backlog;
 use session::{Sessions, State};
 use setup::Path;
 use stood_in::StandIns;
-use transaction::Transactions;
+use transaction::{Transaction, Transactions};
 
 /// The switch of one worker.
 #[derive(Debug)]
@@ -87,6 +90,8 @@ pub struct Switch {
     /// By link: the sessions a request may be sent on, and whose turn it is.
     ready: Vec<Ready>,
     transactions: Transactions,
+    /// Lent to whoever compares an answer with a request that waits no more.
+    spare: Option<Transaction>,
     /// What was asked lately.
     recent: Recent,
     /// What waits until an older transaction was looked up.
@@ -104,7 +109,9 @@ pub struct Switch {
     storage: Storage,
     /// When the event that is being handled happened.
     now: Now,
-    /// Lent to each batch; put back at its end.
+    /// What answers and requests of known forms have in common.
+    fits: Fits,
+    /// Lent to each batch; put back at its end. The only one that numbers forms.
     index: Option<Box<Index>>,
     /// Lent to a refusal, which may come in the middle of a batch.
     refusal_index: Option<Box<Index>>,
@@ -176,6 +183,7 @@ impl Switch {
             partner_sessions: Vec::new(),
             ready,
             transactions: Transactions::default(),
+            spare: Some(Transaction::vacant()),
             recent: Recent::new(setup.worker, index),
             waits: Waits::default(),
             owed,
@@ -185,7 +193,8 @@ impl Switch {
             counted: 0,
             storage: Storage::default(),
             now: Now::default(),
-            index: Some(Box::default()),
+            fits: Fits::default(),
+            index: Some(Box::new(Index::numbering())),
             refusal_index: Some(Box::default()),
             scratch: Vec::new(),
             types: sound::Types::default(),

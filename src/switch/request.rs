@@ -333,6 +333,7 @@ impl Switch {
             answer_mti = transcode::mti_in_edition(answer_mti, edition.digit());
         }
         let header = message.dialect.header_bytes as u16;
+        let form = message.index.form().filter(|_| alike && self.fits.is_likely());
         let budget = batch.left_of(route.budget);
         self.transactions.add(budget, batch.now.instant, |transaction| {
             transaction.acquirer = batch.link_id;
@@ -343,7 +344,10 @@ impl Switch {
             transaction.answer_mti = answer_mti;
             transaction.route = chosen.route;
             transaction.alike = alike;
-            transaction.watch(message, rules);
+            transaction.form = form;
+            if transaction.form.is_none() {
+                transaction.watch(message, rules);
+            }
             transaction.amount = sound.amount;
             transaction.number = sound.number;
             transaction.acquirer_stan = sound.stan_number;

@@ -4,7 +4,7 @@
 //! or currency, is no answer: it is counted, it consumes nobody's slot, and it never reaches a
 //! POS. The same holds for one that comes late or twice.
 
-use crate::base::codes::{Edition, ResponseCode};
+use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
 use crate::base::time::Now;
 use crate::iso8583::decode::Index;
@@ -15,6 +15,7 @@ use crate::iso8583::transcode::{self, Changes};
 use super::bug::Bug;
 use super::decision::{self, Outcome};
 use super::fault::Fault;
+use super::matching::is_partial;
 use super::outbox::Outbox;
 use super::pending::{Fate, Share};
 use super::recent;
@@ -116,8 +117,10 @@ impl Switch {
             Some(Fate::Free) | None => return self.stats.count(Counter::UnmatchedAnswers),
         };
         let Some(asked) = self.transactions.at(place) else { return };
-        let partial = is_partial(message);
-        if let Err(counter) = belongs(asked, message, partial)
+        let (amount, asked_number, partial) = (asked.amount, asked.number, is_partial(message));
+        let fits = !partial && self.fits(asked, message);
+        if !fits
+            && let Err(counter) = self.compare(batch, place, message, partial)
             && !batch.setup.has(Bug::StanAlone)
             && !(batch.setup.has(Bug::AmountUnchecked) && counter == Counter::WrongAnswers)
         {
@@ -130,10 +133,10 @@ impl Switch {
             approval = message.text(38);
             // Any other approval has the amount that was asked for, or none.
             if partial {
-                part = message.number(4).filter(|amount| Some(*amount) != asked.amount);
+                part = message.number(4).filter(|part| Some(*part) != amount);
             }
         }
-        let number = self.recent.end(asked.number);
+        let number = self.recent.end(asked_number);
         let delivered = self.deliver(batch, message, (place, number), approved, outbox);
         if batch.setup.tap {
             self.note_answer(batch, message, place, outbox);
@@ -287,29 +290,6 @@ impl Switch {
         }
     }
 
-    /// Is this an answer to what was asked then, by what was kept of it?
-    #[cold]
-    fn answers_past(
-        &mut self,
-        batch: &Batch<'_>,
-        message: &Message<'_>,
-        number: u64,
-        acquirer: LinkId,
-    ) -> bool {
-        let Some(acquirer) = batch.setup.link(acquirer) else { return false };
-        let to = &*batch.link.dialect;
-        let answers = self.with_kept(number, &acquirer.dialect, |kept| {
-            let mut asked = Transaction::vacant();
-            asked.watch(kept, to.rules(kept.mti()));
-            asked.amount = kept.number(4);
-            let edition = to.spec.edition.map_or(0, Edition::digit);
-            let answer = kept.mti().response().unwrap_or_default();
-            asked.answer_mti = transcode::mti_in_edition(answer, edition);
-            belongs(&asked, message, is_partial(message)).is_ok()
-        });
-        answers.unwrap_or(false)
-    }
-
     /// Declines a request that waits, from the copy that was kept.
     pub(super) fn refuse_waiting(
         &mut self,
@@ -442,46 +422,6 @@ fn hand_over(
     path.back.carry(message, to, header, &changes, scratch, lane).is_ok()
 }
 
-/// True if a part of the amount was approved.
-#[inline]
-fn is_partial(message: &Message<'_>) -> bool {
-    matches!(message.value(39), Some(b"10" | b"002")) || message.text(39) == Some(*b"10")
-}
-
 fn approves(message: &Message<'_>) -> bool {
     message.text::<3>(39).is_some_and(|code| ResponseCode::approves(repeat::trimmed(&code)))
-}
-
-/// Is this the answer to that request? Everything that both have must agree, something beside the
-/// STAN must be there to agree on, and an answer has a result.
-#[inline]
-fn belongs(transaction: &Transaction, message: &Message<'_>, partial: bool) -> Result<(), Counter> {
-    if message.mti() != transaction.answer_mti {
-        return Err(Counter::UnmatchedAnswers);
-    }
-    let watched = transaction.watched.get(..usize::from(transaction.watched_count));
-    let matched = usize::from(transaction.matched_count);
-    let mut agreed = matched == 0;
-    for (place, watched) in watched.unwrap_or(&[]).iter().enumerate() {
-        match transaction.agrees(watched, message) {
-            Some(true) => agreed |= place < matched,
-            Some(false) if place < matched => return Err(Counter::UnmatchedAnswers),
-            Some(false) if watched.element == 4 && partial => {}
-            Some(false) => return Err(Counter::WrongAnswers),
-            None => {}
-        }
-    }
-    if !agreed {
-        return Err(Counter::UnmatchedAnswers);
-    }
-    if !message.has(39) {
-        return Err(Counter::WrongAnswers);
-    }
-    match (message.has(4), transaction.amount) {
-        (true, None) => Err(Counter::WrongAnswers),
-        (true, Some(asked)) if partial && message.number(4).is_none_or(|part| part > asked) => {
-            Err(Counter::WrongAnswers)
-        }
-        _ => Ok(()),
-    }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::base::ids::{LinkId, RouteId, SessionId};
 use crate::base::time::Instant;
+use crate::iso8583::decode::FormId;
 use crate::iso8583::dialect::{Rules, WATCHED_MAX};
 use crate::iso8583::digits;
 use crate::iso8583::message::Message;
@@ -50,8 +51,11 @@ pub struct Transaction {
     pub route: RouteId,
     /// True if the partner writes as the acquirer does: values are compared as bytes.
     pub alike: bool,
+    /// The form of the request, if it is known and `alike`: nothing is watched then.
+    pub form: Option<FormId>,
     /// What the answer is compared in; those of the match key come first.
-    pub watched: [Watched; WATCHED_MAX],
+    /// They stand apart: most answers are of a known form, and need none of them.
+    pub watched: Box<[Watched; WATCHED_MAX]>,
     /// How many are watched, and how many of these are the match key.
     pub watched_count: u8,
     /// See `watched_count`.
@@ -79,6 +83,12 @@ pub struct Transaction {
 /// took stays with the cell.
 #[derive(Debug, Clone, Default)]
 pub struct Repeats {
+    count: u32,
+    copies: Option<Box<Copies>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Copies {
     sessions: Vec<SessionId>,
     headers: Vec<u8>,
 }
@@ -87,38 +97,46 @@ impl Repeats {
     /// How many wait.
     #[inline]
     pub const fn len(&self) -> usize {
-        self.sessions.len()
+        self.count as usize
     }
 
     /// True if none waits.
     #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.count == 0
     }
 
     /// One more waits; `header` is as long as those before.
     pub fn push(&mut self, session: SessionId, header: &[u8]) {
-        debug_assert_eq!(self.headers.len(), self.len() * header.len(), "of one link");
-        self.sessions.push(session);
-        self.headers.extend_from_slice(header);
+        let count = self.len();
+        let copies = self.copies.get_or_insert_default();
+        debug_assert_eq!(copies.headers.len(), count * header.len(), "of one link");
+        copies.sessions.push(session);
+        copies.headers.extend_from_slice(header);
+        self.count += 1;
     }
 
     /// Where they came from, with their headers, in the order in which they came.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (SessionId, &[u8])> {
-        let bytes = self.headers.len().checked_div(self.len()).unwrap_or(0);
-        let header = move |place| self.headers.get(place * bytes..(place + 1) * bytes);
+        let copies = self.copies.as_deref().filter(|_| !self.is_empty());
+        let (sessions, headers) =
+            copies.map_or((&[][..], &[][..]), |copies| (&copies.sessions[..], &copies.headers[..]));
+        let bytes = headers.len().checked_div(sessions.len()).unwrap_or(0);
+        let header = move |place| headers.get(place * bytes..(place + 1) * bytes);
         let header = move |place| header(place).unwrap_or(&[]);
-        self.sessions.iter().enumerate().map(move |(place, session)| (*session, header(place)))
+        sessions.iter().enumerate().map(move |(place, session)| (*session, header(place)))
     }
 
     /// The last of them waits no more.
     pub fn pop(&mut self) -> Option<SessionId> {
-        let session = self.sessions.pop();
-        if self.sessions.is_empty() {
-            self.headers.clear();
+        let copies = self.copies.as_mut()?;
+        let session = copies.sessions.pop()?;
+        self.count -= 1;
+        if self.count == 0 {
+            copies.headers.clear();
         }
-        session
+        Some(session)
     }
 }
 
@@ -136,7 +154,8 @@ impl Transaction {
             answer_mti: Mti::default(),
             route: RouteId(0),
             alike: false,
-            watched: [Watched::default(); WATCHED_MAX],
+            form: None,
+            watched: Box::default(),
             watched_count: 0,
             matched_count: 0,
             amount: None,
@@ -199,6 +218,7 @@ pub struct Transactions {
 }
 
 #[derive(Debug)]
+#[repr(align(64))]
 struct Cell {
     transaction: Transaction,
     deadline: Instant,
@@ -217,6 +237,9 @@ struct Queue {
 }
 
 const NONE: u32 = u32::MAX;
+
+// Three cache lines.
+const _: () = assert!(size_of::<Cell>() == 192);
 
 impl Default for Transactions {
     fn default() -> Self {
@@ -455,7 +478,8 @@ mod tests {
                 let ended = std::iter::from_fn(|| repeats.pop());
                 assert!(ended.eq(copies.iter().rev().map(|(session, _)| *session)));
             }
-            assert!(repeats.headers.capacity() >= 6 * bytes, "room is kept");
+            let room = repeats.copies.as_ref().map_or(0, |copies| copies.headers.capacity());
+            assert!(room >= 6 * bytes, "room is kept");
         }
     }
 

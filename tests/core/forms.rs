@@ -1,0 +1,136 @@
+//! What is known of forms makes comparing faster, and must not change what fits.
+
+use proptest::prelude::*;
+
+use authswitch::switch::Counter;
+
+use crate::rig::{HOST, POS, Plain, Rig, answer_to, framed, sale};
+
+/// Known from their third message on; by then two forms have met each other too.
+const TEACHING: u32 = 6;
+
+/// Elements in which an answer may not contradict its request, and what else they could say.
+const WATCHED: [(u8, &str); 8] = [
+    (2, "4761340000000027"),
+    (3, "200000"),
+    (4, "000000001251"),
+    (7, "1122021246"),
+    (37, "999999999999"),
+    (41, "TERM0002"),
+    (42, "MERCHANT0000002"),
+    (49, "840"),
+];
+
+fn answer_with_account(forwarded: &Plain) -> Plain {
+    answer_to(forwarded, "00").with(2, forwarded.of(2).expect("an account"))
+}
+
+#[test]
+fn an_answer_of_a_known_form_may_contradict_its_request_in_nothing() {
+    for (element, other) in WATCHED {
+        let mut rig = Rig::new();
+        for stan in 1..=TEACHING {
+            let forwarded = rig.sale(stan);
+            rig.say(&answer_with_account(&forwarded));
+            assert_eq!(rig.at_pos().len(), 1);
+        }
+        let forwarded = rig.sale(100);
+        let right = answer_with_account(&forwarded);
+        rig.say(&right.clone().with(element, other));
+        assert!(rig.at_pos().is_empty(), "DE {element}");
+        let refused = rig.count(Counter::WrongAnswers) + rig.count(Counter::UnmatchedAnswers);
+        assert_eq!(refused, 1, "DE {element}");
+        rig.say(&right);
+        assert_eq!(rig.at_pos(), [right.with(11, "000100")]);
+    }
+}
+
+/// The last byte of a run and the first of the next, whatever stands between: each digit of each
+/// watched element matters.
+#[test]
+fn every_byte_of_an_answer_of_a_known_form_matters() {
+    let mut rig = Rig::new();
+    let mut stan = 0;
+    let mut next = |rig: &mut Rig| {
+        stan += 1;
+        let forwarded = rig.sale(stan);
+        answer_with_account(&forwarded)
+    };
+    for _ in 0..TEACHING {
+        let right = next(&mut rig);
+        rig.say(&right);
+    }
+    for (element, _) in WATCHED {
+        for place in 0..sale(1).of(element).map_or(0, str::len) {
+            let right = next(&mut rig);
+            rig.bytes(POS);
+            let mut other = right.of(element).expect("it has one").to_owned().into_bytes();
+            other[place] = if other[place] == b'1' { b'2' } else { b'1' };
+            let wrong = right.clone().with(element, &String::from_utf8(other).expect("ASCII"));
+            rig.say(&wrong);
+            assert!(rig.at_pos().is_empty(), "DE {element}, place {place}");
+            rig.say(&right);
+            assert_eq!(rig.at_pos().len(), 1, "DE {element}, place {place}");
+        }
+    }
+}
+
+/// One transaction of a mixed stream: which elements request and answer leave out, and in which the
+/// answer says something else.
+#[derive(Debug, Clone)]
+struct Step {
+    asked_without: u8,
+    answered_without: u8,
+    other_in: Option<usize>,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // Few of each, so that forms are met again.
+    let without = prop::sample::select(vec![0u8, 1 << 6, 1 << 7, 1 << 6 | 1 << 7, 1 << 4]);
+    let other = prop::option::weighted(0.3, 0..WATCHED.len());
+    let step = (without.clone(), without, other).prop_map(|(asked, answered, other_in)| Step {
+        asked_without: asked,
+        answered_without: answered,
+        other_in,
+    });
+    prop::collection::vec(step, 1..120)
+}
+
+fn leave_out(mut message: Plain, elements: u8) -> Plain {
+    for (place, (element, _)) in WATCHED.iter().enumerate() {
+        if elements >> place & 1 == 1 {
+            message = message.without(*element);
+        }
+    }
+    message
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever forms come in which order: an answer is handed over if it agrees in all that both
+    /// have, and else it is not.
+    #[test]
+    fn forms_known_or_not_are_compared_alike(steps in steps()) {
+        let mut rig = Rig::new();
+        for (stan, step) in (1..).zip(steps) {
+            let request = leave_out(sale(stan), step.asked_without);
+            rig.send(POS, &framed(&rig.acquirer.clone(), &request));
+            let forwarded = rig.at_host().pop().expect("forwarded");
+            let right = leave_out(answer_with_account(&forwarded), step.answered_without);
+            let (element, value) = WATCHED[step.other_in.unwrap_or(0)];
+            let is_in_both = right.of(element).is_some();
+            let answer = match step.other_in {
+                Some(_) if is_in_both => right.clone().with(element, value),
+                _ => right.clone(),
+            };
+            rig.send(HOST, &framed(&rig.partner.clone(), &answer));
+            let expected = usize::from(answer == right);
+            prop_assert_eq!(rig.at_pos().len(), expected, "{:?}", step);
+            if expected == 0 {
+                rig.say(&right);
+                prop_assert_eq!(rig.at_pos().len(), 1, "{:?}", step);
+            }
+        }
+    }
+}
