@@ -33,6 +33,11 @@ pub const STAN_MAX: u32 = 999_999;
 /// answers, per worker.
 pub const IN_FLIGHT_MAX: usize = 65_536;
 
+/// Requests of one acquirer session in flight: a concentrator carries thousands of terminals.
+pub const SESSION_IN_FLIGHT_MAX: u32 = 8192;
+
+const _: () = assert!((SESSION_IN_FLIGHT_MAX as usize) < IN_FLIGHT_MAX);
+
 /// Length of a segment of the journal, and of its reserve, in bytes: a minute at 1,000/s.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
@@ -127,6 +132,8 @@ pub const SAF_BACKOFF_MAX: Duration = Duration::from_secs(300);
 pub struct Bounds {
     /// Acquirer sessions per worker.
     pub sessions: usize,
+    /// Requests of one acquirer session in flight.
+    pub session_in_flight: u32,
     /// Bytes waiting in one session's outbox.
     pub outbox_bytes: usize,
     /// Bytes in which one worker remembers what was asked lately.
@@ -145,6 +152,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             sessions: SESSIONS_MAX,
+            session_in_flight: SESSION_IN_FLIGHT_MAX,
             outbox_bytes: OUTBOX_BYTES_MAX,
             recent_bytes: RECENT_BYTES,
             echo_rate: ECHO_RATE_MAX,

@@ -77,6 +77,8 @@ pub enum Bug {
     DebtNotRecorded,
     /// A repeat of what is in flight is never answered.
     RepeatForgotten,
+    /// A connection at its bound refuses whatever comes, asked before or not.
+    RepeatDeclined,
     /// Other content under a known key is answered as a repeat.
     ConflictAnswered,
     /// A stored approval leaves before it is durable.
@@ -207,6 +209,7 @@ impl Bug {
         (Self::CopyUngated, "a reversal leaves before it is durable"),
         (Self::DebtNotRecorded, "an obligation is not put on record"),
         (Self::RepeatForgotten, "a repeat of what is in flight is never answered"),
+        (Self::RepeatDeclined, "a connection at its bound refuses what was asked before, too"),
         (Self::ConflictAnswered, "other content under a known key is answered as a repeat"),
         (Self::MemoryUngated, "a stored approval leaves before it is durable"),
         (Self::MemoryWithoutCode, "a stored approval lacks DE 38"),

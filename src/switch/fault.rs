@@ -63,10 +63,11 @@ pub enum Fault {
     NotRecorded,
     /// What it names could not be looked up: not now.
     NotLookedUp,
-    /// Nobody could say whether this repeat's original was asked. What is said to a repeat is said
-    /// to its original, which may be approved, or be read from another connection in a moment: so
-    /// nothing is said, and the terminal asks again or takes back.
-    RepeatNotLookedUp,
+    /// A copy that cannot be taken now, for want of what is counted here, and is not remembered
+    /// as refused. What is said to a copy is said to its original, which may be approved, or be
+    /// read from another connection in a moment: so nothing is said, and the terminal asks again
+    /// or takes back.
+    Unsaid(Counter),
     /// Its terminal took it back before it was answered.
     TakenBack,
     /// The key of a former request with other content.
@@ -110,7 +111,7 @@ impl Fault {
             | Self::Draining
             | Self::NotRecorded
             | Self::NotLookedUp
-            | Self::RepeatNotLookedUp
+            | Self::Unsaid(_)
             | Self::Untranslatable(_) => Blame::Switch,
             _ => Blame::Acquirer,
         }
@@ -129,7 +130,7 @@ impl Fault {
                 _ => Effect::Reply(ResponseCode::FORMAT_ERROR),
             },
             Self::Response | Self::ReservedOrigin | Self::NoStan => Effect::Drop,
-            Self::EchoStorm | Self::RepeatNotLookedUp => Effect::Ignore,
+            Self::EchoStorm | Self::Unsaid(_) => Effect::Ignore,
             Self::Edition
             | Self::ZeroStan
             | Self::Missing(_)
@@ -156,6 +157,20 @@ impl Fault {
         }
     }
 
+    /// What a copy is told that is not remembered as refused: nothing, unless the reason lies in
+    /// the message itself, so that its original was refused for it too.
+    pub const fn unsaid(self) -> Self {
+        match self {
+            Self::NotSignedOn
+            | Self::NoPartner
+            | Self::Overload
+            | Self::Draining
+            | Self::NotRecorded
+            | Self::NotLookedUp => Self::Unsaid(self.counter()),
+            other => other,
+        }
+    }
+
     /// What is counted.
     pub const fn counter(self) -> Counter {
         match self {
@@ -169,7 +184,8 @@ impl Fault {
             Self::PartnerLost => Counter::PartnersLost,
             Self::Contradiction(_) | Self::OriginalAmount => Counter::SecurityEvents,
             Self::NotRecorded => Counter::NotRecorded,
-            Self::NotLookedUp | Self::RepeatNotLookedUp => Counter::NotLookedUp,
+            Self::NotLookedUp => Counter::NotLookedUp,
+            Self::Unsaid(counter) => counter,
             Self::Conflict => Counter::Conflicts,
             Self::UnknownOriginal => Counter::UnknownOriginals,
             _ => Counter::RequestsRefused,

@@ -164,8 +164,9 @@ impl Switch {
             Origin::Elsewhere(worker) => Some(worker),
             Origin::Sought => None,
         };
-        self.recent.forget(sound.number);
+        // Refused, it must be remembered.
         passed_to.map_or(Ok(()), |worker| self.pass(batch, worker, framed, outbox))?;
+        self.recent.forget(sound.number);
         Ok(Binding::NotHere)
     }
 

@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::lookup::About;
 use super::older::{Dated, Sought};
 use super::outbox::Outbox;
-use super::recent::{Fate, Past, TerminalKey};
+use super::recent::{Fate, Known, Past, TerminalKey};
 use super::sound::Sound;
 use super::stats::Counter;
 use super::transaction::Transaction;
@@ -130,11 +130,37 @@ impl Switch {
         }
         let hashes = [Some(key.hash), None, None, None];
         let sought = Sought { hashes, moment: key.moment, dated: Dated::Exactly };
-        let waits = self.look_up(batch, framed, (About::Itself, sought), outbox);
-        waits.map_err(|fault| match fault {
-            Fault::NotLookedUp => Fault::RepeatNotLookedUp,
-            other => other,
-        })
+        self.look_up(batch, framed, (About::Itself, sought), outbox).map_err(Fault::unsaid)
+    }
+
+    /// Its link demands a sign-on first. Whoever hears that must not be approved elsewhere.
+    #[cold]
+    pub(super) fn before_sign_on(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+        hash: u64,
+        outbox: &mut Outbox,
+    ) -> Fault {
+        let fault = Fault::NotSignedOn;
+        let mti = message.mti();
+        if mti.is_repeat() {
+            return fault.unsaid();
+        }
+        if mti.class() == 4 || mti.is_advice() {
+            return fault;
+        }
+        let is_declined = |past: &Past| past.fate == Fate::Declined;
+        match self.claim(batch, self.terminal_key(message, sound, hash)) {
+            Known::New(number) => {
+                self.remember_refusal(number, ResponseCode::INOPERATIVE, outbox);
+                fault
+            }
+            Known::Here(number) if self.recent.past(number).is_some_and(is_declined) => fault,
+            Known::Here(_) | Known::Elsewhere(_) => fault.unsaid(),
+            Known::NoRoom => fault,
+        }
     }
 
     /// Remembers that the terminal was refused: no approval may follow.

@@ -77,32 +77,31 @@ impl Switch {
         batch.routes.prefetch(&sound.facts.merchant);
         sound::check(message, batch.today, &mut self.types, &mut sound)?;
         let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
+        let is_full = session.in_flight >= self.setup.bounds.session_in_flight;
         if session.state == State::SignedOff {
-            return Err(Fault::NotSignedOn);
+            return Err(self.before_sign_on(batch, message, &sound, hash, outbox));
         }
-        // However much is in flight: what is taken back makes it less.
         if message.mti().class() == 4 {
             return self.reversal_request(batch, message, &sound, framed, outbox);
         }
-        if session.in_flight >= IN_FLIGHT_PER_SESSION_MAX && !message.mti().is_advice() {
+        if is_full && self.setup.has(Bug::RepeatDeclined) {
             return Err(Fault::Overload);
         }
         let key = self.terminal_key(message, &sound, hash);
-        if message.mti().is_repeat() && self.waits_for_original(batch, &key, framed, outbox)? {
-            return Ok(());
-        }
-        sound.number = match self.claim(batch, key) {
-            Known::New(number) => number,
-            Known::Here(number) => {
-                return self.asked_again(batch, message, &key, number, outbox);
-            }
-            Known::Elsewhere(worker) => return self.pass(batch, worker, framed, outbox),
-            Known::NoRoom => return Err(Fault::Overload),
-        };
+        let first = self.first_of(batch, message, &key, framed, outbox)?;
+        let Some(number) = first else { return Ok(()) };
+        sound.number = number;
         if message.mti().is_advice() {
-            return self.advice_request(batch, message, &sound, framed, outbox);
+            let heard = self.advice_request(batch, message, &sound, framed, outbox);
+            // It is forgotten: an earlier copy that comes behind it may be taken over.
+            return heard.map_err(|fault| if is_repeat(message) { fault.unsaid() } else { fault });
         }
-        let admitted = self.admit(batch, message, &sound, framed, outbox);
+        // However much is in flight: what was asked before is answered, what is taken back makes
+        // it less, and an advice waits for nobody.
+        let admitted = match is_full {
+            true => Err(Fault::Overload),
+            false => self.admit(batch, message, &sound, framed, outbox),
+        };
         if let Err(fault) = admitted {
             match fault.effect() {
                 Effect::Reply(code) => self.remember_refusal(sound.number, code, outbox),
@@ -112,9 +111,37 @@ impl Switch {
         admitted
     }
 
+    /// Its number, if it was not asked before: it is remembered from now on, so that whatever is
+    /// said to it is said to all its copies. Otherwise it is answered, or left to whoever knows.
+    #[inline]
+    fn first_of(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        key: &TerminalKey,
+        framed: &[u8],
+        outbox: &mut Outbox,
+    ) -> Result<Option<u64>, Fault> {
+        let is_repeat = is_repeat(message);
+        if is_repeat && self.waits_for_original(batch, key, framed, outbox)? {
+            return Ok(None);
+        }
+        match self.claim(batch, *key) {
+            Known::New(number) => return Ok(Some(number)),
+            Known::Here(number) => self.asked_again(batch, message, key, number, outbox)?,
+            // Whatever its MTI says, it is a repeat.
+            Known::Elsewhere(worker) => {
+                self.pass(batch, worker, framed, outbox).map_err(Fault::unsaid)?;
+            }
+            Known::NoRoom if is_repeat => return Err(Fault::Overload.unsaid()),
+            Known::NoRoom => return Err(Fault::Overload),
+        }
+        Ok(None)
+    }
+
     /// Remembers the request, unless it is known.
     #[inline]
-    fn claim(&mut self, batch: &Batch<'_>, key: TerminalKey) -> Known {
+    pub(super) fn claim(&mut self, batch: &Batch<'_>, key: TerminalKey) -> Known {
         let (id, now) = (self.next_id(), batch.now.instant);
         let claim = Claim { id, key, acquirer: batch.link_id, at: now };
         let again = !self.setup.has(Bug::RepeatForwarded);
@@ -451,13 +478,14 @@ fn is_answerable(message: &Message<'_>) -> bool {
     message.has(11) && !terminal_is_lost && message.mti().response().is_some()
 }
 
+/// It says itself that it was sent before.
+#[inline]
+const fn is_repeat(message: &Message<'_>) -> bool {
+    message.mti().is_repeat()
+}
+
 /// The answer's MTI, in the edition of the link whatever the request said.
 fn answer_mti(message: &Message<'_>, edition: Option<Edition>) -> Mti {
     let mti = message.mti().response().unwrap_or_default();
     edition.map_or(mti, |edition| transcode::mti_in_edition(mti, edition.digit()))
 }
-
-/// Requests of one acquirer session in flight; a concentrator carries thousands of terminals.
-const IN_FLIGHT_PER_SESSION_MAX: u32 = 8192;
-
-const _: () = assert!((IN_FLIGHT_PER_SESSION_MAX as usize) < limits::IN_FLIGHT_MAX);

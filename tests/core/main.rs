@@ -2,6 +2,7 @@
 
 mod advices;
 mod bad_input;
+mod copies;
 mod forms;
 mod long_ago;
 mod money;
