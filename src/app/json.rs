@@ -123,15 +123,15 @@ fn write_message(message: &Message<'_>, mti: Option<Mti>, shown: Shown, out: &mu
         neutral.clear();
         let field = message.dialect.field(element);
         value::read(field, message.value(element).unwrap_or(&[]), units, &mut neutral);
-        write_value(field, &neutral, shown, out);
+        write_value(element, field, &neutral, shown, out);
     }
     out.push(b'}');
 }
 
 /// Appends the neutral form of a value as a JSON string.
-fn write_value(field: &Field, neutral: &[u8], shown: Shown, out: &mut Vec<u8>) {
+fn write_value(element: u8, field: &Field, neutral: &[u8], shown: Shown, out: &mut Vec<u8>) {
     if shown == Shown::Masked
-        && let Some(text) = mask::masked(field, neutral)
+        && let Some(text) = mask::masked(element, field, neutral)
     {
         return write_text(text.chars(), out);
     }

@@ -9,7 +9,8 @@ use crate::iso8583::frame::{self, Broken, Cut};
 
 /// Decode messages: hex in, one line of JSON per message out.
 ///
-/// Card data is masked. The exit code is 1 if any message was damaged.
+/// Card data is masked, and what reads as a card number in private elements. The exit code is 1
+/// if any message was damaged.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A shipped dialect (see `dialect list`) or a TOML file.

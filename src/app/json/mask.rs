@@ -1,19 +1,29 @@
 //! What is shown of a secret value: by its kind, so that a new element cannot be forgotten.
+//!
+//! Elements that a dialect leaves open may carry account data all the same. Account identifications
+//! (DE 102, 103) are shown like a PAN. In those for private and reserved use whatever reads as a
+//! PAN is: 12 to 19 digits with a right check digit, between other characters or behind their
+//! length in two digits. What is written in another way (cut in pieces, in another code) is not
+//! seen: a dialect that knows better says `secret` of the element.
+
+use std::ops::RangeInclusive;
 
 use crate::app::json::write_hex;
 use crate::base::limits;
-use crate::base::pan::{self, Secrecy};
+use crate::base::pan::{self, Pan, Secrecy};
 use crate::iso8583::field::Field;
 use crate::iso8583::tlv;
 use crate::iso8583::value::{self, Form};
 
 /// The masked notation of a value in neutral form; `None` if it may be shown.
-pub(super) fn masked(field: &Field, neutral: &[u8]) -> Option<String> {
+pub(super) fn masked(element: u8, field: &Field, neutral: &[u8]) -> Option<String> {
     let text = || match value::form(field.content) {
         Form::Bytes => hex(neutral),
         Form::Text => neutral.iter().map(|byte| char::from(*byte)).collect(),
     };
     match field.secrecy {
+        Secrecy::Open if is_account(element) => Some(pan::masked(&text())),
+        Secrecy::Open if is_private(element) => with_pans_masked(&text()),
         Secrecy::Open => None,
         Secrecy::Emv if value::form(field.content) == Form::Bytes => {
             let mut shown = String::new();
@@ -27,12 +37,83 @@ pub(super) fn masked(field: &Field, neutral: &[u8]) -> Option<String> {
 }
 
 /// True if `text` is what masking makes of a value: to be refused where a value is needed.
-pub(super) fn is_masked(field: &Field, text: &str) -> bool {
-    if field.secrecy == Secrecy::Open || !text.contains('*') {
+pub(super) fn is_masked(element: u8, field: &Field, text: &str) -> bool {
+    if !text.contains('*') {
         return false;
+    }
+    if field.secrecy == Secrecy::Open {
+        let is_account = is_account(element) && pan::masked(text) == text;
+        return is_account || is_private(element) && has_masked_pan(text);
     }
     value::form(field.content) == Form::Bytes || masked_text(field.secrecy, text) == text
 }
+
+/// Account identification 1 and 2.
+const fn is_account(element: u8) -> bool {
+    matches!(element, 102 | 103)
+}
+
+/// For private use, national use, or reserved for either.
+const fn is_private(element: u8) -> bool {
+    matches!(element, 46..=48 | 56..=63 | 104..=127)
+}
+
+/// The text with each PAN in it masked; `None` if it has none.
+fn with_pans_masked(text: &str) -> Option<String> {
+    let mut shown: Vec<char> = text.chars().collect();
+    let mut is_changed = false;
+    let mut from = 0;
+    while from < shown.len() {
+        let run = shown[from..].iter().take_while(|c| c.is_ascii_digit()).count();
+        is_changed |= mask_pans(&mut shown[from..from + run]);
+        from += run + 1;
+    }
+    is_changed.then(|| shown.into_iter().collect())
+}
+
+/// Masks the PAN that a run of digits is, or those in it that stand behind their length.
+fn mask_pans(run: &mut [char]) -> bool {
+    if mask_pan(run) {
+        return true;
+    }
+    let mut is_changed = false;
+    for at in 0..run.len() {
+        let length: String = run[at..].iter().take(2).collect();
+        let length: usize = length.parse().unwrap_or(0);
+        is_changed |= run[at..].get_mut(2..2 + length).is_some_and(mask_pan);
+    }
+    is_changed
+}
+
+fn mask_pan(digits: &mut [char]) -> bool {
+    let text: String = digits.iter().collect();
+    let pan = Pan::from_ascii(text.as_bytes()).filter(|_| PAN_DIGITS.contains(&text.len()));
+    // Twelve zeros or a run of blanks written as zeros is no account.
+    if !pan.is_some_and(|pan| pan.luhn_holds() && !text.starts_with("000000")) {
+        return false;
+    }
+    for (digit, shown) in digits.iter_mut().zip(pan::masked(&text).chars()) {
+        *digit = shown;
+    }
+    true
+}
+
+/// True if some part of the text is what [`mask_pan`] leaves.
+fn has_masked_pan(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    bytes.chunk_by(|one, other| (*one == b'*') == (*other == b'*')).any(|run| {
+        let from = run.as_ptr() as usize - bytes.as_ptr() as usize;
+        let is_ends = (1..=6).all(|n| digit(from.checked_sub(n)))
+            && (0..4).all(|n| digit(Some(from + run.len() + n)));
+        run.first() == Some(&b'*')
+            && (run.len() == *PAN_DIGITS.start()
+                || is_ends && run.len() > 2 && PAN_DIGITS.contains(&(run.len() + 10)))
+    })
+}
+
+/// Digits of a PAN in free text.
+const PAN_DIGITS: RangeInclusive<usize> = 12..=19;
 
 fn masked_text(kind: Secrecy, text: &str) -> String {
     match kind {
@@ -109,6 +190,29 @@ mod tests {
         assert!(objects(&bytes, 1, &mut out));
         assert_eq!(out, "70085A02****9F1A0109");
         assert!(!objects(&[0x5A, 0x05, 0x41], 1, &mut String::new()));
+    }
+
+    #[test]
+    fn account_numbers_in_private_elements_are_masked_and_nothing_else() {
+        let shown = |text: &str| with_pans_masked(text).unwrap_or_else(|| text.to_owned());
+        let cases = [
+            ("PAN=4761340000000019;X", "PAN=476134******0019;X"),
+            ("4761340000000019", "476134******0019"),
+            ("0100164761340000000019020212", "010016476134******0019020212"),
+            ("4761340000000018", "4761340000000018"),
+            ("000000000000", "000000000000"),
+            ("20261122100000", "20261122100000"),
+            ("476134000001 tail", "************ tail"),
+            ("", ""),
+            ("\u{e9}4761340000000019\u{e9}", "\u{e9}476134******0019\u{e9}"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shown(text), expected);
+            assert_eq!(has_masked_pan(expected), text != expected, "{expected}");
+        }
+        for legal in ["***", "a*b", "12345*6789", "476134**0019", "*************"] {
+            assert!(!has_masked_pan(legal), "{legal}");
+        }
     }
 
     #[test]

@@ -77,7 +77,8 @@ fn encode_line(
     let header = header(dialect, plain.header.as_deref(), mti)?;
     let mut values = Vec::with_capacity(plain.fields.0.len());
     for (element, text) in &plain.fields.0 {
-        let neutral = neutral(dialect.field(*element), text).map_err(|(reason, sentence)| {
+        let field = dialect.field(*element);
+        let neutral = neutral(*element, field, text).map_err(|(reason, sentence)| {
             let have = text.chars().count() as u32;
             let error = DecodeError { field: *element, offset: 0, need: 0, have, reason };
             Refusal { error, sentence: sentence.to_owned(), mti: Some(mti) }
@@ -124,8 +125,8 @@ fn header(dialect: &Dialect, given: Option<&str>, mti: Mti) -> Result<Vec<u8>, R
 }
 
 /// The neutral form of a value from its notation.
-fn neutral(field: &Field, text: &str) -> Result<Vec<u8>, (Reason, &'static str)> {
-    if mask::is_masked(field, text) {
+fn neutral(element: u8, field: &Field, text: &str) -> Result<Vec<u8>, (Reason, &'static str)> {
+    if mask::is_masked(element, field, text) {
         return Err((Reason::Character, MASKED));
     }
     let plain = |reason: Reason| (reason, reason.text());
