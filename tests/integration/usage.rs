@@ -49,7 +49,10 @@ fn options_that_cannot_be_served() {
     refuses(&pair(&["--journal-key", "/dev/null/key"]), 2, &["required"]);
     refuses_in_one_line(&pair(&["--journal", "/dev/null/journal"]), 1, &["/dev/null/journal"]);
     refuses_in_one_line(&pair(&["--deadline", "soon"]), 2, &["--deadline", "soon"]);
-    refuses_in_one_line(&pair(&["--deadline", "0ms"]), 2, &["--deadline"]);
+    refuses_in_one_line(&pair(&["--deadline", "0ms"]), 2, &["--deadline", "at most 60s"]);
+    for long in ["1h", "90min"] {
+        refuses_in_one_line(&pair(&["--deadline", long]), 2, &["--deadline", long, "at most 60s"]);
+    }
     refuses_in_one_line(&pair(&["--partner-sessions", "0"]), 2, &["--partner-sessions"]);
     refuses_in_one_line(&pair(&["--workers", "100000"]), 2, &["--workers"]);
     refuses(&pair(&["--workers", "many"]), 2, &["--workers", "many"]);

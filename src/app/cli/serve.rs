@@ -144,7 +144,8 @@ fn pair(args: &Args, acquirer: &str, partner: &str) -> Result<(Blueprint, String
     }
     let deadline = time("--deadline", &args.deadline)?;
     if deadline.is_zero() || deadline > DEADLINE_MAX {
-        return Err(refuse(&format!("--deadline {}: more than 0, at most 60s", args.deadline)));
+        let text = &args.deadline;
+        return Err(refuse(&format!("--deadline {text:?}: expected more than 0s, at most 60s")));
     }
     let acquirer_dialect = dialect(&args.dialect)?;
     let partner_dialect = match &args.partner_dialect {
@@ -175,7 +176,9 @@ fn address(option: &str, text: &str) -> Result<SocketAddr, ExitCode> {
 
 fn time(option: &str, text: &str) -> Result<Duration, ExitCode> {
     config::duration(text).ok_or_else(|| {
-        refuse(&format!("{option} {text:?}: a whole number and a unit (us, ms, s, min)"))
+        refuse(&format!(
+            "{option} {text:?}: expected a whole number and a unit (us, ms, s, min, h)"
+        ))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Durations in files: `"250us"`, `"1500ms"`, `"3s"`, `"15min"`.
+//! Durations in files: `"250us"`, `"1500ms"`, `"3s"`, `"15min"`, `"1h"`.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ pub fn written(duration: Duration) -> String {
 }
 
 /// Units with their microseconds, shortest first.
-const UNITS: [(&str, u64); 4] = [("us", 1), ("ms", 1_000), ("s", 1_000_000), ("min", 60_000_000)];
+const UNITS: [(&str, u64); 5] =
+    [("us", 1), ("ms", 1_000), ("s", 1_000_000), ("min", 60_000_000), ("h", 3_600_000_000)];
 
 #[cfg(test)]
 mod tests {
@@ -30,14 +31,19 @@ mod tests {
 
     #[test]
     fn durations_are_a_number_and_a_unit() {
-        for (text, us) in [("0s", 0), ("250us", 250), ("1500ms", 1_500_000), ("15min", 900_000_000)]
-        {
+        for (text, us) in [
+            ("0s", 0),
+            ("250us", 250),
+            ("1500ms", 1_500_000),
+            ("15min", 900_000_000),
+            ("2h", 7_200_000_000),
+        ] {
             let duration = duration(text).expect("a duration");
             assert_eq!(duration, Duration::from_micros(us));
             assert_eq!(written(duration), text);
         }
         assert_eq!(written(Duration::from_millis(3000)), "3s");
-        for text in ["", "3", "s", "1.5s", "-1s", "3 s", "99999999999999999999s", "3h"] {
+        for text in ["", "3", "s", "1.5s", "-1s", "3 s", "99999999999999999999s", "3d"] {
             assert_eq!(duration(text), None, "{text}");
         }
     }
