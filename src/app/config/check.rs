@@ -4,9 +4,12 @@
 //! meant: routes with their fallbacks, codes with what they win over.
 
 use std::fmt::Write;
+use std::fs;
 use std::path::Path;
 
+use super::source::Source;
 use super::{Config, Durability, Mistake, written};
+use crate::app::dialect_file;
 use crate::base::ids::NetworkId;
 use crate::iso8583::transcode::Transcoder;
 use crate::routing::build::RoutePlan;
@@ -17,7 +20,30 @@ use crate::routing::build::RoutePlan;
 ///
 /// Every mistake, as text for people.
 pub fn check(dir: Option<&Path>) -> Result<String, String> {
-    Config::load(dir).map(|config| summary(&config)).map_err(|mistakes| told(&mistakes))
+    let (config, mut mistakes) = match Config::load(dir) {
+        Ok(config) => (Some(config), Vec::new()),
+        Err(mistakes) => (None, mistakes),
+    };
+    for mistake in Source::new(dir).dialects().map(|dir| in_dialects(&dir)).unwrap_or_default() {
+        if !mistakes.contains(&mistake) {
+            mistakes.push(mistake);
+        }
+    }
+    config
+        .filter(|_| mistakes.is_empty())
+        .map(|config| summary(&config))
+        .ok_or_else(|| told(&mistakes))
+}
+
+/// The mistakes of all dialects in a folder: of those that no link names, too, so that one is known
+/// to be sound before a link is moved to it.
+fn in_dialects(dir: &Path) -> Vec<Mistake> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort_unstable();
+    let names = paths.iter().filter_map(|path| path.to_str());
+    names.filter_map(|name| dialect_file::load(name, Some(dir)).err()).flatten().collect()
 }
 
 fn told(mistakes: &[Mistake]) -> String {

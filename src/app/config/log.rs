@@ -28,6 +28,15 @@ impl<'t> Log<'t> {
         self.add_at(self.line(span), offending, reason);
     }
 
+    /// Notes that the text cannot be read on from `span`: its whole line is shown, for what ends
+    /// too soon has nothing else to show.
+    pub(super) fn add_syntax(&mut self, span: &Span, reason: impl Into<String>) {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let from = before.rfind('\n').map_or(0, |end| end + 1);
+        let length = self.text.get(from..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
+        self.add(&(from..from + length), reason);
+    }
+
     /// Notes what is wrong in a line that is known already.
     pub(super) fn add_at(&mut self, line: usize, offending: &str, reason: impl Into<String>) {
         if self.mistakes.len() >= MISTAKES_MAX {

@@ -31,7 +31,7 @@ pub(super) fn read(
     let mut log = Log::new(&file.shown, &file.text);
     let (root, errors) = DeTable::parse_recoverable(&file.text);
     for error in &errors {
-        log.add(&error.span().unwrap_or_default(), error.message());
+        log.add_syntax(&error.span().unwrap_or_default(), error.message());
     }
     if !errors.is_empty() {
         log.finish(mistakes);

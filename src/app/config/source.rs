@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use super::Mistake;
 
@@ -40,14 +41,16 @@ impl<'d> Source<'d> {
         };
         let path = dir.join(name);
         let shown = path.display().to_string();
-        match fs::read_to_string(&path) {
-            Ok(text) => Some(File { shown, text: Cow::Owned(text) }),
+        let mistake = match fs::read(&path).map(String::from_utf8) {
+            Ok(Ok(text)) => return Some(File { shown, text: Cow::Owned(text) }),
+            Ok(Err(error)) => not_utf8(shown, &error),
             Err(error) => {
                 let reason = format!("cannot be read: {error}");
-                mistakes.push(Mistake { file: shown, line: 0, text: name.to_owned(), reason });
-                None
+                Mistake { file: shown, line: 0, text: name.to_owned(), reason }
             }
-        }
+        };
+        mistakes.push(mistake);
+        None
     }
 
     /// Where dialects of one's own are.
@@ -55,6 +58,23 @@ impl<'d> Source<'d> {
         self.dir.map(|dir| dir.join("dialects"))
     }
 }
+
+/// Names the first line of a file that is not UTF-8, and the place in it.
+fn not_utf8(file: String, error: &FromUtf8Error) -> Mistake {
+    let bytes = error.as_bytes();
+    let wrong = error.utf8_error().valid_up_to();
+    let before = bytes.get(..wrong).unwrap_or(bytes);
+    let from = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let rest = bytes.get(from..).unwrap_or(&[]);
+    let text = rest.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let text = String::from_utf8_lossy(text).trim_end().chars().take(TEXT_MAX).collect();
+    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let reason = format!("not UTF-8 at byte {} of the line", wrong - from + 1);
+    Mistake { file, line, text, reason }
+}
+
+/// Characters of a line that a mistake repeats.
+const TEXT_MAX: usize = 72;
 
 const EMBEDDED: [(&str, &str); 3] = [
     ("switch.toml", include_str!("../../../config/switch.toml")),

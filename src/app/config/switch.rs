@@ -38,7 +38,7 @@ pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
     let (root, errors) = DeTable::parse_recoverable(&file.text);
     if !errors.is_empty() {
         for error in errors {
-            log.add(&error.span().unwrap_or_default(), error.message());
+            log.add_syntax(&error.span().unwrap_or_default(), error.message());
         }
         log.finish(mistakes);
         return None;

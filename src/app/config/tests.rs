@@ -332,6 +332,40 @@ fn files_that_are_missing_or_no_toml_are_told() {
     assert_eq!(mistakes.len(), 1, "partners are unknown now, and nobody says so: {mistakes:?}");
 }
 
+/// Whoever is to mend a line is shown it.
+#[test]
+fn what_stands_in_the_way_is_shown() {
+    let folder = Folder::new();
+    for (file, bytes, line, text) in [
+        ("switch.toml", &b"# ours\nworkers = \n"[..], 2, "workers ="),
+        ("switch.toml", b"workers = 2\n[[acquirer\n", 2, "[[acquirer"),
+        ("merchants.csv", b"merchant,region,networks\nCAF\xC9,CN,CARD\n", 2, "CAF\u{fffd},CN,CARD"),
+    ] {
+        let kept = fs::read(folder.path().join(file)).expect("there");
+        fs::write(folder.path().join(file), bytes).expect("written");
+        let mistakes = Config::load(Some(folder.path())).expect_err("a mistake");
+        let found = mistakes.iter().find(|mistake| mistake.file.ends_with(file));
+        let found = found.expect("it is named");
+        assert_eq!((found.line, found.text.trim_end()), (line, text), "{mistakes:?}");
+        fs::write(folder.path().join(file), kept).expect("written");
+    }
+}
+
+#[test]
+fn a_dialect_that_no_link_names_is_checked_too() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path().join("dialects")).expect("a folder");
+    let own = "name = \"later\"\nabout = \"Ours.\"\ninherits = \"iso87-ascii\"\n";
+    folder.write("dialects/later.toml", own);
+    folder.write("dialects/notes.txt", "no dialect");
+    assert!(check(Some(folder.path())).is_ok());
+    folder.write("dialects/later.toml", &format!("{own}colour = 1\n"));
+    let told = check(Some(folder.path())).expect_err("a mistake");
+    assert!(told.contains("dialects/later.toml:4: unknown key"), "{told}");
+    assert!(told.ends_with("1 mistake\n"), "{told}");
+    assert!(Config::load(Some(folder.path())).is_ok(), "it stands in nobody's way");
+}
+
 #[test]
 fn a_dialect_of_ones_own_is_found_and_its_mistakes_are_told() {
     let folder = Folder::new();

@@ -53,6 +53,15 @@ impl<'t> Log<'t> {
         self.mistakes.push(Mistake { file, line, text, reason: reason.into() });
     }
 
+    /// Notes that the text cannot be read on from `span`: its whole line is shown, for what ends
+    /// too soon has nothing else to show.
+    pub(super) fn add_syntax(&mut self, span: &Span, reason: impl Into<String>) {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let from = before.rfind('\n').map_or(0, |end| end + 1);
+        let length = self.text.get(from..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
+        self.add(&(from..from + length), reason);
+    }
+
     /// Every mistake once, in the order of the lines; none is good news.
     pub(super) fn into_mistakes(mut self) -> Vec<Mistake> {
         self.mistakes.sort_by_key(|mistake| mistake.line);

@@ -71,7 +71,7 @@ fn load_file(
     let (root, errors) = DeTable::parse_recoverable(&file.text);
     if !errors.is_empty() {
         for error in errors {
-            log.add(&error.span().unwrap_or_default(), error.message());
+            log.add_syntax(&error.span().unwrap_or_default(), error.message());
         }
         return Err(log.into_mistakes());
     }
