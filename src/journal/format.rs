@@ -315,6 +315,16 @@ pub(super) fn length_at_front(bytes: &[u8]) -> Option<usize> {
     (head[..4] == BLOCK_MAGIC).then(|| block_bytes(u32_at(head, 8) as usize))
 }
 
+/// Where something that is not zero stands. Most bytes of a journal that are looked at for that are
+/// zero, millions of them: whole sectors are compared.
+pub(super) fn not_zero(bytes: &[u8]) -> Option<usize> {
+    let zeros = [0; SECTOR_BYTES];
+    let mut sectors = bytes.chunks(SECTOR_BYTES);
+    let sector = sectors.position(|sector| sector != &zeros[..sector.len()])?;
+    let from = sector * SECTOR_BYTES;
+    bytes[from..].iter().position(|byte| *byte != 0).map(|at| from + at)
+}
+
 fn chain_of(block: &[u8]) -> Chain {
     array_at(blake3::hash(&block[..BLOCK_HEADER_BYTES]).as_bytes(), 0)
 }

@@ -102,7 +102,7 @@ impl<'f> Scan<'f> {
             loaded.offset += sound.bytes;
             loaded.sealed = sound.header.seals;
             let loaded = self.loaded.insert(loaded);
-            let block = sound.over(&loaded.bytes()[offset..offset + sound.bytes]);
+            let block = sound.over(loaded.bytes(offset, sound.bytes));
             let header = block.header;
             let (number, previous) = self.expected.unwrap_or((header.number, header.previous));
             let fits = header.segment == loaded.segment && header.number == number;
@@ -141,10 +141,9 @@ impl<'f> Scan<'f> {
 
     /// A finished segment has nothing behind its last block.
     fn leave(&self, loaded: &mut Loaded) -> Result<(), Halt> {
-        let trailing = loaded.rest()?.iter().position(|byte| *byte != 0);
-        trailing.map_or(Ok(()), |at| {
+        loaded.trailing()?.map_or(Ok(()), |at| {
             let file = self.files.place(&segment::name(loaded.segment));
-            Err(Halt { file, offset: (loaded.offset + at) as u64, damage: Damage::Trailing })
+            Err(Halt { file, offset: at as u64, damage: Damage::Trailing })
         })
     }
 
@@ -170,8 +169,10 @@ impl<'f> Scan<'f> {
 
     fn end_or_hole(&mut self, loaded: &mut Loaded) -> Result<(), Halt> {
         let at = loaded.offset;
-        self.is_torn = loaded.rest()?.iter().any(|byte| *byte != 0);
-        let mut sound = loaded.search()?.map(|offset| (loaded.segment, offset));
+        self.is_torn = loaded.trailing()?.is_some();
+        // Where all is zero there is no block.
+        let found = if self.is_torn { loaded.search()? } else { None };
+        let mut sound = found.map(|offset| (loaded.segment, offset));
         while let Some(segment) = self.ahead.pop().filter(|_| sound.is_none()) {
             let spare = std::mem::take(&mut self.spare);
             let mut later = Loaded::open(self.files, segment, spare)?;

@@ -8,7 +8,7 @@ use std::io;
 use rustix::rand::GetRandomFlags;
 
 use super::files::{File, Files};
-use super::format::{HEADER_BYTES, SegmentHeader};
+use super::format::{self, HEADER_BYTES, SegmentHeader};
 use super::halt::Halt;
 use super::key::{Key, Seal};
 use super::{Durability, Options};
@@ -77,7 +77,7 @@ fn is_unused(file: &dyn File) -> io::Result<bool> {
         if count == 0 {
             return Ok(true);
         }
-        if bytes[..count].iter().any(|byte| *byte != 0) {
+        if format::not_zero(&bytes[..count]).is_some() {
             return Ok(false);
         }
         at += count as u64;
