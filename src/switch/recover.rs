@@ -11,14 +11,13 @@
 
 mod arena;
 mod backlog;
+mod numbered;
 mod resume;
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, WorkerId};
-use crate::base::map::Map;
 use crate::base::money::Amount;
 
 use super::number::{self, Role};
@@ -27,6 +26,7 @@ use super::record::{self, Closed, Intent, Outcome, Record, Refused, StoodIn};
 use super::repeat;
 use arena::{Arena, Place};
 pub(super) use backlog::Backlog;
+use numbered::Numbered;
 
 /// What records say, so far.
 #[derive(Debug)]
@@ -34,19 +34,22 @@ pub struct Recovery {
     /// So many transactions that are done with are remembered.
     room: usize,
     heard_of: usize,
-    /// Transactions, and where each stands, counted from the first that was ever heard of.
+    /// Transactions, and where each stands, counted from the first that was ever heard of. Only so
+    /// many are known that the count may begin anew.
     known: VecDeque<Known>,
-    first: u64,
-    places: Map<u64, u64>,
+    first: u32,
+    places: Numbered,
     /// What was kept of them.
     kept: Arena,
     /// In the order in which they were first heard of, and where each stands.
     owed: Vec<Debt>,
-    debts: Map<u64, u32>,
+    debts: Numbered,
     /// By transaction: where its advice stands, owed or taken.
-    advices: Map<u64, u32>,
+    advices: Numbered,
     /// What is owed, as it is sent.
     messages: Arena,
+    /// Batches in which debts stand, and who put them on record.
+    batches: Vec<(WorkerId, u64)>,
     /// By transaction: what was approved in the place of a partner.
     stood_in: BTreeMap<u64, Approved>,
     /// The last numbers used towards each partner, oldest first: one for each share there can be.
@@ -101,8 +104,8 @@ struct Debt {
     message: Place,
     sent: bool,
     settled: bool,
-    /// Who put it on record last, in which batch.
-    noted: Option<(WorkerId, u64)>,
+    /// The batch in which it is on record: one of those that are listed, or [`NOWHERE`].
+    noted: u32,
 }
 
 impl Recovery {
@@ -113,14 +116,16 @@ impl Recovery {
         Self {
             room: transactions,
             heard_of: 0,
-            known: VecDeque::new(),
+            // All the room it has is used in turn: no more than is needed.
+            known: VecDeque::with_capacity(transactions.saturating_add(3)),
             first: 0,
-            places: Map::default(),
+            places: Numbered::default(),
             kept: Arena::default(),
             owed: Vec::new(),
-            debts: Map::default(),
-            advices: Map::default(),
+            debts: Numbered::default(),
+            advices: Numbered::default(),
             messages: Arena::default(),
+            batches: Vec::new(),
             stood_in: BTreeMap::new(),
             numbers: Vec::new(),
             last_number: None,
@@ -176,24 +181,19 @@ impl Recovery {
 
     fn owed(&mut self, owed: &record::Owed<'_>, noted: Option<(WorkerId, u64)>) {
         let record::Owed { id, partner, stan, message, .. } = *owed;
-        let place = self.owed.len() as u32;
-        match self.debts.entry(id) {
+        let noted = noted.map_or(NOWHERE, |batch| self.batch(batch));
+        if let Some(debt) = self.debt_mut(id) {
             // On record again: what is known of it already stays.
-            Entry::Occupied(known) => {
-                let known = *known.get() as usize;
-                self.owed.get_mut(known).into_iter().for_each(|debt| debt.noted = noted);
-                return;
-            }
-            Entry::Vacant(vacant) => {
-                vacant.insert(place);
-            }
+            debt.noted = noted;
+            return;
         }
+        let place = self.owed.len() as u32;
+        self.debts.insert(id, place);
         self.number(partner, stan);
         let debts = self.owed.len();
         if debts >= MANY && debts == self.owed.capacity() {
             // Memory that is not used costs nothing; moving what is there does.
             self.owed.reserve_exact(7 * debts);
-            self.debts.reserve(7 * debts);
         }
         if number::role_of(id) == Role::Advice {
             self.advices.insert(number::transaction_of(id), place);
@@ -201,6 +201,19 @@ impl Recovery {
         let message = self.messages.keep(&[message]);
         let (sent, settled) = (false, false);
         self.owed.push(Debt { id, partner, stan, message, sent, settled, noted });
+    }
+
+    /// Where a batch is listed. What is owed by one batch comes in a row.
+    fn batch(&mut self, batch: (WorkerId, u64)) -> u32 {
+        if self.batches.last() != Some(&batch) {
+            self.batches.push(batch);
+        }
+        self.batches.len() as u32 - 1
+    }
+
+    /// Who put a debt on record last, in which batch.
+    fn noted(&self, debt: &Debt) -> Option<(WorkerId, u64)> {
+        self.batches.get(debt.noted as usize).copied()
     }
 
     fn settle(&mut self, id: u64) {
@@ -212,7 +225,7 @@ impl Recovery {
     }
 
     fn debt_mut(&mut self, id: u64) -> Option<&mut Debt> {
-        let place = *self.debts.get(&id)?;
+        let place = self.debts.get(id)?;
         self.owed.get_mut(place as usize)
     }
 
@@ -268,9 +281,9 @@ impl Recovery {
     }
 
     fn insert(&mut self, known: Known) {
-        if let Some(place) = self.places.get(&known.id) {
-            let place = (place - self.first) as usize;
-            if let Some(former) = self.known.get_mut(place) {
+        if let Some(place) = self.places.get(known.id) {
+            let place = place.wrapping_sub(self.first);
+            if let Some(former) = self.known.get_mut(place as usize) {
                 let former = std::mem::replace(former, known);
                 former.kept.into_iter().for_each(|kept| self.kept.free(kept));
             }
@@ -281,11 +294,11 @@ impl Recovery {
         // Two at most for one that came: all may be in doubt.
         for _ in (self.room..self.known.len()).take(2) {
             let Some(oldest) = self.known.pop_front() else { return };
-            self.first += 1;
+            self.first = self.first.wrapping_add(1);
             if self.is_open(&oldest) {
                 self.push(oldest);
             } else {
-                self.places.remove(&oldest.id);
+                self.places.remove(oldest.id);
                 oldest.kept.into_iter().for_each(|kept| self.kept.free(kept));
             }
         }
@@ -297,7 +310,7 @@ impl Recovery {
             FormerFate::InDoubt => true,
             FormerFate::TakenBack => {
                 let is_on_record =
-                    || self.debts.contains_key(&known.id) || self.advices.contains_key(&known.id);
+                    || self.debts.contains(known.id) || self.advices.contains(known.id);
                 known.partner.is_some() && !is_on_record()
             }
             FormerFate::Approved | FormerFate::Declined => false,
@@ -305,7 +318,7 @@ impl Recovery {
     }
 
     fn push(&mut self, known: Known) {
-        self.places.insert(known.id, self.first + self.known.len() as u64);
+        self.places.insert(known.id, self.first.wrapping_add(self.known.len() as u32));
         self.known.push_back(known);
     }
 
@@ -322,8 +335,8 @@ impl Recovery {
     }
 
     fn change(&mut self, id: u64, change: impl FnOnce(&mut Known)) {
-        let Some(place) = self.places.get(&id) else { return };
-        if let Some(known) = self.known.get_mut((place - self.first) as usize) {
+        let Some(place) = self.places.get(id) else { return };
+        if let Some(known) = self.known.get_mut(place.wrapping_sub(self.first) as usize) {
             change(known);
         }
     }
@@ -357,7 +370,7 @@ impl Recovery {
     }
 
     fn advice_of(&self, id: u64) -> Option<&Debt> {
-        self.advices.get(&id).and_then(|place| self.owed.get(*place as usize))
+        self.advices.get(id).and_then(|place| self.owed.get(place as usize))
     }
 }
 
@@ -370,6 +383,9 @@ impl Default for Recovery {
 /// Past transactions remembered if nothing else is said.
 const TRANSACTIONS: usize = 1 << 16;
 
+/// Of a debt of which no batch is known.
+const NOWHERE: u32 = u32::MAX;
+
 /// From so many debts on it is likely that there are many more.
 const MANY: usize = 4096;
 
@@ -379,3 +395,32 @@ const COUNTED_S: u64 = 3 * 86_400;
 
 /// Runs of numbers kept apart: those of all workers towards all partners, several times over.
 const NUMBERS_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::switch::recent::TerminalKey;
+
+    /// What is remembered, of which each fifth is never heard of again.
+    fn left(first: u32) -> Vec<(u64, FormerFate)> {
+        let mut recovery = Recovery { first, ..Recovery::of_newest(4) };
+        for id in 0..40 {
+            let (acquirer, code) = (LinkId(0), repeat::padded(ResponseCode::INOPERATIVE));
+            recovery.refused(&Refused { id, acquirer, key: TerminalKey::default(), code });
+            recovery.change(id, |known| known.fate = FormerFate::InDoubt);
+            if id >= 3 && (id - 3) % 5 != 0 {
+                recovery.change(id - 3, |known| known.fate = FormerFate::Approved);
+            }
+        }
+        recovery.known.iter().map(|known| (known.id, known.fate)).collect()
+    }
+
+    #[test]
+    fn places_are_found_when_their_count_begins_anew() {
+        let found = left(u32::MAX - 9);
+        assert_eq!(found, left(0));
+        let in_doubt = |id: &u64| found.contains(&(*id, FormerFate::InDoubt));
+        assert!((0..40).step_by(5).all(|id| in_doubt(&id)), "{found:?}");
+        assert_eq!((0..37).filter(in_doubt).count(), 8, "{found:?}");
+    }
+}

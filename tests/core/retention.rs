@@ -171,26 +171,7 @@ fn what_is_owed_outlives_the_segment_it_was_noted_in() {
 /// A backlog that is read back is more than a journal takes at once.
 #[test]
 fn a_long_backlog_is_noted_again_in_batches_that_a_journal_takes() {
-    let mut rig = Rig::closed("pos-bcd", "pos-bcd", |_| ());
-    rig.outbox = Outbox::recorded(1);
-    rig.open(POS, ACQUIRER);
-    rig.open(HOST, PARTNER);
-    rig.ask(POS, &sale(1));
-    let mut batches: Vec<Batch> = std::iter::from_fn(|| rig.outbox.seal()).collect();
-    rig.outbox.durable(u64::MAX);
-    assert_eq!(rig.at_host().len(), 1, "it has left");
-    rig.wait(BUDGET);
-    batches.extend(std::iter::from_fn(|| rig.outbox.seal()));
-    let records = batches.iter().flat_map(|batch| record::read(&batch.clear, &batch.secret));
-    let owed = records.filter_map(|record| match record {
-        Record::Owed(owed) => Some(owed),
-        _ => None,
-    });
-    let owed = owed.last().expect("a reversal");
-    let mut backlog = Records { on: true, ..Records::default() };
-    (0..COUNT).for_each(|id| {
-        backlog.push(&Record::Owed(Owed { id, stan: 750_001 + id as u32, ..owed }));
-    });
+    let backlog = owed(0..COUNT);
     let mut recovery = Recovery::default();
     recovery.read(&backlog.clear, &backlog.secret);
     let mut carried = Recovery::default();
@@ -214,6 +195,64 @@ fn a_long_backlog_is_noted_again_in_batches_that_a_journal_takes() {
     assert!(next.outbox.seal().is_none(), "what is young is left alone");
     next.feed(Event::Forgetting(7));
     check_backlog(&mut next);
+}
+
+/// Records of reversals with these numbers.
+fn owed(ids: std::ops::Range<u64>) -> Records {
+    let mut rig = Rig::closed("pos-bcd", "pos-bcd", |_| ());
+    rig.outbox = Outbox::recorded(1);
+    rig.open(POS, ACQUIRER);
+    rig.open(HOST, PARTNER);
+    rig.ask(POS, &sale(1));
+    let mut batches: Vec<Batch> = std::iter::from_fn(|| rig.outbox.seal()).collect();
+    rig.outbox.durable(u64::MAX);
+    assert_eq!(rig.at_host().len(), 1, "it has left");
+    rig.wait(BUDGET);
+    batches.extend(std::iter::from_fn(|| rig.outbox.seal()));
+    let records = batches.iter().flat_map(|batch| record::read(&batch.clear, &batch.secret));
+    let owed = records.filter_map(|record| match record {
+        Record::Owed(owed) => Some(owed),
+        _ => None,
+    });
+    let owed = owed.last().expect("a reversal");
+    let mut backlog = Records { on: true, ..Records::default() };
+    ids.for_each(|id| {
+        backlog.push(&Record::Owed(Owed { id, stan: 750_001 + id as u32, ..owed }));
+    });
+    backlog
+}
+
+/// The numbers of what is put on record.
+fn noted(rig: &mut Rig) -> Vec<u64> {
+    let mut ids = Vec::new();
+    while let Some(batch) = rig.outbox.seal() {
+        ids.extend(record::read(&batch.clear, &batch.secret).filter_map(|record| match record {
+            Record::Owed(owed) => Some(owed.id),
+            _ => None,
+        }));
+    }
+    ids.sort_unstable();
+    ids
+}
+
+/// Of several workers there is one left. What others put on record it puts on record itself, at
+/// once; what is its own when the batch is given up in which that stands last.
+#[test]
+fn what_is_carried_on_is_noted_again_with_its_own_batch() {
+    let mut recovery = Recovery::default();
+    let batches = [(0, 7, 0..2), (1, 7, 2..4), (0, 8, 4..6), (1, 8, 6..8), (0, 9, 1..2)];
+    for (worker, number, ids) in batches {
+        let records = owed(ids);
+        recovery.read_batch(WorkerId(worker), number, &records.clear, &records.secret);
+    }
+    let mut next = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.epoch = 1);
+    next.outbox = Outbox::recorded(10);
+    next.switch.begin_resuming(next.now, &Arc::new(recovery), &mut next.outbox);
+    assert_eq!(noted(&mut next), [2, 3, 6, 7], "of the worker that is gone");
+    for (given_up, again) in [(6, &[][..]), (7, &[0]), (8, &[4, 5]), (9, &[1])] {
+        next.feed(Event::Forgetting(given_up));
+        assert_eq!(noted(&mut next), again, "batch {given_up}");
+    }
 }
 
 /// What was noted is all there, in several batches of a size that is taken.

@@ -49,9 +49,9 @@ impl Backlog {
     }
 
     /// True if a debt of this worker's is one of these.
-    fn is_of(&self, debt: &Debt, worker: WorkerId) -> bool {
+    fn is_of(&self, debt: &Debt, found: &Recovery, worker: WorkerId) -> bool {
         // What another worker put on record goes when nothing matters to that worker.
-        debt.noted.is_some_and(|(by, _)| by == worker)
+        found.noted(debt).is_some_and(|(by, _)| by == worker)
             && !self.ordered.contains(&number::transaction_of(debt.id))
     }
 }
@@ -79,7 +79,7 @@ impl Switch {
         let ordered = debts().filter(is_ordered).map(|debt| number::transaction_of(debt.id));
         let mut backlog = Backlog { ordered: ordered.collect(), ..Backlog::default() };
         for debt in debts() {
-            if backlog.is_of(debt, worker) {
+            if backlog.is_of(debt, recovery, worker) {
                 let partner = usize::from(debt.partner.0);
                 backlog.left.resize(backlog.left.len().max(partner + 1), 0);
                 backlog.left[partner] += 1;
@@ -105,7 +105,8 @@ impl Switch {
     pub(super) fn hand_over_from(&mut self, now: Now, found: &Recovery, outbox: &mut Outbox) {
         let backlog = std::mem::take(&mut self.backlog);
         let (worker, workers) = (self.setup.worker, self.setup.workers);
-        for debt in found.debts_of(worker, workers).filter(|debt| backlog.is_of(debt, worker)) {
+        let is_of = |debt: &&Debt| backlog.is_of(debt, found, worker);
+        for debt in found.debts_of(worker, workers).filter(is_of) {
             self.resume_debt(now, debt, found, outbox);
         }
     }
@@ -118,7 +119,8 @@ impl Switch {
         let slice = rest.get(..most).unwrap_or(rest);
         self.backlog.seen += slice.len();
         for debt in slice {
-            let is_mine = debt.is_owed_by(worker, workers) && self.backlog.is_of(debt, worker);
+            let is_mine =
+                debt.is_owed_by(worker, workers) && self.backlog.is_of(debt, &found, worker);
             if !is_mine {
                 continue;
             }
@@ -148,7 +150,7 @@ impl Switch {
         let message = found.messages.at(debt.message).to_vec();
         let mut obligation = self.obligation(now, debt.partner, debt.id, message, outbox);
         obligation.sent_before = debt.sent && !self.setup.has(Bug::ResentAsFirst);
-        match debt.noted {
+        match found.noted(debt) {
             Some((by, batch)) if by == self.setup.worker => obligation.noted = batch,
             _ => {
                 self.note_owed(&obligation, debt.partner, debt.stan, outbox);

@@ -128,7 +128,7 @@ impl Switch {
 
     /// Its reversal is on record: owed, or done with.
     fn is_owed(&self, known: &Known, recovery: &Recovery) -> bool {
-        recovery.debts.contains_key(&known.id) && !self.setup.has(Bug::OwedAgain)
+        recovery.debts.contains(known.id) && !self.setup.has(Bug::OwedAgain)
     }
 
     /// True if what the former life left open of it may be a reversal.
