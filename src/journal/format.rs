@@ -341,3 +341,21 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("a range of N bytes")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_not_zero_is_found_wherever_it_stands(
+            length in 0..4 * SECTOR_BYTES,
+            set in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        ) {
+            let mut bytes = vec![0; length];
+            set.iter().filter(|_| length > 0).for_each(|at| bytes[at.index(length)] = 1);
+            prop_assert_eq!(not_zero(&bytes), bytes.iter().position(|byte| *byte != 0));
+        }
+    }
+}
