@@ -10,11 +10,12 @@ use super::bitmap::Bitmap;
 use super::dialect::Dialect;
 use super::error::{DecodeError, Reason};
 use super::field::{Content, Field, Shape};
+use super::kept::KeptForm;
 use super::mti::Mti;
 pub use super::span::Span;
 use super::spec::Wire;
 pub use super::twin::FormId;
-use super::twin::{KeptForm, Key, Twins};
+use super::twin::{Key, Twins};
 
 /// Where each element of a message stands. Reused from message to message, and remembers their
 /// forms; 250 KiB.

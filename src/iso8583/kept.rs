@@ -8,9 +8,11 @@
 use std::ops::Range;
 
 use super::bitmap::Bitmap;
+use super::dialect::Dialect;
 use super::encode;
 use super::message::Message;
-use super::twin::KeptForm;
+use super::mti::Mti;
+use super::twin::Spans;
 use super::value;
 
 /// A request reduced to what may be kept. Its buffer is used again and again.
@@ -119,6 +121,69 @@ impl Kept {
     }
 }
 
+/// What of messages of one form is kept, worked out once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeptForm {
+    /// From the MTI on, what is kept in one piece but for its bitmaps; empty if the message has
+    /// more of those, or something else stands behind them.
+    front: Range<usize>,
+    /// The bitmaps of what is kept, as they are written behind the MTI.
+    pub(super) bitmaps: Vec<u8>,
+    /// Where DE 2 stands, length and all.
+    pub(super) pan: Range<usize>,
+    /// Where the rest of it stands.
+    pub(super) runs: Vec<Range<usize>>,
+    /// How many bytes it takes, MTI and bitmaps included.
+    pub(super) bytes: usize,
+}
+
+impl KeptForm {
+    pub(super) fn of(dialect: &Dialect, elements: &Bitmap, spans: &Spans) -> Self {
+        let mut form = Self::default();
+        if elements.has(35) && !elements.has(2) {
+            return form;
+        }
+        let mut kept = elements.and(&dialect.kept);
+        encode::begin_body(dialect, &mut form.bitmaps, Mti::default(), &kept);
+        form.bitmaps.drain(..dialect.mti_bytes);
+        let place = |element: u8| {
+            let span = spans[usize::from(element)];
+            usize::from(span.start)..usize::from(span.end)
+        };
+        if kept.has(2) {
+            form.pan = place(2);
+            kept.remove(2);
+        }
+        for next in kept.iter().map(place) {
+            match form.runs.last_mut() {
+                Some(run) if run.end == next.start => run.end = next.end,
+                _ => form.runs.push(next),
+            }
+        }
+        let runs = form.runs.iter().map(ExactSizeIterator::len).sum::<usize>();
+        form.bytes = dialect.mti_bytes + form.bitmaps.len() + form.pan.len() + runs;
+        form.find_front(dialect);
+        form
+    }
+
+    fn find_front(&mut self, dialect: &Dialect) {
+        let mti = dialect.header_bytes;
+        let behind = mti + dialect.mti_bytes + self.bitmaps.len();
+        let mut end = behind;
+        if self.pan.start == behind {
+            end = self.pan.end;
+        } else if !self.pan.is_empty() {
+            return;
+        }
+        if self.runs.first().is_some_and(|run| run.start == end) {
+            end = self.runs.remove(0).end;
+        }
+        if end > behind {
+            self.front = mti..end;
+        }
+    }
+}
+
 /// What may be kept of a message of a form met before, to be copied once, to where it is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Keeping<'m> {
@@ -152,14 +217,27 @@ impl<'m> Keeping<'m> {
         let Self { message, form } = self;
         debug_assert_eq!(out.len(), form.bytes, "room for just that");
         let dialect = message.dialect;
-        let mti = dialect.header_bytes..dialect.header_bytes + dialect.mti_bytes;
         let part = |place: &Range<usize>| message.bytes.get(place.clone()).unwrap_or(&[]);
-        let head = [part(&mti), &form.bitmaps, part(&form.pan)];
+        let mti = dialect.header_bytes..dialect.header_bytes + dialect.mti_bytes;
+        let bitmaps = dialect.mti_bytes..dialect.mti_bytes + form.bitmaps.len();
         let mut rest = out;
-        for part in head.into_iter().chain(form.runs.iter().map(part)) {
-            let Some((room, behind)) = rest.split_at_mut_checked(part.len()) else { return };
+        let mut put = |part: &[u8]| {
+            let (room, behind) = std::mem::take(&mut rest).split_at_mut_checked(part.len())?;
             room.copy_from_slice(part);
             rest = behind;
+            Some(room)
+        };
+        if form.front.is_empty() {
+            for part in [part(&mti), &form.bitmaps, part(&form.pan)] {
+                put(part);
+            }
+        } else if let Some(front) = put(part(&form.front))
+            && let Some(room) = front.get_mut(bitmaps)
+        {
+            room.copy_from_slice(&form.bitmaps);
+        }
+        for run in &form.runs {
+            put(part(run));
         }
     }
 }

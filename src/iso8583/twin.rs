@@ -18,9 +18,9 @@ use std::ops::{Range, RangeInclusive};
 use super::bitmap::Bitmap;
 use super::composite::Composite;
 use super::dialect::Dialect;
-use super::encode;
+use super::digits;
 use super::field::{Content, Field, Run};
-use super::mti::Mti;
+use super::kept::KeptForm;
 use super::span::Span;
 use super::spec::Side;
 use super::tlv;
@@ -80,6 +80,9 @@ struct Twin {
     blocks: Vec<Block>,
     /// Bytes whose low nibble is form while the high one is a digit, and that nibble.
     halves: Vec<(u16, u8)>,
+    /// Elements of letters and digits that had digits alone when the form was met, and later had
+    /// letters.
+    loose: Bitmap,
     /// What no block proves.
     runs: Vec<(Run, u16, u16)>,
     /// Elements that are looked at by themselves.
@@ -95,19 +98,6 @@ struct Block {
     least: [u8; BLOCK],
     most: [u8; BLOCK],
     low_most: [u8; BLOCK],
-}
-
-/// What of messages of one form is kept, worked out once.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KeptForm {
-    /// The bitmaps of what is kept, as they are written behind the MTI.
-    pub(super) bitmaps: Vec<u8>,
-    /// Where DE 2 stands, length and all.
-    pub(super) pan: Range<usize>,
-    /// Where the rest of it stands.
-    pub(super) runs: Vec<Range<usize>>,
-    /// How many bytes it takes, MTI and bitmaps included.
-    pub(super) bytes: usize,
 }
 
 impl Default for Twins {
@@ -191,6 +181,17 @@ impl Twins {
         debug_assert_eq!(self.current, SCRATCH, "it was walked");
         let first = key.place();
         let places = [first, first ^ 1, first ^ 2, first ^ 3];
+        let spans = self.spans[SCRATCH];
+        for place in places {
+            let twin = &mut self.slots[place];
+            if twin.ready
+                && twin.key == key
+                && self.spans[place] == spans
+                && twin.loosen(dialect, message, &spans)
+            {
+                return self.settle(place, dialect, message, at);
+            }
+        }
         // Where it was met before, else where what sits sits least firmly.
         let places = places.into_iter().filter(|place| *place != SCRATCH);
         let place = places.min_by_key(|place| {
@@ -205,9 +206,15 @@ impl Twins {
         }
         if twin.key != key {
             (twin.key, twin.ready, twin.id) = (key, false, None);
+            twin.loose = Bitmap::default();
             return;
         }
-        let spans = self.spans[SCRATCH];
+        self.settle(place, dialect, message, at);
+    }
+
+    /// Works out the form of the present message at `place`.
+    fn settle(&mut self, place: usize, dialect: &Dialect, message: &[u8], at: usize) {
+        let (twin, spans) = (&mut self.slots[place], self.spans[SCRATCH]);
         twin.ready = twin.build(dialect, message, at, &spans);
         twin.id = None;
         if let (true, Some(numbered)) = (twin.ready, &mut self.numbered) {
@@ -282,7 +289,14 @@ impl Twin {
             let value = message.get(usize::from(span.value)..usize::from(span.end));
             let value = value.unwrap_or(&[]);
             let place = usize::from(span.value) - at;
-            if !self.describe(dialect, dialect.field(element), span, value, &mut bounds, place) {
+            let field = dialect.field(element);
+            if field.run == Run::Alphanumeric
+                && !self.loose.has(element)
+                && digits::are_ascii_digits(value)
+            {
+                // Reference numbers: what were digits once are digits mostly.
+                bounds.write(place..place + value.len(), Run::Digits);
+            } else if !self.describe(dialect, field, span, value, &mut bounds, place) {
                 self.alone.push(element);
             }
         }
@@ -291,6 +305,22 @@ impl Twin {
         self.halves = bounds.halves;
         self.kept = KeptForm::of(dialect, &elements, spans);
         true
+    }
+
+    /// A message whose elements stand as those of this form do not fits it: notes which elements
+    /// have letters now. False if none that was not noted before.
+    fn loosen(&mut self, dialect: &Dialect, message: &[u8], spans: &Spans) -> bool {
+        let elements = Bitmap::from_words([self.key.words[0], self.key.words[1], 0]);
+        let mut is_new = false;
+        for element in elements.iter().filter(|e| dialect.field(*e).run == Run::Alphanumeric) {
+            let span = spans[usize::from(element)];
+            let value = message.get(usize::from(span.value)..usize::from(span.end));
+            if !self.loose.has(element) && !value.is_some_and(digits::are_ascii_digits) {
+                self.loose.insert(element);
+                is_new = true;
+            }
+        }
+        is_new
     }
 
     /// Describes one element, whose value stands at `place` behind the bitmaps. False if it has to
@@ -324,35 +354,6 @@ impl Twin {
             _ => return false,
         }
         true
-    }
-}
-
-impl KeptForm {
-    fn of(dialect: &Dialect, elements: &Bitmap, spans: &Spans) -> Self {
-        let mut form = Self::default();
-        if elements.has(35) && !elements.has(2) {
-            return form;
-        }
-        let mut kept = elements.and(&dialect.kept);
-        encode::begin_body(dialect, &mut form.bitmaps, Mti::default(), &kept);
-        form.bitmaps.drain(..dialect.mti_bytes);
-        let place = |element: u8| {
-            let span = spans[usize::from(element)];
-            usize::from(span.start)..usize::from(span.end)
-        };
-        if kept.has(2) {
-            form.pan = place(2);
-            kept.remove(2);
-        }
-        for next in kept.iter().map(place) {
-            match form.runs.last_mut() {
-                Some(run) if run.end == next.start => run.end = next.end,
-                _ => form.runs.push(next),
-            }
-        }
-        let runs = form.runs.iter().map(ExactSizeIterator::len).sum::<usize>();
-        form.bytes = dialect.mti_bytes + form.bitmaps.len() + form.pan.len() + runs;
-        form
     }
 }
 

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
+use authswitch::iso8583::decode::Index;
 use authswitch::switch::Counter;
 
-use crate::rig::{HOST, POS, Plain, Rig, answer_to, framed, sale};
+use crate::rig::{HOST, POS, Plain, Rig, answer_to, dialect, framed, sale};
 
 /// Known from their third message on; by then two forms have met each other too.
 const TEACHING: u32 = 6;
@@ -72,6 +73,32 @@ fn every_byte_of_an_answer_of_a_known_form_matters() {
             rig.say(&right);
             assert_eq!(rig.at_pos().len(), 1, "DE {element}, place {place}");
         }
+    }
+}
+
+/// A reference number of digits is taken for one that always is; once letters were seen in it, both
+/// are of one form.
+#[test]
+fn letters_where_digits_were_are_learned() {
+    let dialect = dialect("pos-bcd");
+    let message = |reference: &str| framed(&dialect, &sale(1).with(37, reference))[2..].to_vec();
+    let (digits, letters) = (message("600000000001"), message("AB0000 00001"));
+    let mut broken = digits.clone();
+    let at = broken.windows(12).position(|bytes| bytes == b"600000000001").expect("DE 37");
+    broken[at + 1] = b'*';
+    let (mut index, mut careful) = (Index::numbering(), Index::default());
+    for _ in 0..TEACHING {
+        dialect.decode(&digits, &mut index).expect("sound");
+    }
+    assert!(index.form().is_some(), "known");
+    for round in 0..4 {
+        for message in [&letters, &digits] {
+            dialect.decode(message, &mut index).expect("sound");
+            assert!(round == 0 || index.form().is_some(), "of a known form");
+        }
+        let found = dialect.decode(&broken, &mut index);
+        assert_eq!(found, dialect.decode_with_care(&broken, &mut careful));
+        assert!(found.is_err());
     }
 }
 
