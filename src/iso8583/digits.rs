@@ -108,23 +108,33 @@ pub fn packed_number(bytes: &[u8]) -> u64 {
     eights.wrapping_sub((eights >> 32).wrapping_mul((1 << 32) - 100_000_000))
 }
 
+/// Six packed digits, which decoding has proven to be digits, as a number.
+#[inline]
+pub fn packed_stan(packed: &[u8; 3]) -> u32 {
+    let [high, middle, low] = packed.map(|pair| u32::from(pair) - 6 * u32::from(pair >> 4));
+    high * 10_000 + middle * 100 + low
+}
+
 /// The first eighteen of an even number of packed digits, filled with zeros on the right.
 #[inline]
 pub fn packed_head(bytes: &[u8]) -> u64 {
-    const TENS: [u64; 9] = {
-        let mut tens = [1; 9];
+    const TENS: [u64; 10] = {
+        let mut tens = [1; 10];
         let mut place = 1;
-        while place < 9 {
+        while place < 10 {
             tens[place] = tens[place - 1] * 100;
             place += 1;
         }
         tens
     };
-    let (first, rest) = bytes.split_at(bytes.len().min(1));
+    // What most account numbers are.
+    if bytes.len() <= 8 {
+        return packed_number(bytes).wrapping_mul(TENS[9 - bytes.len()]);
+    }
+    let (first, rest) = bytes.split_at(1);
     let rest = rest.first_chunk::<8>().map_or(rest, |rest| rest.as_slice());
-    let behind = TENS.get(8 - rest.len()).copied().unwrap_or(1);
-    let head = packed_number(first).wrapping_mul(10u64.pow(16));
-    head.wrapping_add(packed_number(rest).wrapping_mul(behind))
+    let head = packed_number(first).wrapping_mul(TENS[8]);
+    head.wrapping_add(packed_number(rest).wrapping_mul(TENS[8 - rest.len()]))
 }
 
 /// True if every byte is an ASCII decimal digit.
@@ -290,14 +300,24 @@ pub fn write_ascii_number(mut number: u64, digits: &mut [u8]) {
 #[inline]
 pub const fn stan_bcd(stan: u32) -> [u8; 3] {
     const fn pair(two: u32) -> u8 {
-        (two / 10 * 16 + two % 10) as u8
+        (two + two / 10 * 6) as u8
     }
-    [pair(stan / 10_000 % 100), pair(stan / 100 % 100), pair(stan % 100)]
+    let (high, rest) = (stan / 10_000 % 100, stan % 10_000);
+    [pair(high), pair(rest / 100), pair(rest % 100)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_stan_is_read_as_it_was_written() {
+        for stan in (0..1_000_000).step_by(7).chain(999_990..1_000_000) {
+            let packed = stan_bcd(stan);
+            assert_eq!(packed.map(|pair| format!("{pair:02x}")).concat(), format!("{stan:06}"));
+            assert_eq!(packed_stan(&packed), stan);
+        }
+    }
 
     fn each_by_definition(good: impl Fn(u8) -> bool, check: impl Fn(&[u8]) -> bool, fill: u8) {
         for byte in 0..=255u8 {

@@ -71,6 +71,20 @@ impl<'a> Message<'a> {
         number(self.dialect.field(element), body, span.units)
     }
 
+    /// DE 11 as a number; `None` if absent or not digits.
+    #[inline]
+    pub fn stan(&self) -> Option<u32> {
+        let span = self.index.span(11)?;
+        let body = self.bytes.get(usize::from(span.value)..usize::from(span.end))?;
+        let field = self.dialect.field(11);
+        match <&[u8; 3]>::try_from(body) {
+            Ok(packed) if field.content == Content::Bcd && span.units == 6 => {
+                Some(digits::packed_stan(packed))
+            }
+            _ => number(field, body, span.units).and_then(|stan| u32::try_from(stan).ok()),
+        }
+    }
+
     /// The first `N` characters of a text, the rest filled with spaces; EBCDIC becomes ASCII.
     #[inline]
     pub fn text<const N: usize>(&self, element: u8) -> Option<[u8; N]> {

@@ -113,7 +113,7 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> bool {
         let id = batch.session;
-        let stan = message.number(11).and_then(|stan| u32::try_from(stan).ok()).unwrap_or(0);
+        let stan = message.stan().unwrap_or(0);
         let Some(session) = self.sessions.of_mut(id) else { return false };
         let was = session.state;
         if was.answered(stan) == was {

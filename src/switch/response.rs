@@ -50,7 +50,7 @@ impl Switch {
         if message.mti().is_network_management() {
             return self.network_answer(batch, &message, outbox);
         }
-        let stan = message.number(11).and_then(|stan| u32::try_from(stan).ok()).unwrap_or(0);
+        let stan = message.stan().unwrap_or(0);
         if message.mti().class() == 4 || message.mti().function() == 3 {
             let owed = self.owed.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
             if owed.is_some_and(|owed| owed.waits_for(stan)) {

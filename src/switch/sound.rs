@@ -190,7 +190,7 @@ pub fn stan_digits<'a>(field: &Field, stan: u32, buffer: &'a mut [u8; 12]) -> Op
 #[inline]
 pub(super) fn stan(message: &Message<'_>) -> Result<(Span, u32), Fault> {
     let span = message.index.span(11).ok_or(Fault::NoStan)?;
-    match message.number(11).and_then(|stan| u32::try_from(stan).ok()) {
+    match message.stan() {
         None => Err(Fault::NoStan),
         Some(0) => Err(Fault::ZeroStan),
         Some(stan) => Ok((span, stan)),
