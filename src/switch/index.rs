@@ -37,6 +37,9 @@ pub(super) trait Window {
     /// The whole number of which `low` are the low bits, if it is still remembered.
     fn number_of(&self, low: u32) -> Option<u64>;
 
+    /// Which of several others is taken, if no more is known of them.
+    fn turn(&self) -> u64;
+
     /// What is known of another worker's oldest number.
     fn first_of(&self, worker: WorkerId) -> u64;
 }
@@ -369,15 +372,20 @@ impl Bucket {
     ) -> Option<Place> {
         let hits = self.references.iter().enumerate().filter(|(at, _)| hits >> at & 1 == 1);
         let (mut here, mut elsewhere) = (None, None);
+        let (mut others, mut known_exactly) = (0, false);
         for (_, slot) in hits {
             let reference = Reference(slot.load(Ordering::Acquire));
             if reference.worker() == window.worker() {
                 let number = window.number_of(reference.low());
                 here = here.max(number.filter(|number| is_it(*number)));
-            } else if !is_stale(reference, window)
-                && (elsewhere.is_none() || (reference.0 ^ tag) & Reference::MOMENT == 0)
-            {
-                elsewhere = Some(reference.worker());
+            } else if !is_stale(reference, window) {
+                let is_exact = (reference.0 ^ tag) & Reference::MOMENT == 0;
+                others += 1;
+                let is_next = !known_exactly && window.turn().is_multiple_of(others);
+                if is_exact || is_next {
+                    elsewhere = Some(reference.worker());
+                    known_exactly = is_exact;
+                }
             }
         }
         // As a rule one of the two: what is known elsewhere is claimed here only after a restart.

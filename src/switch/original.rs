@@ -32,6 +32,9 @@ pub(super) struct Named {
     pub(super) stan: u32,
     /// DE 7 of the original, 0 if it is not told.
     pub(super) moment: u64,
+    /// DE 7 of the message, where DE 90 does not name another: many terminals repeat that of the
+    /// original. 0 if there is none.
+    own: u64,
     /// Class and function it may have.
     pub(super) kinds: [Option<u16>; 4],
     /// DE 90 names it.
@@ -76,23 +79,39 @@ pub(super) fn named(message: &Message<'_>, sound: &Sound) -> Named {
         return Named {
             stan: number(buffer.get(4..10)) as u32,
             moment: repeat::nibbles(buffer.get(10..20).unwrap_or(&[])),
+            own: 0,
             kinds: [Some(mti as u16), None, None, None],
             by_data: true,
         };
     }
     let kinds = [0x10, 0x20, 0x22, 0x12].map(Some);
-    Named { stan: sound.stan_number, moment: 0, kinds, by_data: false }
+    let own = repeat::moment_of(message);
+    Named { stan: sound.stan_number, moment: 0, own, kinds, by_data: false }
 }
 
 impl Switch {
-    /// The original that is named: of the same link, terminal and merchant.
+    /// The original that is named: of the same link, terminal and merchant. Best is one with the
+    /// DE 7 of the message; then the newest of ours, which can be looked at; then another
+    /// worker's, in turn, since a STAN alone may lead to the wrong one.
     pub(super) fn original_of(
         &self,
         batch: &Batch<'_>,
         sound: &Sound,
         named: &Named,
     ) -> Option<Place> {
-        named.kinds.iter().flatten().find_map(|kind| self.named_as(batch, sound, named, *kind))
+        let of_moment = |moment| {
+            let named = Named { moment, ..*named };
+            let places = named.kinds.map(|kind| self.named_as(batch, sound, &named, kind?));
+            let here = places.iter().flatten().filter_map(|place| match place {
+                Place::Here(number) => Some(*number),
+                Place::Elsewhere(_) => None,
+            });
+            let others = places.iter().flatten().count().max(1);
+            let next = || places.into_iter().flatten().nth(self.recent.turn() as usize % others);
+            here.max().map(Place::Here).or_else(next)
+        };
+        let exact = (named.own != 0).then(|| of_moment(named.own)).flatten();
+        exact.or_else(|| of_moment(named.moment))
     }
 
     /// The original that is named, for whoever looks further back.

@@ -123,6 +123,8 @@ pub struct Recent {
     firsts: Vec<u64>,
     /// When [`Self::first`] is told next.
     tell_at: u64,
+    /// How many messages were passed on to other workers.
+    turn: u64,
 }
 
 impl Recent {
@@ -149,6 +151,7 @@ impl Recent {
             aside: Map::default(),
             firsts: Vec::new(),
             tell_at: TELL_EVERY,
+            turn: 0,
         }
     }
 
@@ -240,6 +243,16 @@ impl Recent {
         let is_it = |number| self.past(number).is_some_and(&is_it);
         let key = TerminalKey { hash, moment, fingerprint: 0 };
         self.index.find(&key, &View { recent: self }, is_it)
+    }
+
+    /// Which of several workers that may remember one is asked, going round.
+    pub(super) const fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// A message is passed on to another worker: the next time another one may be asked.
+    pub(super) const fn end_turn(&mut self) {
+        self.turn += 1;
     }
 
     /// The newest `count` at most, the last one first, with their numbers.

@@ -164,6 +164,7 @@ impl Switch {
         }
         session.guest_of |= 1 << worker.0;
         self.stats.count(Counter::Passed);
+        self.recent.end_turn();
         outbox.relay(batch.session, worker, framed);
         Ok(())
     }

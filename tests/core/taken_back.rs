@@ -34,6 +34,30 @@ fn hears(rig: &mut Rig, expected: &[(&str, &str)]) {
 type Asked = fn(u32) -> Plain;
 const BOTH: [Asked; 2] = [reversal, bare_reversal];
 
+/// Of two that its STAN names a reversal without DE 90 means the one whose DE 7 it has, else the
+/// newest.
+#[test]
+fn a_stan_that_came_round_is_told_by_its_moment() {
+    for (moment, expected) in [
+        ("1122021245", "01001122021245"),
+        ("1122021250", "02001122021250"),
+        ("1122021255", "02001122021250"),
+    ] {
+        let mut rig = Rig::new();
+        for (mti, asked_at) in [("0100", "1122021245"), ("0200", "1122021250")] {
+            rig.ask(POS, &sale(1).typed(mti).with(7, asked_at));
+            let seen = rig.at_host().pop().expect("forwarded");
+            rig.say(&answer_to(&seen, "00"));
+            rig.at_pos();
+        }
+        rig.ask(POS, &sale(1).typed("0400").with(7, moment));
+        hears(&mut rig, &[("0410", "00")]);
+        let owed = one_reversal(&mut rig);
+        let named = owed.of(90).expect("there");
+        assert_eq!([&named[..4], &named[10..20]].concat(), expected);
+    }
+}
+
 /// The original gets no approval, not even when the partner gives one.
 #[test]
 fn what_is_in_flight_is_given_up_and_reversed() {

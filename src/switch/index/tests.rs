@@ -24,6 +24,33 @@ fn settle(recent: &mut Recent, number: u64) {
     recent.settle(number);
 }
 
+/// A part of a hash may be the same by chance. Whoever asks again is led to another each time.
+#[test]
+fn of_several_others_each_has_its_turn() {
+    let index = Arc::new(TransactionIndex::new(4, 64));
+    let mut workers = [0, 1, 2, 3].map(|worker| Recent::new(WorkerId(worker), Arc::clone(&index)));
+    for (worker, recent) in workers.iter_mut().enumerate().skip(1) {
+        // They differ in bits that no reference has.
+        let hash = spread(1) ^ (worker as u64) << 60;
+        let moment = 100 + worker as u64;
+        assert!(matches!(claim_at(recent, 1, hash, moment), Known::New(_)), "another's");
+    }
+    let [one, ..] = &mut workers;
+    let mut led_to = [0; 4];
+    for _ in 0..12 {
+        match one.find(spread(1), 0, |_| true) {
+            Some(Place::Elsewhere(worker)) => led_to[usize::from(worker.0)] += 1,
+            other => panic!("{other:?}"),
+        }
+        one.end_turn();
+    }
+    assert!(led_to[0] == 0 && led_to[1..].iter().all(|times| *times > 0), "{led_to:?}");
+    for worker in 1..4 {
+        let place = one.find(spread(1), 100 + worker, |_| true);
+        assert_eq!(place, Some(Place::Elsewhere(WorkerId(worker as u8))), "by its moment");
+    }
+}
+
 fn spread(id: u64) -> u64 {
     (id + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17)
 }

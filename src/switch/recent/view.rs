@@ -21,6 +21,10 @@ impl Window for View<'_> {
         self.recent.number_with(low, index::LOW_BITS)
     }
 
+    fn turn(&self) -> u64 {
+        self.recent.turn
+    }
+
     fn first_of(&self, worker: WorkerId) -> u64 {
         self.recent.firsts.get(usize::from(worker.0)).copied().unwrap_or(0)
     }
