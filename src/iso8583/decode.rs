@@ -10,7 +10,7 @@ use super::bitmap::Bitmap;
 use super::dialect::Dialect;
 use super::error::{DecodeError, Reason};
 use super::field::{Content, Field, Shape};
-use super::kept::KeptForm;
+use super::kept_form::KeptForm;
 use super::mti::Mti;
 pub use super::span::Span;
 use super::spec::Wire;

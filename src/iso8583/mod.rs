@@ -15,6 +15,7 @@ pub mod error;
 pub mod field;
 pub mod frame;
 pub mod kept;
+mod kept_form;
 pub mod message;
 pub mod mti;
 pub mod names;

@@ -12,3 +12,7 @@ pub struct Span {
     /// Units of the value: digits, characters or bytes.
     pub units: u16,
 }
+
+/// Where each element of a message stands, by its number; as many places as a byte has values, so
+/// that none has to be checked.
+pub(super) type Spans = [Span; 256];

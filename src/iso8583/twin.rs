@@ -20,14 +20,10 @@ use super::composite::Composite;
 use super::dialect::Dialect;
 use super::digits;
 use super::field::{Content, Field, Run};
-use super::kept::KeptForm;
-use super::span::Span;
+use super::kept_form::KeptForm;
+use super::span::{Span, Spans};
 use super::spec::Side;
 use super::tlv;
-
-/// Where each element of a message stands, by its number; as many places as a byte has values, so
-/// that none has to be checked.
-pub(super) type Spans = [Span; 256];
 
 /// The forms one decoder has met lately, and the spans of the message it holds at present.
 #[derive(Debug, Clone)]
