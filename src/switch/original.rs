@@ -41,6 +41,13 @@ pub(super) struct Named {
     by_data: bool,
 }
 
+impl Named {
+    /// True if the transaction of this moment is the one that is named, and no other.
+    pub(super) const fn is_exact(&self, moment: u64) -> bool {
+        moment != 0 && (moment == self.moment || moment == self.own)
+    }
+}
+
 /// The partner that has the original, and DE 90 as that partner knows it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bound {
@@ -99,9 +106,9 @@ impl Switch {
         sound: &Sound,
         named: &Named,
     ) -> Option<Place> {
-        let of_moment = |moment| {
+        let of_moment = |moment, is_it: fn(&Past) -> bool| {
             let named = Named { moment, ..*named };
-            let places = named.kinds.map(|kind| self.named_as(batch, sound, &named, kind?));
+            let places = named.kinds.map(|kind| self.named_as(batch, sound, &named, kind?, is_it));
             let here = places.iter().flatten().filter_map(|place| match place {
                 Place::Here(number) => Some(*number),
                 Place::Elsewhere(_) => None,
@@ -110,8 +117,11 @@ impl Switch {
             let next = || places.into_iter().flatten().nth(self.recent.turn() as usize % others);
             here.max().map(Place::Here).or_else(next)
         };
-        let exact = (named.own != 0).then(|| of_moment(named.own)).flatten();
-        exact.or_else(|| of_moment(named.moment))
+        let exact = (named.own != 0).then(|| of_moment(named.own, |_| true)).flatten();
+        // What was only ever taken back must not hide what was asked.
+        let asked = of_moment(named.moment, |past| past.partner.is_some());
+        let asked = asked.filter(|place| matches!(place, Place::Here(_)));
+        exact.or(asked).or_else(|| of_moment(named.moment, |_| true))
     }
 
     /// The original that is named, for whoever looks further back.
@@ -129,6 +139,7 @@ impl Switch {
         sound: &Sound,
         named: &Named,
         kind: u16,
+        is_it: fn(&Past) -> bool,
     ) -> Option<Place> {
         let (terminal, merchant) = (&sound.facts.terminal, &sound.facts.merchant);
         let hash = self.terminal_hash(batch.link_id, terminal, merchant, named.stan, kind);
@@ -139,6 +150,7 @@ impl Switch {
             other.hash == hash
                 && (any || other.moment == named.moment)
                 && past.fate != Fate::UNDECIDED
+                && is_it(past)
         })
     }
 
@@ -199,7 +211,7 @@ impl Switch {
         let is_exact = named.moment != 0;
         let mut elsewhere = None;
         for kind in named.kinds.into_iter().flatten() {
-            match self.named_as(batch, sound, named, kind) {
+            match self.named_as(batch, sound, named, kind, |_| true) {
                 Some(Place::Here(number)) => {
                     if let Some(bound) = self.bound_to(batch, message, number, is_exact) {
                         return Origin::Here(bound);

@@ -376,14 +376,14 @@ impl Switch {
         let mut index = self.refusal_index.take().unwrap_or_default();
         let sound = dialect.decode(body, &mut index).is_ok();
         let sent = Message { bytes: body, index: &index, dialect };
-        let agrees = |element| match (sent.value(element), answer.value(element)) {
-            (Some(sent), Some(answered)) => digits::are_same(sent, answered),
-            _ => true,
-        };
+        let both = |element| Some((sent.raw(element)?, answer.raw(element)?));
+        let agrees =
+            |element| both(element).is_none_or(|(sent, said)| digits::are_same(sent, said));
         let answers = sound
             && sent.mti().original().response() == Some(answer.mti())
             && (self.setup.has(Bug::AnyAnswerSettles)
-                || [7, 37, 41, 42, 90].into_iter().all(agrees));
+                || NAMING.into_iter().any(|element| both(element).is_some())
+                    && NAMING.into_iter().chain([2, 4, 32, 49]).all(agrees));
         self.refusal_index = Some(index);
         answers
     }
@@ -491,3 +491,6 @@ const SENT_MIN: usize = 1024;
 
 /// A partner that takes no bytes is looked at again after this long.
 const RESUME: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// What names a message beside its STAN: an answer to what is owed has one of these at least.
+const NAMING: [u8; 5] = [7, 37, 41, 42, 90];

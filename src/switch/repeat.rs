@@ -11,6 +11,7 @@ use crate::base::ids::LinkId;
 use crate::base::time::Instant;
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
+use crate::iso8583::tlv;
 
 use super::bug::Bug;
 use super::fault::Fault;
@@ -34,7 +35,10 @@ impl Switch {
     ) -> TerminalKey {
         let facts = &sound.facts;
         let moment = moment_of(message);
-        let payer = facts.instrument.map_or(0, |who| who.head() ^ u64::from(who.length()) << 58);
+        let payer = facts.instrument.map_or_else(
+            || payer_in_tracks(self.setup.key, message),
+            |who| who.head() ^ u64::from(who.length()) << 58,
+        );
         let asked = u64::from(facts.amount.currency.number()) << 48 | facts.kind as u64;
         let fingerprint = mix(mix(self.setup.key ^ payer, facts.amount.minor), asked);
         TerminalKey { hash, moment, fingerprint }
@@ -227,15 +231,35 @@ fn answer_again(
     }
 }
 
-/// DE 7, else DE 12, as the digits they are made of, four bits each; 0 if there is neither.
+/// Who pays, where neither DE 2 nor DE 35 nor a code says so: tracks 1 and 3, and the account data
+/// of the chip.
+#[cold]
+fn payer_in_tracks(key: u64, message: &Message<'_>) -> u64 {
+    let tracks = [45, 36].into_iter().filter_map(|element| message.value(element));
+    let mut payer = tracks.fold(0, |payer, track| payer ^ hash_of_text(key, track));
+    tlv::each(message.value(55).unwrap_or(&[]), &mut |tag, value| {
+        if matches!(tag, 0x57 | 0x5A) {
+            payer ^= hash_of_text(key, value).rotate_left(tag & 63);
+        }
+    });
+    payer
+}
+
+/// DE 7, else DE 13 and 12, as the digits they are made of, four bits each; 0 if there is none.
 #[inline]
 pub(super) fn moment_of(message: &Message<'_>) -> u64 {
     if let Some(packed) = message.packed_digits(7) {
         return packed.iter().fold(0, |moment, byte| moment << 8 | u64::from(*byte));
     }
     let mut buffer = [0; 12];
-    let count = message.characters(7, &mut buffer).or_else(|| message.characters(12, &mut buffer));
-    nibbles(buffer.get(..count.unwrap_or(0)).unwrap_or(&[]))
+    let mut read = |element| {
+        let count = message.characters(element, &mut buffer).unwrap_or(0);
+        nibbles(buffer.get(..count).unwrap_or(&[]))
+    };
+    match read(7) {
+        0 => read(13) << 24 | read(12),
+        moment => moment,
+    }
 }
 
 /// Digits as four bits each.

@@ -59,13 +59,46 @@ impl Switch {
                 return Err(Fault::UnknownOriginal);
             }
             Some(Place::Elsewhere(worker)) => return self.pass(batch, worker, framed, outbox),
-            Some(Place::Here(number)) => self.take_back(batch.now, number, sound.amount, outbox)?,
+            Some(Place::Here(number)) => {
+                self.is_its_original(batch, message, number, &named)?;
+                self.take_back(batch.now, number, sound.amount, outbox)?;
+            }
         }
         self.stats.count(Counter::AcquirerReversals);
         let mti = message.mti().response().unwrap_or_default();
         let lane = outbox.lane_gated(batch.session, !batch.setup.has(Bug::TakenBackUngated));
         reply::write(message, mti, ResponseCode::APPROVED, lane);
         Ok(())
+    }
+
+    /// What a reversal says of its original must be so: the currency, and the account. Who names no
+    /// account and no moment has nothing but a STAN and DE 37, so these must agree. The amount is
+    /// looked at later: it may be a part.
+    fn is_its_original(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        number: u64,
+        named: &Named,
+    ) -> Result<(), Fault> {
+        let by_stan = !named.is_exact(self.recent.past(number).map_or(0, |past| past.key.moment));
+        let found = self.with_kept(number, &batch.link.dialect, |original| {
+            let differs = |element| match (original.raw(element), message.raw(element)) {
+                (Some(original), Some(said)) => !digits::are_same(original, said),
+                _ => false,
+            };
+            let is_another = match (original.pan(), message.pan()) {
+                (Some(original), Some(said)) => original.reveal() != said.reveal(),
+                _ => by_stan && differs(37),
+            };
+            match (is_another, differs(49)) {
+                (true, _) => Err(Fault::UnknownOriginal),
+                (false, true) => Err(Fault::OriginalAmount),
+                (false, false) => Ok(()),
+            }
+        });
+        // Of what was refused nothing is kept, and nothing is owed for it.
+        found.unwrap_or(Ok(()))
     }
 
     /// Reverses a transaction at its terminal's word.

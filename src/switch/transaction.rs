@@ -22,7 +22,7 @@ use crate::iso8583::mti::Mti;
 pub struct Watched {
     /// Which.
     pub element: u8,
-    /// Where its value stands in the kept frame.
+    /// Where it stands in the kept frame, with its length.
     pub from: u16,
     /// The first byte behind it.
     pub end: u16,
@@ -190,7 +190,7 @@ impl Transaction {
         for &element in elements {
             let Some(span) = message.index.span(element) else { continue };
             let Some(slot) = self.watched.get_mut(count) else { break };
-            (slot.element, slot.from, slot.end) = (element, span.value, span.end);
+            (slot.element, slot.from, slot.end) = (element, span.start, span.end);
             count += 1;
         }
         count
@@ -199,7 +199,8 @@ impl Transaction {
     /// True if `answer` has the watched element as it was asked; `None` if it does not have it.
     #[inline]
     pub fn agrees(&self, watched: &Watched, answer: &Message<'_>) -> Option<bool> {
-        let found = answer.value(watched.element)?;
+        // With its length: an odd number of packed digits looks like the even one behind it.
+        let found = answer.raw(watched.element)?;
         if !self.alike {
             return Some(answer.key(watched.element) == watched.key);
         }

@@ -10,7 +10,7 @@ use authswitch::switch::{Counter, Event, Setup};
 use crate::advices::completion;
 use crate::older::{Site, repeat};
 use crate::originals::undoing;
-use crate::rig::{ACQUIRER, HOST, PARTNER, POS, POS_2, Plain, Rig, sale};
+use crate::rig::{ACQUIRER, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
 
 /// A session that may have one request in flight.
 fn narrow() -> Rig {
@@ -163,5 +163,28 @@ fn a_repeated_advice_is_not_refused_for_want_of_means() {
         let question = site.question();
         let told = site.answer(question.ticket, Found::Unsaid);
         assert_eq!(told.first().map(Plain::code), expected);
+    }
+}
+
+/// The account may be in a track or in the chip alone, and the day in DE 13 alone.
+#[test]
+fn another_account_or_day_is_told_wherever_it_stands() {
+    let track = |card: &str| sale(1).without(2).with(45, &format!("B{card}^A/B^30122010000000"));
+    let mut rig = Rig::new();
+    rig.ask(POS, &track("4761340000000019"));
+    let seen = rig.at_host().pop().expect("forwarded");
+    rig.say(&answer_to(&seen, "00").without(45));
+    assert_eq!(rig.at_pos()[0].code(), "00");
+    rig.ask(POS, &track("4761340000000027"));
+    assert_eq!(rig.at_pos()[0].code(), "94");
+    rig.ask(POS, &track("4761340000000019"));
+    assert_eq!(rig.at_pos()[0].code(), "00");
+
+    let mut rig = Rig::new();
+    for day in ["1122", "1123"] {
+        rig.ask(POS, &sale(1).without(7).with(12, "021245").with(13, day));
+        let seen = rig.at_host().pop().expect("another day, another sale");
+        rig.say(&answer_to(&seen, "00"));
+        assert_eq!(rig.at_pos()[0].code(), "00");
     }
 }

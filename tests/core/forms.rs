@@ -76,6 +76,22 @@ fn every_byte_of_an_answer_of_a_known_form_matters() {
     }
 }
 
+/// Packed, an odd number of digits ends as the even one with a 0 behind it.
+#[test]
+fn an_account_is_not_the_one_with_a_digit_more() {
+    let mut rig = Rig::new();
+    for (stan, account, other) in
+        [(1, "476134000000001", "4761340000000010"), (2, "4761340000000010", "476134000000001")]
+    {
+        rig.send(POS, &framed(&rig.acquirer.clone(), &sale(stan).with(2, account)));
+        let forwarded = rig.at_host().pop().expect("forwarded");
+        rig.say(&answer_to(&forwarded, "00").with(2, other));
+        assert!(rig.at_pos().is_empty(), "{other} is not {account}");
+        rig.say(&answer_to(&forwarded, "00").with(2, account));
+        assert_eq!(rig.at_pos().len(), 1);
+    }
+}
+
 /// A reference number of digits is taken for one that always is; once letters were seen in it, both
 /// are of one form.
 #[test]

@@ -58,6 +58,73 @@ fn a_stan_that_came_round_is_told_by_its_moment() {
     }
 }
 
+fn approved(rig: &mut Rig) {
+    let seen = rig.sale(1);
+    rig.say(&answer_to(&seen, "00"));
+    hears(rig, &[("0210", "00")]);
+}
+
+/// Not what was asked for: it is owed as before.
+#[test]
+fn an_answer_to_a_reversal_may_contradict_it_in_nothing() {
+    let mut rig = Rig::new();
+    approved(&mut rig);
+    rig.ask(POS, &reversal(1));
+    hears(&mut rig, &[("0410", "00")]);
+    let owed = one_reversal(&mut rig);
+    let right = answer_to(&owed, "00");
+    let bare = [4, 3, 7, 37, 41, 42, 49, 90].into_iter().fold(right.clone(), Plain::without);
+    let wrong = [
+        right.clone().with(2, "4761340000000027"),
+        right.clone().with(4, "000000001251"),
+        right.clone().with(49, "840"),
+        bare,
+    ];
+    for (count, wrong) in (1..).zip(wrong) {
+        rig.say(&wrong);
+        assert_eq!(rig.count(Counter::UnmatchedAnswers), count, "{wrong:?}");
+    }
+    rig.say(&right);
+    assert_eq!(rig.count(Counter::UnmatchedAnswers), 4);
+}
+
+/// Terminals that begin their STANs anew, and sell at fixed prices, name other sales by chance.
+#[test]
+fn a_reversal_of_another_account_or_currency_takes_nothing_back() {
+    for asked in BOTH {
+        for (element, other, code) in [(2, "4761340000000027", "25"), (49, "840", "64")] {
+            let mut rig = Rig::new();
+            approved(&mut rig);
+            rig.ask(POS, &asked(1).with(element, other));
+            hears(&mut rig, &[("0410", code)]);
+            assert!(rig.at_host().is_empty(), "DE {element}");
+            rig.ask(POS, &asked(1).typed("0401"));
+            hears(&mut rig, &[("0410", "00")]);
+            one_reversal(&mut rig);
+        }
+    }
+    // By a STAN and no account: then the reference must be the same.
+    let mut rig = Rig::new();
+    approved(&mut rig);
+    rig.ask(POS, &bare_reversal(1).without(2).with(37, "999999999999"));
+    hears(&mut rig, &[("0410", "25")]);
+    rig.ask(POS, &bare_reversal(1).without(2));
+    hears(&mut rig, &[("0410", "00")]);
+}
+
+/// A wrong DE 90 is told "not found", and remembered; the sale is found all the same.
+#[test]
+fn what_was_never_asked_does_not_hide_a_sale_with_its_stan() {
+    let mut rig = Rig::new();
+    approved(&mut rig);
+    let wrong = format!("02000000011122021246{:022}", 0);
+    rig.ask(POS, &reversal(1).with(90, &wrong));
+    hears(&mut rig, &[("0410", "25")]);
+    rig.ask(POS, &bare_reversal(1));
+    hears(&mut rig, &[("0410", "00")]);
+    one_reversal(&mut rig);
+}
+
 /// The original gets no approval, not even when the partner gives one.
 #[test]
 fn what_is_in_flight_is_given_up_and_reversed() {
