@@ -196,7 +196,9 @@ fn line(record: &Record<'_>) -> (&'static str, u64, String) {
 /// What is said about a journal, and whether it is sound.
 fn verify(folder: &Path, key: Option<&Key>) -> std::io::Result<(String, bool)> {
     // A folder that is not there must not look like an empty journal, nor be made.
-    std::fs::read_dir(folder)?;
+    std::fs::read_dir(folder).map_err(|error| {
+        std::io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+    })?;
     let verified = journal::verify(&Folder::at(folder)?, key);
     Ok((describe(&verified), verified.damage.is_none()))
 }
