@@ -60,7 +60,12 @@ impl Index {
 
     fn checked(path: &Path) -> Result<Database, IndexError> {
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
-        let transaction = database.begin_write()?;
+        let transaction = database.begin_read()?;
+        if transaction.open_table(ROWS).is_ok() && transaction.open_table(COVERED).is_ok() {
+            return Ok(database);
+        }
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(true);
         transaction.open_table(ROWS)?;
         transaction.open_table(COVERED)?;
         transaction.commit()?;
@@ -272,6 +277,7 @@ fn feed(
     let (mut entries, mut found, mut cursor) = (Vec::new(), Vec::new(), [0; 32]);
     // Rounds since it was last made durable, if it has grown.
     let (mut rounds, mut is_dirty) = (0, false);
+    let mut has_caught_up = false;
     loop {
         let stops = stop.load(Ordering::Acquire);
         clerk.round_begins();
@@ -284,14 +290,21 @@ fn feed(
         }
         let (is_new, is_idle) = (!entries.is_empty(), entries.is_empty() && !is_behind);
         rounds += u32::from(is_dirty);
-        // Syncing holds the journal up: now and then, and at the end.
-        let is_durable = rounds > ROUNDS_MAX || stops && is_idle;
+        // Syncing holds the journal up: now and then, and at the end. Sooner while it catches up:
+        // were that lost, a switch that is killed every few seconds would never be done with it.
+        let rounds_max = match (has_caught_up, is_behind) {
+            (true, _) => ROUNDS_MAX,
+            (false, true) => ROUNDS_BEHIND_MAX,
+            (false, false) => 0,
+        };
+        let is_durable = rounds > rounds_max || stops && is_idle;
         if is_new || is_durable && is_dirty {
             index.add(&entries, follow.place(), is_durable)?;
             is_dirty = !is_durable;
             rounds = if is_durable { 0 } else { rounds };
             entries.clear();
         }
+        has_caught_up |= !is_behind && !is_dirty;
         let oldest = segment::numbers(&**files)?.first().copied().unwrap_or(1);
         if oldest > 1 && is_new {
             index.sweep(oldest, &mut cursor)?;
@@ -333,6 +346,9 @@ const SWEEP_ROWS: usize = 2 * ADD_ROWS;
 /// Rounds after which it is made durable: some seconds. What was added since is added again after a
 /// crash.
 const ROUNDS_MAX: u32 = 100;
+
+/// The same while it catches up: a fraction of a second.
+const ROUNDS_BEHIND_MAX: u32 = 16;
 
 /// How far behind all others its thread stands: as far as possible.
 const NICE: i32 = 19;

@@ -1,7 +1,7 @@
 //! The index finds what the journal holds, and can always be made again.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::real::Scratch;
 use super::*;
@@ -81,6 +81,54 @@ fn what_is_stored_is_found_and_a_damaged_index_made_again() {
     let index = fed(&path, &disk);
     check(&index, &disk, &all);
     assert!(index.find(&own(0, 20)).expect("readable").is_empty());
+}
+
+/// Keeps a copy of the index as a kill would leave it, soon after it has caught up.
+struct Killed {
+    numbers: Numbers,
+    path: PathBuf,
+    rounds: u32,
+    is_copied: Arc<AtomicBool>,
+}
+
+impl Clerk for Killed {
+    fn keys(&mut self, batch: &Recovered<'_>, keys: &mut Vec<IndexKey>) {
+        self.numbers.keys(batch, keys);
+    }
+
+    fn round_ends(&mut self, _: &Index, is_complete: bool) {
+        self.rounds += u32::from(is_complete);
+        if self.rounds == 2 {
+            std::fs::copy(&self.path, self.path.with_extension("killed")).expect("copied");
+            self.is_copied.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn what_was_caught_up_with_survives_a_kill_soon_after() {
+    let scratch = Scratch::new("killed");
+    let path = scratch.0.join("index");
+    let (disk, all) = journal(20);
+    let is_copied = Arc::new(AtomicBool::new(false));
+    let (numbers, rounds) = (Numbers::default(), 0);
+    let clerk = Killed { numbers, path: path.clone(), rounds, is_copied: Arc::clone(&is_copied) };
+    let feed = Feed::start(path.clone(), Arc::new(disk.clone()), key(), Box::new(clerk));
+    wait("the copy", || is_copied.load(Ordering::SeqCst));
+    feed.expect("a thread").stop();
+    let killed = path.with_extension("killed");
+    let index = Index::open(&killed).expect("an index");
+    check(&index, &disk, &all);
+
+    // Killed again before anything is added, it is not searched as a whole either.
+    let again = path.with_extension("again");
+    std::fs::copy(&killed, &again).expect("copied");
+    let is_searched = Arc::new(AtomicBool::new(false));
+    let tells = Arc::clone(&is_searched);
+    let mut builder = redb::Database::builder();
+    builder.set_repair_callback(move |_| tells.store(true, Ordering::SeqCst));
+    drop(builder.create(&again).expect("an index"));
+    assert!(!is_searched.load(Ordering::SeqCst));
 }
 
 #[test]
