@@ -29,6 +29,8 @@ impl Side {
 pub(crate) enum Manner {
     /// At once.
     Whole,
+    /// In one piece with the next message: a reset takes both or none.
+    WithNext,
     /// In two pieces.
     Pieces,
     /// Half of them, then a reset: no complete message.

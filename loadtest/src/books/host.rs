@@ -92,7 +92,9 @@ impl Host {
             }
             Some(Fault::DeclineApprove) => {
                 self.ledger.approve(place, request.number(4));
-                send(connection, answer, Manner::Whole, out);
+                // Were the approval lost with the connection and the decline not, nobody could know
+                // of it: a decline is final.
+                send(connection, answer, Manner::WithNext, out);
                 send(connection, approval(&request), Manner::Whole, out);
             }
             Some(Fault::Swapped) => self.swap(connection, answer, out),
@@ -241,6 +243,19 @@ mod tests {
             let booked: u64 = host.ledger.entries.iter().map(|entry| entry.approved).sum();
             assert_eq!(booked, approved, "{fault}");
         }
+    }
+
+    #[test]
+    fn a_decline_leaves_with_the_approval_that_contradicts_it() {
+        let actions = actions(&mut host("decline-approve:100"), request("RRN000000001", "000007"));
+        let manners: Vec<Manner> = actions
+            .iter()
+            .map(|action| match action {
+                Action::Send { manner, .. } => *manner,
+                _ => panic!("{action:?}"),
+            })
+            .collect();
+        assert_eq!(manners, [Manner::WithNext, Manner::Whole]);
     }
 
     #[test]

@@ -405,6 +405,7 @@ impl<'b> Rig<'b> {
         let bytes = message.encode();
         match manner {
             Manner::Whole => wire.write(bytes),
+            Manner::WithNext => wire.hold(bytes),
             Manner::Pieces => wire.write_in_pieces(bytes),
             Manner::HalfThenReset => {
                 wire.write_half(bytes);

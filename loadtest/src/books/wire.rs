@@ -35,6 +35,8 @@ pub(crate) enum Event {
 #[derive(Debug)]
 enum Order {
     Write(Vec<u8>),
+    /// Write with what is written next.
+    Hold(Vec<u8>),
     /// Wait until all is written, and then a moment.
     Pause,
     Close,
@@ -67,6 +69,11 @@ impl Wire {
     /// Sends these bytes at once.
     pub(crate) fn write(&self, bytes: Vec<u8>) {
         self.order(Order::Write(bytes));
+    }
+
+    /// Sends these bytes with the next ones.
+    pub(crate) fn hold(&self, bytes: Vec<u8>) {
+        self.order(Order::Hold(bytes));
     }
 
     /// Sends these bytes in two pieces.
@@ -109,7 +116,7 @@ async fn live(
     mut orders: UnboundedReceiver<Order>,
     events: &UnboundedSender<Event>,
 ) -> std::io::Result<()> {
-    let (mut input, mut output) = (Vec::new(), Vec::new());
+    let (mut input, mut output, mut held) = (Vec::new(), Vec::new(), Vec::new());
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         tokio::select! {
@@ -130,7 +137,11 @@ async fn live(
                 input.drain(..at);
             }
             order = orders.recv() => match order {
-                Some(Order::Write(bytes)) => output.extend(bytes),
+                Some(Order::Hold(bytes)) => held.extend(bytes),
+                Some(Order::Write(bytes)) => {
+                    output.append(&mut held);
+                    output.extend(bytes);
+                }
                 Some(Order::Pause) => {
                     flush(stream, &mut output).await?;
                     tokio::time::sleep(PAUSE).await;
@@ -184,3 +195,34 @@ pub(crate) fn connect(address: SocketAddr, slot: usize, events: UnboundedSender<
 
 const CHUNK_BYTES: usize = 16 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::task::LocalSet;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_held_goes_with_the_next_or_not_at_all() {
+        let all = async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            for (goes, expected) in [(true, &b"onetwo"[..]), (false, b"")] {
+                let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+                let (stream, _) = listener.accept().await.unwrap();
+                let (events, _inbox) = unbounded_channel();
+                let wire = Wire::new(stream, Side::Partner, 1, events);
+                wire.hold(b"one".to_vec());
+                if goes {
+                    wire.write(b"two".to_vec());
+                }
+                wire.close();
+                let mut heard = Vec::new();
+                peer.read_to_end(&mut heard).await.unwrap();
+                assert_eq!(heard, expected);
+            }
+        };
+        LocalSet::new().run_until(all).await;
+    }
+}
