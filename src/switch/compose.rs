@@ -63,7 +63,7 @@ impl Switch {
         self.write_from_kept(ways, kept, scratch, out, |kept, to, texts| {
             let mut named = original.stan;
             if acquirers_stan {
-                named = kept.number(11).unwrap_or(0) as u32;
+                named = kept.stan().unwrap_or(0);
             }
             texts.stan(to, stan);
             texts.put(7, &now.wall.civil().de7());

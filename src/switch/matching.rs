@@ -36,9 +36,10 @@ impl Switch {
         message: &Message<'_>,
         partial: bool,
     ) -> Result<(), Counter> {
-        let Some(asked) = self.transactions.at_mut(place) else { return Ok(()) };
+        let unmatched = Err(Counter::UnmatchedAnswers);
+        let Some(asked) = self.transactions.at_mut(place) else { return unmatched };
         let Some(request) = asked.form.take() else { return belongs(asked, message, partial) };
-        let Some(acquirer) = batch.setup.link(asked.acquirer) else { return Ok(()) };
+        let Some(acquirer) = batch.setup.link(asked.acquirer) else { return unmatched };
         let mut index = self.refusal_index.take().unwrap_or_default();
         let frame = std::mem::take(&mut asked.frame);
         let decoded = acquirer.dialect.decode(&frame, &mut index);

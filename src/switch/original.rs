@@ -119,9 +119,11 @@ impl Switch {
         };
         let exact = (named.own != 0).then(|| of_moment(named.own, |_| true)).flatten();
         // What was only ever taken back must not hide what was asked.
-        let asked = of_moment(named.moment, |past| past.partner.is_some());
-        let asked = asked.filter(|place| matches!(place, Place::Here(_)));
-        exact.or(asked).or_else(|| of_moment(named.moment, |_| true))
+        let asked = || {
+            of_moment(named.moment, |past| past.partner.is_some())
+                .filter(|place| matches!(place, Place::Here(_)))
+        };
+        exact.or_else(asked).or_else(|| of_moment(named.moment, |_| true))
     }
 
     /// The original that is named, for whoever looks further back.

@@ -294,8 +294,7 @@ impl Switch {
     }
 
     pub(super) fn stan_of(&mut self, dialect: &Dialect, frame: Option<&[u8]>) -> Option<u32> {
-        let stan = self.look_into(dialect, frame?, |message| message.number(11))?;
-        u32::try_from(stan).ok()
+        self.look_into(dialect, frame?, |message| message.stan())
     }
 
     /// Keyed hash of the card that a framed message is about, 0 if it names none.
@@ -371,21 +370,17 @@ impl Switch {
         answer: &Message<'_>,
         frame: Option<&[u8]>,
     ) -> bool {
-        let dialect = &*batch.link.dialect;
-        let Some(body) = frame.and_then(|frame| body_of(dialect, frame)) else { return false };
-        let mut index = self.refusal_index.take().unwrap_or_default();
-        let sound = dialect.decode(body, &mut index).is_ok();
-        let sent = Message { bytes: body, index: &index, dialect };
-        let both = |element| Some((sent.raw(element)?, answer.raw(element)?));
-        let agrees =
-            |element| both(element).is_none_or(|(sent, said)| digits::are_same(sent, said));
-        let answers = sound
-            && sent.mti().original().response() == Some(answer.mti())
-            && (self.setup.has(Bug::AnyAnswerSettles)
-                || NAMING.into_iter().any(|element| both(element).is_some())
-                    && NAMING.into_iter().chain([2, 4, 32, 49]).all(agrees));
-        self.refusal_index = Some(index);
-        answers
+        let any = self.setup.has(Bug::AnyAnswerSettles);
+        let Some(frame) = frame else { return false };
+        let answers = self.look_into(&batch.link.dialect, frame, |sent| {
+            let both = |element| Some((sent.raw(element)?, answer.raw(element)?));
+            let agrees =
+                |element| both(element).is_none_or(|(sent, said)| digits::are_same(sent, said));
+            let is_named = NAMING.into_iter().any(|element| both(element).is_some())
+                && NAMING.into_iter().chain([2, 4, 32, 49]).all(agrees);
+            Some(sent.mti().original().response() == Some(answer.mti()) && (any || is_named))
+        });
+        answers.unwrap_or(false)
     }
 
     fn settle_owed(&mut self, settled: Settled, outbox: &mut Outbox) {

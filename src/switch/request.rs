@@ -92,9 +92,10 @@ impl Switch {
         let Some(number) = first else { return Ok(()) };
         sound.number = number;
         if message.mti().is_advice() {
+            let is_repeat = message.mti().is_repeat();
             let heard = self.advice_request(batch, message, &sound, framed, outbox);
             // It is forgotten: an earlier copy that comes behind it may be taken over.
-            return heard.map_err(|fault| if is_repeat(message) { fault.unsaid() } else { fault });
+            return heard.map_err(|fault| if is_repeat { fault.unsaid() } else { fault });
         }
         // However much is in flight: what was asked before is answered, what is taken back makes
         // it less, and an advice waits for nobody.
@@ -122,7 +123,7 @@ impl Switch {
         framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<Option<u64>, Fault> {
-        let is_repeat = is_repeat(message);
+        let is_repeat = message.mti().is_repeat();
         if is_repeat && self.waits_for_original(batch, key, framed, outbox)? {
             return Ok(None);
         }
@@ -477,12 +478,6 @@ impl Switch {
 fn is_answerable(message: &Message<'_>) -> bool {
     let terminal_is_lost = message.index.named.has(41) && !message.has(41);
     message.has(11) && !terminal_is_lost && message.mti().response().is_some()
-}
-
-/// It says itself that it was sent before.
-#[inline]
-const fn is_repeat(message: &Message<'_>) -> bool {
-    message.mti().is_repeat()
 }
 
 /// The answer's MTI, in the edition of the link whatever the request said.

@@ -1,11 +1,9 @@
 //! Gathers the mistakes of one file while it is read.
 
-use std::ops::Range;
+use crate::app::dialect_file;
+pub(super) use crate::app::dialect_file::Span;
 
 use super::Mistake;
-
-/// Bytes of the file, from and to.
-pub(super) type Span = Range<usize>;
 
 /// The text of one file, and what was found wrong in it.
 #[derive(Debug)]
@@ -31,10 +29,7 @@ impl<'t> Log<'t> {
     /// Notes that the text cannot be read on from `span`: its whole line is shown, for what ends
     /// too soon has nothing else to show.
     pub(super) fn add_syntax(&mut self, span: &Span, reason: impl Into<String>) {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let from = before.rfind('\n').map_or(0, |end| end + 1);
-        let length = self.text.get(from..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
-        self.add(&(from..from + length), reason);
+        self.add(&dialect_file::whole_line(self.text, span.start), reason);
     }
 
     /// Notes what is wrong in a line that is known already.
@@ -43,15 +38,14 @@ impl<'t> Log<'t> {
             self.left_out += 1;
             return;
         }
-        let text = offending.lines().next().unwrap_or_default().chars().take(TEXT_MAX).collect();
+        let text = dialect_file::shown(offending);
         let file = self.file.to_owned();
         self.mistakes.push(Mistake { file, line, text, reason: reason.into() });
     }
 
     /// The line of a span, from 1.
     pub(super) fn line(&self, span: &Span) -> usize {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        before.matches('\n').count() + 1
+        dialect_file::line_of(self.text, span.start)
     }
 
     /// True while nothing is wrong.
@@ -72,9 +66,6 @@ impl<'t> Log<'t> {
         }
     }
 }
-
-/// Characters of the offending text that a mistake repeats.
-const TEXT_MAX: usize = 72;
 
 /// Mistakes of one file that are told one by one. A million merchants with a column too many are
 /// one mistake of a person.

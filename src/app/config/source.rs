@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use super::Mistake;
+use crate::app::dialect_file;
 
 /// A folder, or the built-in default.
 #[derive(Debug)]
@@ -67,14 +68,11 @@ fn not_utf8(file: String, error: &FromUtf8Error) -> Mistake {
     let from = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let rest = bytes.get(from..).unwrap_or(&[]);
     let text = rest.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
-    let text = String::from_utf8_lossy(text).trim_end().chars().take(TEXT_MAX).collect();
+    let text = dialect_file::shown(String::from_utf8_lossy(text).trim_end());
     let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
     let reason = format!("not UTF-8 at byte {} of the line", wrong - from + 1);
     Mistake { file, line, text, reason }
 }
-
-/// Characters of a line that a mistake repeats.
-const TEXT_MAX: usize = 72;
 
 const EMBEDDED: [(&str, &str); 3] = [
     ("switch.toml", include_str!("../../../config/switch.toml")),

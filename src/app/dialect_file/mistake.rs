@@ -28,7 +28,7 @@ impl fmt::Display for Mistake {
 }
 
 /// Bytes of the file, from and to.
-pub(super) type Span = Range<usize>;
+pub(in crate::app) type Span = Range<usize>;
 
 /// The text of one file, and what was found wrong in it.
 pub(super) struct Log<'t> {
@@ -45,10 +45,8 @@ impl<'t> Log<'t> {
 
     /// Notes what is wrong with the bytes at `span`.
     pub(super) fn add(&mut self, span: &Span, reason: impl Into<String>) {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let offending = self.text.get(span.clone()).unwrap_or_default();
-        let text = offending.lines().next().unwrap_or_default().chars().take(TEXT_MAX).collect();
+        let line = line_of(self.text, span.start);
+        let text = shown(self.text.get(span.clone()).unwrap_or_default());
         let file = self.file.to_owned();
         self.mistakes.push(Mistake { file, line, text, reason: reason.into() });
     }
@@ -56,10 +54,7 @@ impl<'t> Log<'t> {
     /// Notes that the text cannot be read on from `span`: its whole line is shown, for what ends
     /// too soon has nothing else to show.
     pub(super) fn add_syntax(&mut self, span: &Span, reason: impl Into<String>) {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let from = before.rfind('\n').map_or(0, |end| end + 1);
-        let length = self.text.get(from..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
-        self.add(&(from..from + length), reason);
+        self.add(&whole_line(self.text, span.start), reason);
     }
 
     /// Every mistake once, in the order of the lines; none is good news.
@@ -68,6 +63,24 @@ impl<'t> Log<'t> {
         self.mistakes.dedup();
         self.mistakes
     }
+}
+
+/// The line, from 1, that byte `at` of a text is in.
+pub(in crate::app) fn line_of(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or(text).matches('\n').count() + 1
+}
+
+/// Where that line stands.
+pub(in crate::app) fn whole_line(text: &str, at: usize) -> Span {
+    let before = text.get(..at).unwrap_or(text);
+    let from = before.rfind('\n').map_or(0, |end| end + 1);
+    let length = text.get(from..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
+    from..from + length
+}
+
+/// What a mistake repeats of the offending text.
+pub(in crate::app) fn shown(offending: &str) -> String {
+    offending.lines().next().unwrap_or_default().chars().take(TEXT_MAX).collect()
 }
 
 /// Characters of the offending text that a message repeats.
