@@ -3,7 +3,7 @@
 use crate::base::money::Amount;
 
 /// What a request asks, reduced to what decisions need.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Authorization {
     /// What is asked.
     pub kind: Kind,

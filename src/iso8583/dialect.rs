@@ -28,6 +28,8 @@ pub struct Dialect {
     /// True if messages begin with a packed MTI and binary bitmaps, behind a header of which at
     /// most one byte is given.
     pub(super) begins_packed: bool,
+    /// True if frames are of the commonest kind.
+    pub(super) plain_frames: bool,
     /// Elements that may be kept after authorization, and from which a reversal is written.
     pub kept: Bitmap,
     /// The same of an advice: it is delivered from what is kept of it, so that is more.
@@ -103,6 +105,7 @@ impl Dialect {
             kept_of_advice,
             id,
             begins_packed,
+            plain_frames: spec.framing.is_plain(),
             fields,
             composites,
             header_bytes,

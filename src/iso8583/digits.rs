@@ -51,23 +51,6 @@ pub fn are_same(one: &[u8], other: &[u8]) -> bool {
     one.iter().zip(other).all(|(one, other)| one == other)
 }
 
-/// Up to seven bytes and their count as one word, other words for others; `None` for more.
-#[inline]
-pub fn short(bytes: &[u8]) -> Option<u64> {
-    let word = match *bytes {
-        [] => 0,
-        [a] => u64::from(a),
-        [a, b] => u64::from(u16::from_le_bytes([a, b])),
-        [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
-        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
-        [a, b, c, d, e] => u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]),
-        [a, b, c, d, e, f] => u64::from_le_bytes([a, b, c, d, e, f, 0, 0]),
-        [a, b, c, d, e, f, g] => u64::from_le_bytes([a, b, c, d, e, f, g, 0]),
-        _ => return None,
-    };
-    Some(word | (bytes.len() as u64) << 56)
-}
-
 /// True if every nibble is a decimal digit.
 #[inline]
 pub fn are_bcd(bytes: &[u8]) -> bool {
@@ -135,6 +118,11 @@ pub fn packed_head(bytes: &[u8]) -> u64 {
     let rest = rest.first_chunk::<8>().map_or(rest, |rest| rest.as_slice());
     let head = packed_number(first).wrapping_mul(TENS[8]);
     head.wrapping_add(packed_number(rest).wrapping_mul(TENS[8 - rest.len()]))
+}
+
+/// ASCII digits as four bits each; the last sixteen of more.
+pub fn nibbles(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |number, digit| number << 4 | u64::from(digit & 15))
 }
 
 /// True if every byte is an ASCII decimal digit.

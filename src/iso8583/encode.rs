@@ -9,7 +9,7 @@ use super::bitmap::Bitmap;
 use super::dialect::Dialect;
 use super::error::{DecodeError, Reason};
 use super::field::{Content, Field};
-use super::frame::{self, Broken};
+use super::frame::Broken;
 use super::mti::Mti;
 use super::spec::{HeaderKind, Wire};
 use super::value;
@@ -33,7 +33,7 @@ impl<'a> Composer<'a> {
         mti: Mti,
         elements: &Bitmap,
     ) -> Self {
-        let start = frame::begin(&dialect.spec.framing, out);
+        let start = dialect.begin_frame(out);
         header(out);
         begin_body(dialect, out, mti, elements);
         Self { dialect, out, start, last: 1 }
@@ -61,7 +61,7 @@ impl<'a> Composer<'a> {
     ///
     /// If the frame became too long; it is then taken out again.
     pub fn finish(self) -> Result<usize, Broken> {
-        frame::finish(&self.dialect.spec.framing, self.out, self.start)?;
+        self.dialect.finish_frame(self.out, self.start)?;
         Ok(self.start)
     }
 
@@ -199,7 +199,7 @@ pub fn patch(
     bytes: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Broken> {
-    let start = frame::begin(&dialect.spec.framing, out);
+    let start = dialect.begin_frame(out);
     header(out);
     let mti = out.len();
     out.extend_from_slice(message);
@@ -209,7 +209,7 @@ pub fn patch(
     {
         slot.copy_from_slice(bytes);
     }
-    frame::finish(&dialect.spec.framing, out, start)
+    dialect.finish_frame(out, start)
 }
 
 /// A STAN in the wire form of DE 11: at most 12 bytes.

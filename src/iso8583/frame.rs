@@ -4,6 +4,7 @@
 //! does, so [`Cut::Broken`] is final for the connection. The claimed length never allocates
 //! anything: bytes are buffered only as they arrive.
 
+use super::dialect::Dialect;
 use super::spec::{FrameLength, Framing};
 use crate::base::limits;
 
@@ -45,8 +46,7 @@ pub enum Broken {
 
 impl Framing {
     /// True for the commonest of all: two bytes, big-endian, counting the body, and nothing else.
-    #[inline(always)]
-    const fn is_plain(&self) -> bool {
+    pub(super) const fn is_plain(&self) -> bool {
         matches!(self.length, FrameLength::Binary)
             && self.size == 2
             && !self.counts_itself
@@ -60,9 +60,46 @@ pub fn cut(framing: &Framing, bytes: &[u8]) -> Cut {
 }
 
 /// Looks at the front of `bytes`; bodies of more than `longest` bytes are not accepted.
-#[inline]
 pub fn cut_within(framing: &Framing, bytes: &[u8], longest: usize) -> Cut {
-    if framing.is_plain() {
+    cut_frame(framing, framing.is_plain(), bytes, longest)
+}
+
+impl Dialect {
+    /// [`cut_within`], for the stream of this dialect.
+    #[inline(always)]
+    pub fn cut_frame(&self, bytes: &[u8], longest: usize) -> Cut {
+        cut_frame(&self.spec.framing, self.plain_frames, bytes, longest)
+    }
+
+    /// [`begin`], for the stream of this dialect.
+    #[inline(always)]
+    pub(super) fn begin_frame(&self, out: &mut Vec<u8>) -> usize {
+        if !self.plain_frames {
+            return begin(&self.spec.framing, out);
+        }
+        let start = out.len();
+        out.extend_from_slice(&[0, 0]);
+        start
+    }
+
+    /// [`finish`], for the stream of this dialect.
+    #[inline(always)]
+    pub(super) fn finish_frame(&self, out: &mut Vec<u8>, start: usize) -> Result<(), Broken> {
+        let body = out.len().wrapping_sub(start + 2);
+        if self.plain_frames
+            && body <= limits::ANSWER_BYTES_MAX
+            && let Some([high, low, ..]) = out.get_mut(start..)
+        {
+            (*high, *low) = ((body >> 8) as u8, body as u8);
+            return Ok(());
+        }
+        finish(&self.spec.framing, out, start)
+    }
+}
+
+#[inline(always)]
+fn cut_frame(framing: &Framing, is_plain: bool, bytes: &[u8], longest: usize) -> Cut {
+    if is_plain {
         let [high, low, ..] = *bytes else { return Cut::Partial };
         let length = usize::from(high) << 8 | usize::from(low);
         if (limits::FRAME_BYTES_MIN..=longest).contains(&length) {
@@ -166,13 +203,8 @@ fn read_length(kind: FrameLength, bytes: &[u8]) -> Option<usize> {
 }
 
 /// Begins a frame at the end of `out`; returns where, for [`finish`].
-#[inline]
 pub fn begin(framing: &Framing, out: &mut Vec<u8>) -> usize {
     let start = out.len();
-    if framing.is_plain() {
-        out.extend_from_slice(&[0, 0]);
-        return start;
-    }
     out.extend_from_slice(&framing.before);
     out.resize(out.len() + usize::from(framing.size), 0);
     out.extend_from_slice(&framing.after);
@@ -185,17 +217,7 @@ pub fn begin(framing: &Framing, out: &mut Vec<u8>) -> usize {
 ///
 /// [`Broken::TooLong`] if the body is longer than the framing can say or than the limit; the frame
 /// is then taken out again.
-#[inline]
 pub fn finish(framing: &Framing, out: &mut Vec<u8>, start: usize) -> Result<(), Broken> {
-    if framing.is_plain() {
-        let body = out.len() - start - 2;
-        if body <= limits::ANSWER_BYTES_MAX {
-            if let Some([high, low, ..]) = out.get_mut(start..) {
-                (*high, *low) = ((body >> 8) as u8, body as u8);
-            }
-            return Ok(());
-        }
-    }
     let size = usize::from(framing.size);
     let at = start + framing.before.len();
     let body = out.len() - (at + size + framing.after.len());

@@ -188,6 +188,21 @@ impl<'a> Message<'a> {
         (packed && span.units.is_multiple_of(2)).then_some(self.value(element)?)
     }
 
+    /// Where so many packed digits stand, if that is how the element is written; `count` is even.
+    pub fn place_of_digits(&self, element: u8, count: u16) -> Option<u16> {
+        debug_assert!(count.is_multiple_of(2), "whole bytes");
+        let span = self.index.span(element)?;
+        let packed = self.dialect.field(element).content == Content::Bcd;
+        (packed && span.units == count).then_some(span.value)
+    }
+
+    /// Where so many characters stand, if the bytes on the wire are the characters.
+    pub fn place_of_text(&self, element: u8, count: u16) -> Option<u16> {
+        let span = self.index.span(element)?;
+        let whole = span.end - span.value == count;
+        (whole && !is_translated(self.dialect.field(element).content)).then_some(span.value)
+    }
+
     /// A 64-bit key of the value, equal for equal values in whatever wire form; 0 if absent.
     #[inline]
     pub fn key(&self, element: u8) -> u64 {

@@ -9,7 +9,6 @@ use super::dialect::Dialect;
 use super::encode::{self, THIRD_BITMAP_MARKER};
 use super::error::Reason;
 use super::field::{Content, Field};
-use super::frame;
 use super::message::Message;
 use super::mti::Mti;
 use super::value::{self, Form};
@@ -107,15 +106,14 @@ impl Transcoder {
         scratch: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<(), TranscodeError> {
-        let start = frame::begin(&to.spec.framing, out);
+        let start = to.begin_frame(out);
         header(out);
         let result = self.carry_body(message, to, changes, scratch, out);
         if let Err(error) = result {
             out.truncate(start);
             return Err(error);
         }
-        frame::finish(&to.spec.framing, out, start)
-            .map_err(|_| TranscodeError { element: 0, reason: Reason::Size })
+        to.finish_frame(out, start).map_err(|_| TranscodeError { element: 0, reason: Reason::Size })
     }
 
     fn carry_body(

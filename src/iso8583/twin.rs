@@ -28,7 +28,7 @@ use super::tlv;
 /// The forms one decoder has met lately, and the spans of the message it holds at present.
 #[derive(Debug, Clone)]
 pub(super) struct Twins {
-    slots: Vec<Twin>,
+    slots: Box<[Twin; TWINS_MAX]>,
     /// The spans of each slot's form. The last one is that of messages that fit none, and no form
     /// takes its slot.
     spans: Box<[Spans; TWINS_MAX]>,
@@ -100,7 +100,9 @@ impl Default for Twins {
     fn default() -> Self {
         let spans = vec![NOWHERE; TWINS_MAX].into_boxed_slice();
         let spans = spans.try_into().expect("as many as there are slots");
-        Self { slots: vec![Twin::default(); TWINS_MAX], spans, current: SCRATCH, numbered: None }
+        let slots = vec![Twin::default(); TWINS_MAX].into_boxed_slice();
+        let slots = slots.try_into().expect("as many as there are slots");
+        Self { slots, spans, current: SCRATCH, numbered: None }
     }
 }
 
@@ -114,7 +116,7 @@ impl Twins {
     #[inline]
     pub(super) fn form(&self) -> Option<FormId> {
         // The slot of no form never gets a number.
-        self.slots.get(self.current)?.id
+        self.slots[self.current % TWINS_MAX].id
     }
 
     /// Where the elements of the present message stand.
@@ -127,7 +129,7 @@ impl Twins {
     /// made from the track.
     #[inline]
     pub(super) fn kept(&self) -> Option<&KeptForm> {
-        let twin = self.slots.get(self.current)?;
+        let twin = &self.slots[self.current % TWINS_MAX];
         (!twin.kept.bitmaps.is_empty()).then_some(&twin.kept)
     }
 
@@ -157,11 +159,11 @@ impl Twins {
     ) -> Option<bool> {
         let first = key.place();
         for place in [first, first ^ 1, first ^ 2, first ^ 3] {
-            let twin = self.slots.get_mut(place)?;
+            let twin = &mut self.slots[place % TWINS_MAX];
             if twin.key != key || !twin.ready {
                 continue;
             }
-            let spans = self.spans.get(place)?;
+            let spans = &self.spans[place % TWINS_MAX];
             if let Some(accounts) = twin.fits(dialect, message, at, spans) {
                 twin.weight = WEIGHT_MAX;
                 self.current = place;

@@ -5,6 +5,7 @@
 //! way back, [`network`] speaks 0800, [`reply`] writes what the switch says itself. The decision
 //! whether a request was answered or timed out is taken once, by [`pending::Pending::settle`].
 
+mod accounts;
 mod advice;
 pub mod batch;
 pub mod bug;
@@ -15,6 +16,7 @@ pub mod decision;
 pub mod event;
 pub mod fault;
 mod fits;
+mod form;
 pub mod index;
 mod lane;
 mod lookup;
@@ -59,7 +61,7 @@ use crate::base::ids::{LinkId, SessionId};
 use crate::base::limits;
 use crate::base::time::{Instant, Now, Today};
 use crate::iso8583::decode::Index;
-use crate::iso8583::frame::{self, Cut};
+use crate::iso8583::frame::Cut;
 use crate::iso8583::kept::Kept;
 use crate::routing::RouteTable;
 use bug::Bug;
@@ -343,7 +345,7 @@ impl Switch {
         index: &mut Index,
         outbox: &mut Outbox,
     ) -> usize {
-        let framing = &batch.link.dialect.spec.framing;
+        let dialect = &batch.link.dialect;
         let longest = match batch.link.role {
             Role::Acquirer => limits::FRAME_BYTES_MAX,
             Role::Partner => limits::ANSWER_BYTES_MAX,
@@ -351,7 +353,7 @@ impl Switch {
         let mut at = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or(&[]);
-            let goes_on = match frame::cut_within(framing, rest, longest) {
+            let goes_on = match dialect.cut_frame(rest, longest) {
                 Cut::Frame { start, end, next } => {
                     at += next;
                     let message = rest.get(start..end).unwrap_or(&[]);

@@ -23,7 +23,6 @@ use super::lookup::About;
 use super::older::{Dated, Sought};
 use super::outbox::Outbox;
 use super::recent::{Fate, Past};
-use super::repeat;
 use super::sound::Sound;
 use super::{Batch, Switch};
 
@@ -85,14 +84,14 @@ pub(super) fn named(message: &Message<'_>, sound: &Sound) -> Named {
         let mti = number(buffer.get(1..2)) << 4 | number(buffer.get(2..3));
         return Named {
             stan: number(buffer.get(4..10)) as u32,
-            moment: repeat::nibbles(buffer.get(10..20).unwrap_or(&[])),
+            moment: digits::nibbles(buffer.get(10..20).unwrap_or(&[])),
             own: 0,
             kinds: [Some(mti as u16), None, None, None],
             by_data: true,
         };
     }
     let kinds = [0x10, 0x20, 0x22, 0x12].map(Some);
-    let own = repeat::moment_of(message);
+    let own = sound.moment;
     Named { stan: sound.stan_number, moment: 0, own, kinds, by_data: false }
 }
 

@@ -206,30 +206,37 @@ impl Recent {
         Known::New(number)
     }
 
-    /// Keeps what may be kept of the request that was claimed last.
-    pub(super) fn keep(&mut self, number: u64, kept: &Kept) {
+    /// Keeps what may be kept of the request that was claimed last, which may then be changed.
+    pub(super) fn keep(&mut self, number: u64, kept: &Kept) -> Option<&mut Past> {
         let from = self.put(kept.bytes());
-        self.kept_at(number, from, kept.bytes().len(), &kept.pan());
+        self.kept_at(number, from, kept.bytes().len(), &kept.pan())
     }
 
     /// The same, without a copy in between.
     #[inline]
-    pub(super) fn keep_from(&mut self, number: u64, keeping: &Keeping<'_>) {
+    pub(super) fn keep_from(&mut self, number: u64, keeping: &Keeping<'_>) -> Option<&mut Past> {
         let bytes = keeping.bytes();
         let from = self.room(bytes as u64);
         let at = (from & (self.ring_bytes - 1)) as usize;
         if let Some(room) = self.ring.get_mut(at..at + bytes) {
             keeping.write(room);
         }
-        self.kept_at(number, from, bytes, &keeping.pan());
+        self.kept_at(number, from, bytes, &keeping.pan())
     }
 
     #[inline]
-    fn kept_at(&mut self, number: u64, from: u64, bytes: usize, pan: &Range<usize>) {
+    fn kept_at(
+        &mut self,
+        number: u64,
+        from: u64,
+        bytes: usize,
+        pan: &Range<usize>,
+    ) -> Option<&mut Past> {
         debug_assert_eq!(number + 1, self.next, "kept at once or not at all");
-        let Some(past) = self.past_mut(number) else { return };
+        let past = self.past_mut(number)?;
         (past.from, past.bytes) = (from, bytes as u16);
         (past.pan_from, past.pan_bytes) = (pan.start as u16, pan.len() as u16);
+        Some(past)
     }
 
     /// The newest that is known under `hash` of this moment, if that is not 0; `is_it` says of one

@@ -34,14 +34,13 @@ impl Switch {
         hash: u64,
     ) -> TerminalKey {
         let facts = &sound.facts;
-        let moment = moment_of(message);
         let payer = facts.instrument.map_or_else(
             || payer_in_tracks(self.setup.key, message),
             |who| who.head() ^ u64::from(who.length()) << 58,
         );
         let asked = u64::from(facts.amount.currency.number()) << 48 | facts.kind as u64;
         let fingerprint = mix(mix(self.setup.key ^ payer, facts.amount.minor), asked);
-        TerminalKey { hash, moment, fingerprint }
+        TerminalKey { hash, moment: sound.moment, fingerprint }
     }
 
     /// The hash of a request of which STAN, terminal and merchant were read.
@@ -243,28 +242,6 @@ fn payer_in_tracks(key: u64, message: &Message<'_>) -> u64 {
         }
     });
     payer
-}
-
-/// DE 7, else DE 13 and 12, as the digits they are made of, four bits each; 0 if there is none.
-#[inline]
-pub(super) fn moment_of(message: &Message<'_>) -> u64 {
-    if let Some(packed) = message.packed_digits(7) {
-        return packed.iter().fold(0, |moment, byte| moment << 8 | u64::from(*byte));
-    }
-    let mut buffer = [0; 12];
-    let mut read = |element| {
-        let count = message.characters(element, &mut buffer).unwrap_or(0);
-        nibbles(buffer.get(..count).unwrap_or(&[]))
-    };
-    match read(7) {
-        0 => read(13) << 24 | read(12),
-        moment => moment,
-    }
-}
-
-/// Digits as four bits each.
-pub(super) fn nibbles(digits: &[u8]) -> u64 {
-    digits.iter().fold(0, |number, digit| number << 4 | u64::from(digit & 15))
 }
 
 /// Class and function: a repeat is looked up like its original, an advice is another message.

@@ -71,11 +71,11 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let mut sound = Sound::default();
-        sound::name(message, &mut sound)?;
+        let places = sound::name(message, &mut self.types, &mut sound)?;
         let hash = self.hash_of(batch.link_id, message, &sound);
         self.recent.prefetch(hash);
         batch.routes.prefetch(&sound.facts.merchant);
-        sound::check(message, batch.today, &mut self.types, &mut sound)?;
+        sound::check(message, &places, batch.today, &mut self.types, &mut sound)?;
         let session = self.sessions.of(batch.session).ok_or(Fault::Draining)?;
         let is_full = session.in_flight >= self.setup.bounds.session_in_flight;
         if session.state == State::SignedOff {
@@ -401,13 +401,13 @@ impl Switch {
         (partner, stan, place): (LinkId, u32, u32),
         outbox: &mut Outbox,
     ) {
-        if let Some(keeping) = Keeping::of(message) {
-            self.recent.keep_from(sound.number, &keeping);
+        let past = if let Some(keeping) = Keeping::of(message) {
+            self.recent.keep_from(sound.number, &keeping)
         } else {
             self.kept.fill_with_care(message);
-            self.recent.keep(sound.number, &self.kept);
-        }
-        let Some(past) = self.recent.past_mut(sound.number) else { return };
+            self.recent.keep(sound.number, &self.kept)
+        };
+        let Some(past) = past else { return };
         past.fate = Fate::InFlight(place);
         past.partner = Some(partner);
         past.stan = stan;

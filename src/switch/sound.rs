@@ -9,19 +9,19 @@ use crate::base::authorization::{Authorization, Instrument, Kind};
 use crate::base::codes;
 use crate::base::money::Currency;
 use crate::base::time::{self, Today};
-use crate::iso8583::bitmap::Bitmap;
 use crate::iso8583::composite::Composite;
-use crate::iso8583::decode::Span;
+use crate::iso8583::decode::{FormId, Span};
 use crate::iso8583::digits;
 use crate::iso8583::field::{Content, Field};
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
-use crate::iso8583::tlv;
 
+use super::accounts::accounts;
 use super::fault::Fault;
+use super::form::{Forms, Places, Typed};
 
 /// A request that makes sense.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sound {
     /// What decisions need.
     pub facts: Authorization,
@@ -33,20 +33,60 @@ pub struct Sound {
     pub stan_number: u32,
     /// Its number in the window of recent transactions; set when it is found new.
     pub number: u64,
+    /// DE 7, or what stands for it; see [`moment_of`].
+    pub moment: u64,
     /// DE 7 is more than a day away from our clock: accepted, counted.
     pub clock_is_off: bool,
 }
 
-/// Reads by what a request is named: STAN, terminal, merchant.
+/// Names and checks a request in one.
+///
+/// # Errors
+///
+/// The first thing that makes no sense.
+pub(super) fn read(
+    message: &Message<'_>,
+    today: Today,
+    types: &mut Types,
+    sound: &mut Sound,
+) -> Result<(), Fault> {
+    let places = name(message, types, sound)?;
+    check(message, &places, today, types, sound)
+}
+
+/// Reads by what a request is named: STAN, terminal, merchant. Says where the rest stands.
 ///
 /// # Errors
 ///
 /// If there is no STAN to answer by.
 #[inline(always)]
-pub fn name(message: &Message<'_>, sound: &mut Sound) -> Result<(), Fault> {
-    (sound.stan, sound.stan_number) = stan(message)?;
-    message.text_into(42, &mut sound.facts.merchant);
-    message.text_into(41, &mut sound.facts.terminal);
+pub(super) fn name(
+    message: &Message<'_>,
+    types: &mut Types,
+    sound: &mut Sound,
+) -> Result<Places, Fault> {
+    let places = types.forms.places(message);
+    name_at(message, &places, sound)?;
+    Ok(places)
+}
+
+#[inline(always)]
+fn name_at(message: &Message<'_>, places: &Places, sound: &mut Sound) -> Result<(), Fault> {
+    let bytes = message.bytes;
+    sound.stan = message.index.span(11).ok_or(Fault::NoStan)?;
+    sound.stan_number = match places.stan.read(bytes).map(digits::packed_stan) {
+        Some(0) => return Err(Fault::ZeroStan),
+        Some(stan) => stan,
+        None => stan(message)?.1,
+    };
+    match places.merchant.read(bytes) {
+        Some(merchant) => sound.facts.merchant = *merchant,
+        None => message.text_into(42, &mut sound.facts.merchant),
+    }
+    match places.terminal.read(bytes) {
+        Some(terminal) => sound.facts.terminal = *terminal,
+        None => message.text_into(41, &mut sound.facts.terminal),
+    }
     Ok(())
 }
 
@@ -58,15 +98,42 @@ pub fn name(message: &Message<'_>, sound: &mut Sound) -> Result<(), Fault> {
 ///
 /// The first thing that makes no sense; `sound` is then of no use.
 #[inline(always)]
-pub fn check(
+pub(super) fn check(
     message: &Message<'_>,
+    places: &Places,
     today: Today,
     types: &mut Types,
     sound: &mut Sound,
 ) -> Result<(), Fault> {
-    let Type { kind, is_purchase, currency, entry_mode, mcc, texts: unproven } =
-        types.of(message)?;
-    sound.amount = optional_number(message, 4)?;
+    let of_type = types.of(message)?;
+    check_at(message, places, today, of_type, sound)?;
+    debug_assert!(is_as_read_with_care(message, today, sound), "a form says what its dialect says");
+    Ok(())
+}
+
+/// True if the request says the same with nothing known of its form.
+fn is_as_read_with_care(message: &Message<'_>, today: Today, sound: &Sound) -> bool {
+    let (nowhere, mut read) =
+        (Places::default(), Sound { number: sound.number, ..Sound::default() });
+    name_at(message, &nowhere, &mut read).is_ok()
+        && Type::of(message)
+            .is_ok_and(|of_type| check_at(message, &nowhere, today, of_type, &mut read).is_ok())
+        && read == *sound
+}
+
+#[inline(always)]
+fn check_at(
+    message: &Message<'_>,
+    places: &Places,
+    today: Today,
+    of_type: Type,
+    sound: &mut Sound,
+) -> Result<(), Fault> {
+    let Type { kind, is_purchase, currency, entry_mode, mcc, texts: unproven } = of_type;
+    sound.amount = match places.amount.read(message.bytes) {
+        Some(packed) => Some(digits::packed_number(packed)),
+        None => optional_number(message, 4)?,
+    };
     if sound.amount == Some(0) && is_purchase {
         return Err(Fault::Amount);
     }
@@ -74,17 +141,24 @@ pub fn check(
     facts.kind = kind;
     facts.amount.minor = sound.amount.unwrap_or(0);
     facts.amount.currency = currency;
-    sound.clock_is_off = date(message, today)?;
+    match places.moment.read(message.bytes).filter(|moment| is_of_today(moment, today)) {
+        Some(moment) => (sound.moment, sound.clock_is_off) = (packed_moment(moment), false),
+        None => (sound.moment, sound.clock_is_off) = (moment_of(message), date(message, today)?),
+    }
     if unproven {
         texts(message)?;
     }
     facts.entry_mode = entry_mode;
     facts.mcc = mcc;
-    facts.instrument = instrument(message, u64::from(entry_mode));
-    if message.index.span(2).is_some_and(|span| span.units == 0) {
-        return Err(Fault::Value(2));
+    facts.instrument = match places.account.read(message.bytes) {
+        Some(packed) if !is_scanned(entry_mode) => {
+            Instrument::from_head(digits::packed_head(packed), 2 * packed.len(), false)
+        }
+        _ => instrument(message, entry_mode)?,
+    };
+    if !places.is_without_track || message.index.emv_accounts {
+        accounts(message)?;
     }
-    accounts(message)?;
     original(message)
 }
 
@@ -103,59 +177,51 @@ struct Type {
 
 /// The types of request met lately. A fleet sends few of them, over and over; to see that one is
 /// the same again costs a fraction of reading it.
-#[derive(Debug, Default)]
-pub struct Types {
-    met: [(TypeKey, Type); TYPES_MAX],
+#[derive(Debug)]
+pub(super) struct Types {
+    forms: Forms,
+    met: [Option<(TypeKey, Type)>; TYPES_MAX],
 }
 
-/// All that a [`Type`] depends on, byte by byte. No dialect has the number 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// All that a [`Type`] depends on: a form is of one dialect, and has the same elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct TypeKey {
-    dialect: u64,
+    form: FormId,
     mti: Mti,
-    present: Bitmap,
-    values: [u64; TYPED.len()],
+    typed: Typed,
 }
-
-/// Their values are the same in many requests.
-const TYPED: [u8; 5] = [3, 18, 22, 25, 49];
 
 /// Types remembered at once.
-const TYPES_MAX: usize = 16;
+const TYPES_MAX: usize = 64;
+
+impl Default for Types {
+    fn default() -> Self {
+        Self { forms: Forms::default(), met: [None; TYPES_MAX] }
+    }
+}
 
 impl Types {
     #[inline(always)]
     fn of(&mut self, message: &Message<'_>) -> Result<Type, Fault> {
-        let Some(key) = TypeKey::of(message) else { return Type::of(message) };
-        let place = key.place();
-        let (met, known) = &self.met[place];
-        if *met == key {
+        let Some((form, typed)) = self.forms.typed(message) else { return Type::of(message) };
+        let key = TypeKey { form, mti: message.mti(), typed };
+        let met = &mut self.met[key.place()];
+        if let Some((of, known)) = met
+            && *of == key
+        {
             return Ok(*known);
         }
         let read = Type::of(message)?;
-        self.met[place] = (key, read);
+        *met = Some((key, read));
         Ok(read)
     }
 }
 
 impl TypeKey {
-    /// `None` if one of the values is long.
-    #[inline(always)]
-    fn of(message: &Message<'_>) -> Option<Self> {
-        let mut values = [0; TYPED.len()];
-        for (element, value) in TYPED.into_iter().zip(&mut values) {
-            if let Some(bytes) = message.value(element) {
-                *value = digits::short(bytes)?;
-            }
-        }
-        let (mti, present) = (message.mti(), message.present());
-        Some(Self { dialect: message.dialect.id, mti, present, values })
-    }
-
     #[inline(always)]
     fn place(&self) -> usize {
-        let values = self.values.iter().fold(0, |all: u64, value| all.rotate_left(13) ^ value);
-        let all = values ^ u64::from(self.mti.packed()) << 48 ^ self.present.words()[0];
+        let typed = self.typed.iter().fold(0, |all: u64, value| all.rotate_left(13) ^ value);
+        let all = typed ^ u64::from(self.mti.packed()) << 48 ^ self.form.number();
         (all.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - TYPES_MAX.ilog2())) as usize
     }
 }
@@ -247,14 +313,40 @@ fn currency(message: &Message<'_>) -> Result<Currency, Fault> {
     u16::try_from(number).ok().and_then(Currency::from_number).ok_or(Fault::Value(49))
 }
 
+/// A valid DE 7 of this day: the common case.
+#[inline]
+fn is_of_today(moment: &[u8; 5], today: Today) -> bool {
+    let [month, day, hour, minute, second] = *moment;
+    today.is_today(month, day) && hour < 0x24 && minute < 0x60 && second < 0x60
+}
+
+/// DE 7, else DE 13 and 12, as the digits they are made of, four bits each; 0 if there is none.
+pub(super) fn moment_of(message: &Message<'_>) -> u64 {
+    if let Some(moment) = message.packed_digits(7).and_then(|packed| packed.try_into().ok()) {
+        return packed_moment(moment);
+    }
+    let mut buffer = [0; 12];
+    let mut read = |element| {
+        let count = message.characters(element, &mut buffer).unwrap_or(0);
+        digits::nibbles(buffer.get(..count).unwrap_or(&[]))
+    };
+    match read(7) {
+        0 => read(13) << 24 | read(12),
+        moment => moment,
+    }
+}
+
+#[inline]
+const fn packed_moment(moment: &[u8; 5]) -> u64 {
+    let [month, day, hour, minute, second] = *moment;
+    u64::from_be_bytes([0, 0, 0, month, day, hour, minute, second])
+}
+
 /// DE 7 names a moment that exists. True if it is more than a day away from our clock.
 #[inline]
 fn date(message: &Message<'_>, today: Today) -> Result<bool, Fault> {
-    if let Some([month, day, hour, minute, second]) = message.packed_digits(7)
-        && today.is_today(*month, *day)
-        && *hour < 0x24
-        && *minute < 0x60
-        && *second < 0x60
+    if let Some(moment) = message.packed_digits(7).and_then(|packed| packed.try_into().ok())
+        && is_of_today(moment, today)
     {
         return Ok(false);
     }
@@ -289,8 +381,18 @@ fn is_unproven(message: &Message<'_>, element: u8) -> bool {
 /// What pays: the scanned code (DE 22 = 03x) in DE 59 tag A3, else in DE 2; else the PAN of DE 2
 /// or DE 35.
 #[inline]
-fn instrument(message: &Message<'_>, entry_mode: u64) -> Option<Instrument> {
-    let scanned = entry_mode / 10 == 3;
+fn instrument(message: &Message<'_>, entry_mode: u16) -> Result<Option<Instrument>, Fault> {
+    if message.index.span(2).is_some_and(|span| span.units == 0) {
+        return Err(Fault::Value(2));
+    }
+    Ok(payer(message, is_scanned(entry_mode)))
+}
+
+const fn is_scanned(entry_mode: u16) -> bool {
+    entry_mode / 10 == 3
+}
+
+fn payer(message: &Message<'_>, scanned: bool) -> Option<Instrument> {
     if scanned
         && let Some(Composite::Text(rules)) = message.dialect.composite(59)
         && let Some(code) = message.value(59).and_then(|value| rules.find(value, b"A3"))
@@ -307,81 +409,6 @@ fn instrument(message: &Message<'_>, entry_mode: u64) -> Option<Instrument> {
     }
     let pan = message.pan()?;
     Instrument::from_digits(pan.reveal(), scanned)
-}
-
-/// Account data that comes twice must agree: DE 35 and EMV tags 57 and 5A with DE 2.
-#[inline]
-fn accounts(message: &Message<'_>) -> Result<(), Fault> {
-    if !message.has(35) && !message.index.emv_accounts {
-        return Ok(());
-    }
-    let mut buffer = [0; 19];
-    let pan = message.characters(2, &mut buffer).and_then(|count| buffer.get(..count));
-    track(message, pan)?;
-    if !message.index.emv_accounts {
-        return Ok(());
-    }
-    let known = message.pan();
-    let mut same = true;
-    let mut first: Option<&[u8]> = None;
-    tlv::each(message.value(55).unwrap_or(&[]), &mut |tag, value| {
-        if !matches!(tag, 0x57 | 0x5A) {
-            return;
-        }
-        same &= match (&known, first) {
-            (Some(pan), _) => packed_begins_with(value, pan.reveal()),
-            (None, Some(other)) => packed_agree(value, other),
-            (None, None) => true,
-        };
-        first = first.or(Some(value));
-    });
-    if same { Ok(()) } else { Err(Fault::Contradiction(55)) }
-}
-
-/// Track 2: one separator, and in front of it the PAN of DE 2.
-fn track(message: &Message<'_>, pan: Option<&[u8]>) -> Result<(), Fault> {
-    if !message.has(35) {
-        return Ok(());
-    }
-    let mut buffer = [0; 40];
-    let count = message.characters(35, &mut buffer).ok_or(Fault::Value(35))?;
-    let track = buffer.get(..count).unwrap_or(&[]);
-    let is_separator = |character: &u8| matches!(character, b'=' | b'D');
-    let mut separators = (0..count).filter(|at| track.get(*at).is_some_and(is_separator));
-    let (Some(first), None) = (separators.next(), separators.next()) else {
-        return Err(Fault::Value(35));
-    };
-    match pan {
-        Some(pan) if track.get(..first) != Some(pan) => Err(Fault::Contradiction(35)),
-        _ => Ok(()),
-    }
-}
-
-/// True if both begin with the same account number.
-fn packed_agree(one: &[u8], other: &[u8]) -> bool {
-    let digits = |packed: &[u8]| -> usize {
-        let nibbles = packed.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        nibbles.take_while(|nibble| *nibble < 10).count()
-    };
-    let count = digits(one);
-    let nibble = |packed: &[u8], place: usize| {
-        packed.get(place / 2).map(|byte| byte >> (4 * (1 - place % 2)) & 15)
-    };
-    count == digits(other) && (0..count).all(|place| nibble(one, place) == nibble(other, place))
-}
-
-/// True if packed digits begin with `digits`, followed by the end, a filler or a separator.
-fn packed_begins_with(packed: &[u8], digits: &[u8]) -> bool {
-    let nibble = |place: usize| {
-        packed
-            .get(place / 2)
-            .map(|byte| if place.is_multiple_of(2) { byte >> 4 } else { byte & 15 })
-    };
-    let same = digits
-        .iter()
-        .enumerate()
-        .all(|(place, digit)| nibble(place) == Some(digit.wrapping_sub(b'0')));
-    same && nibble(digits.len()).is_none_or(|next| next > 9)
 }
 
 /// DE 90 names an original: a request or advice of class 1 or 2, with a STAN. DE 95 replaces an

@@ -136,9 +136,8 @@ impl Switch {
         let mut sound = Sound::default();
         let decoded = dialect.decode(&frame, &mut index).is_ok();
         let message = Message { bytes: &frame, index: &index, dialect: &dialect };
-        let is_sound = decoded
-            && sound::name(&message, &mut sound).is_ok()
-            && sound::check(&message, self.today, &mut self.types, &mut sound).is_ok();
+        let is_sound =
+            decoded && sound::read(&message, self.today, &mut self.types, &mut sound).is_ok();
         let fate = if never_left { standin::Fate::NotSent } else { standin::Fate::Sent };
         let granted = if is_sound { self.grant(now, &message, &sound, route, fate) } else { None };
         self.refusal_index = Some(index);

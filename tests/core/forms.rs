@@ -148,6 +148,89 @@ fn leave_out(mut message: Plain, elements: u8) -> Plain {
     message
 }
 
+/// More of them than are remembered, so that they take each other's places.
+#[test]
+fn many_forms_are_not_mixed_up() {
+    let mut rig = Rig::new();
+    let mut stan = 0;
+    for form in 0..160 {
+        // All elements behind them stand elsewhere in each form.
+        let (account, length) = (&"476134000000001900"[..12 + 2 * (form % 3)], 1 + form / 3);
+        // What sits firmly is driven out by what comes often.
+        let known = std::iter::repeat_n(("156", None), 24);
+        for (currency, code) in known.chain([("000", Some("30"))]) {
+            stan += 1;
+            let request = sale(stan).with(2, account).with(48, &"7".repeat(length));
+            let request = request.with(49, currency);
+            let (forwarded, heard) = judged(&mut rig, &request);
+            assert_eq!(heard.first().map(Plain::code), code, "form {form}");
+            assert_eq!(forwarded.len(), usize::from(code.is_none()));
+        }
+    }
+}
+
+#[test]
+fn two_accounts_in_one_message_are_seen_in_each_form() {
+    let mut rig = Rig::new();
+    for stan in 1..=TEACHING {
+        let request = sale(stan).with(35, "4761340000000019=29121010000000000000");
+        let (forwarded, heard) = judged(&mut rig, &request);
+        assert_eq!((forwarded.len(), heard.len()), (1, 0));
+    }
+    let request = sale(TEACHING + 1).with(35, "4761340000000027=29121010000000000000");
+    let (forwarded, heard) = judged(&mut rig, &request);
+    assert_eq!(forwarded, []);
+    assert_eq!(heard.first().map(Plain::code), Some("30"));
+}
+
+/// What requests of one form can say otherwise, and some that is not sound.
+const SAID: [(u8, &str); 14] = [
+    (3, "200000"),
+    (3, "770000"),
+    (4, "000000000000"),
+    (4, "999999999999"),
+    (7, "0229120000"),
+    (7, "1332120000"),
+    (7, "1122250000"),
+    (22, "031"),
+    (25, "51"),
+    (41, "TERM0002"),
+    (42, "MERCHANT0000002"),
+    (49, "840"),
+    (49, "000"),
+    (2, "6210940000000011"),
+];
+
+/// How a request is judged: what the partner sees of it, and what the terminal hears.
+fn judged(rig: &mut Rig, request: &Plain) -> (Vec<Plain>, Vec<Plain>) {
+    let frame = framed(&rig.acquirer.clone(), request);
+    assert_eq!(rig.send(POS, &frame), frame.len());
+    let forwarded = rig.at_host().into_iter().map(|message| message.with(11, "000000")).collect();
+    (forwarded, rig.at_pos())
+}
+
+#[test]
+fn a_request_of_a_known_form_is_judged_as_the_first_of_its_form() {
+    for dialect in ["pos-bcd", "iso87-ascii", "iso87-binary", "mastercard-ebcdic"] {
+        let mut known = Rig::with(dialect, dialect, |_| ());
+        for stan in 1..=TEACHING {
+            judged(&mut known, &sale(stan));
+        }
+        let two = |first: &(u8, &str), second: &(u8, &str)| {
+            let request = sale(0).with(first.0, first.1).with(second.0, second.1);
+            ["0200", "0100", "0400"].map(|mti| request.clone().typed(mti))
+        };
+        let pairs = SAID.iter().flat_map(|first| SAID.iter().map(move |second| (first, second)));
+        let requests = pairs.flat_map(|(first, second)| two(first, second));
+        for (stan, request) in (TEACHING + 1..).zip(requests) {
+            let request = request.with(11, &format!("{stan:06}"));
+            let mut stranger = Rig::with(dialect, dialect, |_| ());
+            let expected = judged(&mut stranger, &request);
+            assert_eq!(judged(&mut known, &request), expected, "{dialect}: {request:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
