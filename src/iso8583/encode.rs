@@ -184,8 +184,8 @@ pub fn encode(
 pub const THIRD_BITMAP_MARKER: u8 = 65;
 
 /// Forwards a received message to a dialect that looks the same behind the header: appends
-/// `message` (from its MTI on) to `out`, framed, behind what `header` writes, with the bytes at
-/// `place` (counted from the MTI) overwritten.
+/// `message` (what `header` does not write) to `out`, framed, behind what `header` writes, with the
+/// bytes at `place` of `message` overwritten.
 ///
 /// # Errors
 ///
@@ -207,7 +207,11 @@ pub fn patch(
     if let Some(slot) = out.get_mut(mti + place.start..mti + place.end)
         && slot.len() == bytes.len()
     {
-        slot.copy_from_slice(bytes);
+        // Three bytes are most STANs, and no call.
+        match (&mut *slot, bytes) {
+            ([a, b, c], &[x, y, z]) => (*a, *b, *c) = (x, y, z),
+            _ => slot.copy_from_slice(bytes),
+        }
     }
     dialect.finish_frame(out, start)
 }

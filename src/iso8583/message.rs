@@ -243,7 +243,9 @@ pub fn answer_header(dialect: &Dialect, header: &[u8], out: &mut Vec<u8>) {
     match (dialect.spec.header.kind, header) {
         (HeaderKind::Tpdu, [id, to_high, to_low, from_high, from_low, rest @ ..]) => {
             out.extend_from_slice(&[*id, *from_high, *from_low, *to_high, *to_low]);
-            out.extend_from_slice(rest);
+            if !rest.is_empty() {
+                out.extend_from_slice(rest);
+            }
         }
         _ => out.extend_from_slice(header),
     }

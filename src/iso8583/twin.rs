@@ -88,11 +88,12 @@ struct Twin {
 
 /// What 32 bytes may be: each between two bounds, and its low nibble below a third. That says all
 /// of a byte that is form, a digit, a pair of packed digits or printable, and it is what SIMD can
-/// tell of 16 bytes in seven operations; bits and words would need a pass for each kind.
+/// tell of 16 bytes in six operations; bits and words would need a pass for each kind.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     least: [u8; BLOCK],
-    most: [u8; BLOCK],
+    /// How far above its least it may be.
+    spread: [u8; BLOCK],
     low_most: [u8; BLOCK],
 }
 
@@ -160,7 +161,7 @@ impl Twins {
         let first = key.place();
         for place in [first, first ^ 1, first ^ 2, first ^ 3] {
             let twin = &mut self.slots[place % TWINS_MAX];
-            if twin.key != key || !twin.ready {
+            if !twin.key.is(&key) || !twin.ready {
                 continue;
             }
             let spans = &self.spans[place % TWINS_MAX];
@@ -226,6 +227,14 @@ impl Twins {
 }
 
 impl Key {
+    /// Equality without a branch: as a rule the first that is looked at is the right one.
+    #[inline(always)]
+    const fn is(&self, other: &Self) -> bool {
+        let ([first, second], [primary, secondary]) = (self.words, other.words);
+        let unlike = (first ^ primary) | (second ^ secondary) | (self.dialect ^ other.dialect);
+        unlike | (self.bytes ^ other.bytes) as u64 == 0
+    }
+
     #[inline]
     const fn place(&self) -> usize {
         let [primary, secondary] = self.words;
@@ -359,7 +368,7 @@ impl Twin {
 struct Bounds<'a> {
     body: &'a [u8],
     least: Vec<u8>,
-    most: Vec<u8>,
+    spread: Vec<u8>,
     low_most: Vec<u8>,
     halves: Vec<(u16, u8)>,
 }
@@ -367,7 +376,7 @@ struct Bounds<'a> {
 impl<'a> Bounds<'a> {
     fn of(body: &'a [u8]) -> Self {
         let all = |with| vec![with; body.len()];
-        Self { body, least: all(0), most: all(0xFF), low_most: all(15), halves: Vec::new() }
+        Self { body, least: all(0), spread: all(0xFF), low_most: all(15), halves: Vec::new() }
     }
 
     /// Form: they are what they are.
@@ -379,10 +388,11 @@ impl<'a> Bounds<'a> {
     }
 
     fn bound(&mut self, place: usize, of: RangeInclusive<u8>, low_most: u8) {
-        if let (Some(least), Some(most), Some(low)) =
-            (self.least.get_mut(place), self.most.get_mut(place), self.low_most.get_mut(place))
+        debug_assert!(!of.is_empty(), "something fits");
+        if let (Some(least), Some(spread), Some(low)) =
+            (self.least.get_mut(place), self.spread.get_mut(place), self.low_most.get_mut(place))
         {
-            (*least, *most, *low) = (*of.start(), *of.end(), low_most);
+            (*least, *spread, *low) = (*of.start(), of.end().wrapping_sub(*of.start()), low_most);
         }
     }
 
@@ -417,8 +427,9 @@ impl<'a> Bounds<'a> {
 
     /// Block by block: the whole ones, and the last 32 bytes as one more.
     fn blocks(&self) -> impl Iterator<Item = Block> {
-        let (least, most, low) = (chunks(&self.least), chunks(&self.most), chunks(&self.low_most));
-        least.zip(most).zip(low).map(|((least, most), low_most)| Block { least, most, low_most })
+        let (least, spread) = (chunks(&self.least), chunks(&self.spread));
+        let bounds = least.zip(spread).zip(chunks(&self.low_most));
+        bounds.map(|((least, spread), low_most)| Block { least, spread, low_most })
     }
 
     /// EMV data: tags and lengths are form. Says whether it holds account data; `None` for
@@ -450,8 +461,8 @@ impl Block {
     fn compare(&self, bytes: &[u8; BLOCK], bad: &mut [u8; BLOCK]) {
         for (place, bad) in bad.iter_mut().enumerate() {
             let byte = bytes[place];
-            *bad |= self.least[place].saturating_sub(byte)
-                | byte.saturating_sub(self.most[place])
+            // What is below the least is far above it, counted around.
+            *bad |= byte.wrapping_sub(self.least[place]).saturating_sub(self.spread[place])
                 | (byte & 15).saturating_sub(self.low_most[place]);
         }
     }

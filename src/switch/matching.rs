@@ -88,7 +88,13 @@ impl Switch {
 /// True if a part of the amount was approved.
 #[inline]
 pub(super) fn is_partial(message: &Message<'_>) -> bool {
-    matches!(message.value(39), Some(b"10" | b"002")) || message.text(39) == Some(*b"10")
+    message.text(39).is_some_and(|code| says_partial(&code))
+}
+
+/// The same of DE 39, space padded.
+#[inline]
+pub(super) const fn says_partial(code: &[u8; 3]) -> bool {
+    matches!(code, b"10 " | b"002")
 }
 
 /// Is this the answer to that request? Everything that both have must agree, something beside the

@@ -491,12 +491,9 @@ impl Switch {
         if cfg!(debug_assertions) {
             let waiting: usize = self.pending.iter().flatten().map(Pending::waiting).sum();
             debug_assert_eq!(waiting, self.transactions.live(), "each STAN has its transaction");
-            debug_assert!(
-                self.ready.iter().flat_map(|ready| &ready.sessions).all(|id| {
-                    self.sessions.of(*id).is_some_and(|session| session.state.is_up())
-                }),
-                "a ready session is up"
-            );
+            let is_up = |id| self.sessions.of(id).is_some_and(|session| session.state.is_up());
+            let mut ready = self.ready.iter().flat_map(|ready| &ready.sessions);
+            debug_assert!(ready.all(|id| is_up(*id)), "a ready session is up");
         }
     }
 }

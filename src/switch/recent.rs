@@ -209,7 +209,7 @@ impl Recent {
     /// Keeps what may be kept of the request that was claimed last, which may then be changed.
     pub(super) fn keep(&mut self, number: u64, kept: &Kept) -> Option<&mut Past> {
         let from = self.put(kept.bytes());
-        self.kept_at(number, from, kept.bytes().len(), &kept.pan())
+        self.kept_at(number, (from, kept.bytes().len()), &kept.pan())
     }
 
     /// The same, without a copy in between.
@@ -221,20 +221,14 @@ impl Recent {
         if let Some(room) = self.ring.get_mut(at..at + bytes) {
             keeping.write(room);
         }
-        self.kept_at(number, from, bytes, &keeping.pan())
+        self.kept_at(number, (from, bytes), &keeping.pan())
     }
 
     #[inline]
-    fn kept_at(
-        &mut self,
-        number: u64,
-        from: u64,
-        bytes: usize,
-        pan: &Range<usize>,
-    ) -> Option<&mut Past> {
+    fn kept_at(&mut self, number: u64, at: (u64, usize), pan: &Range<usize>) -> Option<&mut Past> {
         debug_assert_eq!(number + 1, self.next, "kept at once or not at all");
         let past = self.past_mut(number)?;
-        (past.from, past.bytes) = (from, bytes as u16);
+        (past.from, past.bytes) = (at.0, at.1 as u16);
         (past.pan_from, past.pan_bytes) = (pan.start as u16, pan.len() as u16);
         Some(past)
     }

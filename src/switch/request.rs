@@ -305,25 +305,27 @@ impl Switch {
         let to = &batch.setup.link(partner).ok_or(Fault::NoPartner)?.dialect;
         let gated = !batch.setup.has(Bug::IntentUngated);
         let lane = outbox.lane_gated(session, gated).ok_or(Fault::NoPartner)?;
-        let header = |out: &mut Vec<u8>| {
-            if to.spec.header.kind == message.dialect.spec.header.kind
-                && to.header_bytes == message.dialect.header_bytes
-            {
-                out.extend_from_slice(message.header());
-            } else {
-                encode::template_header(to, out);
-            }
+        let is_same_header = to.spec.header.kind == message.dialect.spec.header.kind
+            && to.header_bytes == message.dialect.header_bytes;
+        let header = |out: &mut Vec<u8>| match is_same_header {
+            true => out.extend_from_slice(message.header()),
+            false => encode::template_header(to, out),
         };
         // The name of an original is longer than a STAN: it is not patched in.
         let renamed = bound.filter(|_| message.has(90));
         if path.alike && renamed.is_none() {
             let span = message.index.span(11).ok_or(Fault::NoStan)?;
             let ours = StanBytes::new(to.field(11), stan).ok_or(Fault::Untranslatable(11))?;
-            let skip = message.dialect.header_bytes;
-            let body = message.bytes.get(skip..).unwrap_or(&[]);
-            let at = usize::from(span.value) - skip..usize::from(span.end) - skip;
-            return encode::patch(to, header, body, at, ours.as_slice(), lane)
-                .map_err(|_| Fault::Untranslatable(0));
+            let at = usize::from(span.value)..usize::from(span.end);
+            let patched = if is_same_header {
+                encode::patch(to, |_| (), message.bytes, at, ours.as_slice(), lane)
+            } else {
+                let skip = message.dialect.header_bytes;
+                let body = message.bytes.get(skip..).unwrap_or(&[]);
+                let at = at.start - skip..at.end - skip;
+                encode::patch(to, header, body, at, ours.as_slice(), lane)
+            };
+            return patched.map_err(|_| Fault::Untranslatable(0));
         }
         let mut digits = [0; 12];
         let ours =

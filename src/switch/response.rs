@@ -15,7 +15,7 @@ use crate::iso8583::transcode::{self, Changes};
 use super::bug::Bug;
 use super::decision::{self, Outcome};
 use super::fault::Fault;
-use super::matching::is_partial;
+use super::matching::{is_partial, says_partial};
 use super::outbox::Outbox;
 use super::pending::{Fate, Share};
 use super::recent;
@@ -117,7 +117,8 @@ impl Switch {
             Some(Fate::Free) | None => return self.stats.count(Counter::UnmatchedAnswers),
         };
         let Some(asked) = self.transactions.at(place) else { return };
-        let (amount, asked_number, partial) = (asked.amount, asked.number, is_partial(message));
+        let code = message.text(39).unwrap_or(*b"   ");
+        let (amount, asked_number, partial) = (asked.amount, asked.number, says_partial(&code));
         let fits = !partial && self.fits(asked, message);
         if !fits
             && let Err(counter) = self.compare(batch, place, message, partial)
@@ -126,7 +127,6 @@ impl Switch {
         {
             return self.stats.count(counter);
         }
-        let code = message.text(39).unwrap_or(*b"   ");
         let approved = ResponseCode::approves(repeat::trimmed(&code));
         let (mut approval, mut part) = (None, None);
         if approved {

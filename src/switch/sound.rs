@@ -33,7 +33,7 @@ pub struct Sound {
     pub stan_number: u32,
     /// Its number in the window of recent transactions; set when it is found new.
     pub number: u64,
-    /// DE 7, or what stands for it; see [`moment_of`].
+    /// DE 7, else DE 13 and 12, as the digits they are made of, four bits each; 0 if there is none.
     pub moment: u64,
     /// DE 7 is more than a day away from our clock: accepted, counted.
     pub clock_is_off: bool,
