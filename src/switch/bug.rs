@@ -153,6 +153,10 @@ pub enum Bug {
     GoneWorkerForgotten,
     /// After a restart one worker only knows a terminal's STAN again.
     StanRestoredOnce,
+    /// After a restart an advice and what takes it back may be owed by two workers.
+    OrderedDebtsParted,
+    /// Answers to what another worker took up go by their STAN.
+    MovedAnswersByShare,
     /// A worker begins before all have taken up what the last life left.
     NoBarrier,
     /// What is mailed to another worker counts as handed over.
@@ -256,6 +260,14 @@ impl Bug {
             "after a restart nobody takes up what was a worker's that is no more",
         ),
         (Self::StanRestoredOnce, "after a restart one worker only knows a terminal's STAN again"),
+        (
+            Self::OrderedDebtsParted,
+            "after a restart an advice and what takes it back may be owed by two workers",
+        ),
+        (
+            Self::MovedAnswersByShare,
+            "answers to what another worker took up go to whose STAN they have",
+        ),
         (Self::NoBarrier, "a worker begins before all have taken up what the last life left"),
         (Self::MailedIsHanded, "what is mailed to another worker counts as handed over"),
         (

@@ -190,7 +190,8 @@ impl Switch {
     fn remember_older(&mut self, now: Now, mut older: Older) -> Said {
         self.stats.count(Counter::FoundOlder);
         let (worker, workers) = (self.setup.worker, self.setup.workers);
-        if let Some(other) = older.follows(workers).filter(|other| *other != worker) {
+        let follows = older.follows(workers, &self.lanes);
+        if let Some(other) = follows.filter(|other| *other != worker) {
             return Said::Follows(other);
         }
         older.past.at = now.instant;

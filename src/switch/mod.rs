@@ -72,7 +72,7 @@ use owed::Owed;
 use pending::Pending;
 use ready::Ready;
 use recent::{Fate, Recent};
-use recover::Backlog;
+use recover::{Backlog, Lanes};
 use session::{Sessions, State};
 use setup::Path;
 use stood_in::StandIns;
@@ -103,6 +103,8 @@ pub struct Switch {
     owed_links: usize,
     /// What a former life owed and no lane has yet.
     backlog: Backlog,
+    /// Which of it is not owed by the worker whose STAN it has.
+    lanes: Arc<Lanes>,
     /// What was approved in the place of partners.
     stand_ins: StandIns,
     /// Transactions of this life so far.
@@ -191,6 +193,7 @@ impl Switch {
             owed,
             owed_links: 0,
             backlog: Backlog::default(),
+            lanes: Arc::default(),
             stand_ins: StandIns::default(),
             counted: 0,
             storage: Storage::default(),
@@ -230,17 +233,7 @@ impl Switch {
                 self.routes = routes;
                 0
             }
-            Event::Storage(storage) => {
-                self.storage = storage;
-                match storage {
-                    Storage::Failed if self.setup.has(Bug::ApprovedUnrecorded) => {
-                        outbox.records.on = false;
-                    }
-                    Storage::Failed => outbox.stop(),
-                    Storage::Ready | Storage::ObligationsOnly => {}
-                }
-                0
-            }
+            Event::Storage(storage) => self.stores(storage, outbox),
             Event::Looked(answer) => {
                 self.looked(now, answer.ticket, answer.found, outbox);
                 0

@@ -73,6 +73,19 @@ pub(super) fn never_asked(past: &Past, outbox: &mut Outbox) {
 }
 
 impl Switch {
+    /// What can be put on record has changed.
+    pub(super) fn stores(&mut self, storage: Storage, outbox: &mut Outbox) -> usize {
+        self.storage = storage;
+        match storage {
+            Storage::Failed if self.setup.has(Bug::ApprovedUnrecorded) => {
+                outbox.records.on = false;
+            }
+            Storage::Failed => outbox.stop(),
+            Storage::Ready | Storage::ObligationsOnly => {}
+        }
+        0
+    }
+
     pub(super) fn note_owed(
         &self,
         owed: &Obligation,

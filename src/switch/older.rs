@@ -11,9 +11,9 @@ use crate::base::ids::WorkerId;
 use crate::iso8583::kept::Kept;
 
 use super::number::{self, Role};
-use super::pending::Share;
 use super::recent::{Fate, Hearing, Past, TerminalKey};
 use super::record::{self, Outcome, Record};
+use super::recover::Lanes;
 use super::repeat::padded;
 
 /// Which transaction is meant.
@@ -141,10 +141,10 @@ impl Older {
 
     /// The worker in whose lane the advice of it stands or stood: what takes it back must not
     /// overtake it.
-    pub(super) fn follows(&self, workers: u8) -> Option<WorkerId> {
+    pub(super) fn follows(&self, workers: u8, lanes: &Lanes) -> Option<WorkerId> {
         match self.past.told {
             Hearing::Asked => None,
-            Hearing::Advised => Share::owner(self.past.stan, workers),
+            Hearing::Advised => lanes.owner(self.past.id, self.past.stan, workers),
         }
     }
 
@@ -215,6 +215,7 @@ const NO_MOMENT: u64 = u64::MAX;
 mod tests {
     use super::*;
     use crate::base::ids::LinkId;
+    use crate::switch::pending::Share;
     use crate::switch::record::{Intent, Owed, Records, Refused};
     use crate::switch::saf::Kind;
 
@@ -302,9 +303,9 @@ mod tests {
             assert_eq!((past.fate, past.told, past.stan), (fate, Hearing::Advised, 10));
         }
         let asked = told(&[mine, approved]).expect("found");
-        assert_eq!((asked.past.told, asked.follows(4)), (Hearing::Asked, None));
+        assert_eq!((asked.past.told, asked.follows(4, &Lanes::default())), (Hearing::Asked, None));
         let told = told(&[mine, advice, approved]).expect("found");
-        assert_eq!(told.follows(4), Share::owner(10, 4));
+        assert_eq!(told.follows(4, &Lanes::default()), Share::owner(10, 4));
     }
 
     #[test]

@@ -64,8 +64,14 @@ impl Owed {
         }
     }
 
-    fn number(&mut self) -> u32 {
-        self.next = self.next.wrapping_add(1);
+    /// The next STAN, if there is one that is not `taken`.
+    pub(super) fn number(&mut self, taken: impl Fn(u32) -> bool) -> u32 {
+        for _ in 1..self.share.count() {
+            self.next = self.next.wrapping_add(1);
+            if !taken(self.share.number(self.next)) {
+                break;
+            }
+        }
         self.share.number(self.next)
     }
 
@@ -124,7 +130,7 @@ impl Switch {
             Hearing::Asked => Role::Reversal,
             Hearing::Advised => Role::AdviceReversal,
         };
-        let stan = owed.number();
+        let stan = owed.number(|stan| self.lanes.has(partner, stan));
         let mut message = owed.lane.buffer();
         if self.write_reversal(now, original, kept, stan, &mut owed.scratch, &mut message) {
             let id = number::owed(original.id, role);
@@ -151,7 +157,7 @@ impl Switch {
     ) -> Option<u32> {
         let partner = advice.partner;
         let mut owed = self.take_owed(partner)?;
-        let stan = owed.number();
+        let stan = owed.number(|stan| self.lanes.has(partner, stan));
         let mut message = owed.lane.buffer();
         let written = self.write_advice(advice, kept, stan, &mut owed.scratch, &mut message);
         if written {
@@ -298,7 +304,7 @@ impl Switch {
     }
 
     /// Keyed hash of the card that a framed message is about, 0 if it names none.
-    fn card_of(&mut self, partner: LinkId, frame: &[u8]) -> u64 {
+    pub(super) fn card_of(&mut self, partner: LinkId, frame: &[u8]) -> u64 {
         let setup = std::sync::Arc::clone(&self.setup);
         let Some(link) = setup.link(partner) else { return 0 };
         let pan = self.look_into(&link.dialect, frame, |message| message.pan());

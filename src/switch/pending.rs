@@ -69,6 +69,11 @@ impl Share {
         Self { first: self.first + self.count - count, count }
     }
 
+    /// How many there are.
+    pub const fn count(self) -> u32 {
+        self.count
+    }
+
     /// The place of `stan`, if it is of this share.
     pub const fn place_of(self, stan: u32) -> Option<u32> {
         let place = stan.wrapping_sub(self.first);

@@ -11,6 +11,7 @@
 
 mod arena;
 mod backlog;
+mod lanes;
 mod numbered;
 mod resume;
 
@@ -21,11 +22,11 @@ use crate::base::ids::{LinkId, WorkerId};
 use crate::base::money::Amount;
 
 use super::number::{self, Role};
-use super::pending::Share;
 use super::record::{self, Closed, Intent, Outcome, Record, Refused, StoodIn};
 use super::repeat;
 use arena::{Arena, Place};
 pub(super) use backlog::Backlog;
+pub(super) use lanes::Lanes;
 use numbered::Numbered;
 
 /// What records say, so far.
@@ -364,8 +365,8 @@ impl Recovery {
 
     /// The worker, of so many, that resumes a transaction. What takes an advice back follows it in
     /// one lane, so that worker is the one that has the advice.
-    fn owner_of(&self, id: u64, workers: u8) -> WorkerId {
-        let advice = self.advice_of(id).and_then(|debt| Share::owner(debt.stan, workers));
+    fn owner_of(&self, id: u64, workers: u8, lanes: &Lanes) -> WorkerId {
+        let advice = self.advice_of(id).and_then(|debt| lanes.owner(id, debt.stan, workers));
         advice.unwrap_or(WorkerId((id % u64::from(workers.max(1))) as u8))
     }
 

@@ -51,12 +51,9 @@ impl Switch {
             return self.network_answer(batch, &message, outbox);
         }
         let stan = message.stan().unwrap_or(0);
-        if message.mti().class() == 4 || message.mti().function() == 3 {
-            let owed = self.owed.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
-            if owed.is_some_and(|owed| owed.waits_for(stan)) {
-                self.owed_answer(batch, &message, stan, outbox);
-                return true;
-            }
+        let is_of_owed = message.mti().class() == 4 || message.mti().function() == 3;
+        if is_of_owed && self.answer_to_owed(batch, &message, (stan, framed), outbox) {
+            return true;
         }
         let ring = self.pending.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
         if ring.is_some_and(|ring| ring.assigns(stan)) {
@@ -70,6 +67,31 @@ impl Switch {
             _ => self.stats.count(Counter::UnmatchedAnswers),
         }
         true
+    }
+
+    /// An answer to a reversal or advice goes to all that may wait for one with its STAN: this
+    /// worker, and those that took up what a former life owed. False if there is none.
+    #[cold]
+    fn answer_to_owed(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        (stan, framed): (u32, &[u8]),
+        outbox: &mut Outbox,
+    ) -> bool {
+        let others = self.lanes.waiting(batch.link_id, stan);
+        let others = others.filter(|worker| *worker != batch.setup.worker);
+        let mut is_anothers = false;
+        for worker in others.filter(|_| !batch.setup.has(Bug::MovedAnswersByShare)) {
+            self.relay(batch, worker, framed, outbox);
+            is_anothers = true;
+        }
+        let owed = self.owed.get(usize::from(batch.link_id.0)).and_then(Option::as_ref);
+        if owed.is_some_and(|owed| owed.waits_for(stan)) {
+            self.owed_answer(batch, message, stan, outbox);
+            return true;
+        }
+        is_anothers
     }
 
     /// The session they came on is another worker's: what is not a request of ours has nobody here.

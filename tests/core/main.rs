@@ -9,6 +9,7 @@ mod money;
 mod network;
 mod older;
 mod originals;
+mod other_workers;
 mod restart;
 mod retention;
 mod rig;

@@ -61,6 +61,22 @@ fn no_rule_is_broken() {
     assert!(rare.is_empty() || seeds < 256, "too rare to be of use: {rare:?}");
 }
 
+/// Beyond the seeds of every run: each of these has broken a rule.
+const ONCE_BROKEN: [u64; 1] = [
+    // A reversal overtook its advice: with another number of workers each was owed by one.
+    8957,
+];
+
+#[test]
+fn what_once_broke_a_rule_breaks_none() {
+    let setup = world::setup();
+    for seed in ONCE_BROKEN {
+        if let Err(breach) = run(seed, STEPS, &setup) {
+            panic!("{}", tell(seed, &breach));
+        }
+    }
+}
+
 #[test]
 fn the_manual_names_every_fault() {
     let page = include_str!("../../src/manual/simulation.md");
@@ -106,8 +122,11 @@ fn tell(seed: u64, (breach, step): &(Breach, u64)) -> String {
 }
 
 fn steps() -> u32 {
-    knob("SIM_STEPS", 120) as u32
+    knob("SIM_STEPS", u64::from(STEPS)) as u32
 }
+
+/// Transactions in a world, if nothing else is said.
+const STEPS: u32 = 120;
 
 fn knob(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Debt, Recovery};
+use super::{Debt, Lanes, Recovery};
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits;
 use crate::base::time::{Instant, Now};
@@ -21,7 +21,6 @@ use crate::switch::Switch;
 use crate::switch::bug::Bug;
 use crate::switch::number::{self, Role};
 use crate::switch::outbox::Outbox;
-use crate::switch::pending::Share;
 
 /// Debts that wait for their lanes.
 #[derive(Debug, Default)]
@@ -57,16 +56,20 @@ impl Backlog {
 }
 
 impl Debt {
-    /// Whose number it is reads its answer.
-    fn is_owed_by(&self, worker: WorkerId, workers: u8) -> bool {
-        !self.settled && Share::owner(self.stan, workers).unwrap_or(WorkerId(0)) == worker
+    fn is_owed_by(&self, worker: WorkerId, workers: u8, lanes: &Lanes) -> bool {
+        !self.settled && lanes.owner_of(self, workers) == worker
     }
 }
 
 impl Recovery {
     /// What `worker` owes.
-    fn debts_of(&self, worker: WorkerId, workers: u8) -> impl Iterator<Item = &Debt> {
-        self.owed.iter().filter(move |debt| debt.is_owed_by(worker, workers))
+    fn debts_of(
+        &self,
+        worker: WorkerId,
+        workers: u8,
+        lanes: &Lanes,
+    ) -> impl Iterator<Item = &Debt> {
+        self.owed.iter().filter(move |debt| debt.is_owed_by(worker, workers, lanes))
     }
 }
 
@@ -74,7 +77,8 @@ impl Switch {
     /// Carries on what a former life owed: what must be in its order now. The rest is the backlog.
     pub(super) fn carry_on(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
         let (worker, workers) = (self.setup.worker, self.setup.workers);
-        let debts = || recovery.debts_of(worker, workers);
+        let lanes = Arc::clone(&self.lanes);
+        let debts = || recovery.debts_of(worker, workers, &lanes);
         let is_ordered = |debt: &&Debt| number::role_of(debt.id) != Role::Reversal;
         let ordered = debts().filter(is_ordered).map(|debt| number::transaction_of(debt.id));
         let mut backlog = Backlog { ordered: ordered.collect(), ..Backlog::default() };
@@ -105,8 +109,9 @@ impl Switch {
     pub(super) fn hand_over_from(&mut self, now: Now, found: &Recovery, outbox: &mut Outbox) {
         let backlog = std::mem::take(&mut self.backlog);
         let (worker, workers) = (self.setup.worker, self.setup.workers);
+        let lanes = Arc::clone(&self.lanes);
         let is_of = |debt: &&Debt| backlog.is_of(debt, found, worker);
-        for debt in found.debts_of(worker, workers).filter(is_of) {
+        for debt in found.debts_of(worker, workers, &lanes).filter(is_of) {
             self.resume_debt(now, debt, found, outbox);
         }
     }
@@ -115,12 +120,13 @@ impl Switch {
     pub(in crate::switch) fn hand_over(&mut self, now: Now, most: usize, outbox: &mut Outbox) {
         let Some(found) = self.backlog.found.clone() else { return };
         let (worker, workers) = (self.setup.worker, self.setup.workers);
+        let lanes = Arc::clone(&self.lanes);
         let rest = found.owed.get(self.backlog.seen..).unwrap_or(&[]);
         let slice = rest.get(..most).unwrap_or(rest);
         self.backlog.seen += slice.len();
         for debt in slice {
-            let is_mine =
-                debt.is_owed_by(worker, workers) && self.backlog.is_of(debt, &found, worker);
+            let is_mine = debt.is_owed_by(worker, workers, &lanes)
+                && self.backlog.is_of(debt, &found, worker);
             if !is_mine {
                 continue;
             }

@@ -35,6 +35,7 @@ impl Switch {
     fn take_up(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
         self.now = now;
         self.go_on_numbering(recovery);
+        self.lanes = Arc::new(self.lanes_of(recovery));
         self.carry_on(now, recovery, outbox);
         self.resume_stood_in(now, recovery, outbox);
         self.resume_transactions(now, recovery, outbox);
@@ -75,9 +76,10 @@ impl Switch {
     fn resume_transactions(&mut self, now: Now, recovery: &Recovery, outbox: &mut Outbox) {
         let on = outbox.records.on;
         let (worker, workers) = (self.setup.worker, self.setup.workers);
+        let lanes = Arc::clone(&self.lanes);
         let is_gone_forgotten = self.setup.has(Bug::GoneWorkerForgotten);
         let is_mine = |known: &&Known| match is_gone_forgotten {
-            false => recovery.owner_of(known.id, workers) == worker,
+            false => recovery.owner_of(known.id, workers, &lanes) == worker,
             true => number::worker_of(known.id) == worker.0,
         };
         // Whatever the window has no room for would be forgotten again at once.
