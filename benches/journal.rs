@@ -161,19 +161,20 @@ fn index(criterion: &mut Criterion) {
         std::env::temp_dir().join(format!("authswitch-bench-index-{}", std::process::id()));
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).expect("a folder");
-    let index = Index::open(&folder.join("index")).expect("an index");
+    let mut index = Index::open(&folder.join("index")).expect("an index");
     let from = now();
     let mut entries = Vec::new();
     for number in 0..count {
         let place = Place { segment: 1 + number / 10_000, offset: number % 10_000 * 512 };
         entries.push((scattered(number), place));
         if entries.len() == 4096 || number + 1 == count {
-            index.add(&entries, place, number + 1 == count).expect("added");
+            index.add(&entries, place).expect("added");
+            index.tend(4 * entries.len()).expect("tended");
             entries.clear();
         }
     }
-    let bytes = fs::metadata(folder.join("index")).map_or(0, |file| file.len());
-    let (taken, megabytes) = (from.elapsed(), bytes / 1_000_000);
+    index.keep().expect("kept");
+    let (taken, megabytes) = (from.elapsed(), index.bytes() / 1_000_000);
     println!("index: {count} keys added in {taken:?}, {megabytes} MB");
     let mut number = 0;
     let mut group = criterion.benchmark_group("journal/index");

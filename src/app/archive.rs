@@ -8,6 +8,7 @@
 //! The index is derived. If it is damaged, or its disk is full, it is begun anew after a while, the
 //! operator reads so, and meanwhile who asks is not answered; nothing else depends on it.
 
+use std::fs::{remove_dir_all, remove_file};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -219,7 +220,9 @@ pub fn rebuild(folder: &Path, key: Key) -> Result<String, String> {
         ErrorKind::WouldBlock => "a switch is running on this journal, and keeps its index".into(),
         _ => format!("{}: {error}", folder.display()),
     })?;
-    match std::fs::remove_file(&path) {
+    // An earlier version had one file.
+    let removed = if path.is_dir() { remove_dir_all(&path) } else { remove_file(&path) };
+    match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(format!("{}: {error}", path.display()));
         }
@@ -237,7 +240,7 @@ pub fn rebuild(folder: &Path, key: Key) -> Result<String, String> {
     }
     let spent_ns = clock.now().instant.ns().max(1);
     let index = Index::open(&path).map_err(|error| error.to_string())?;
-    let rows = index.count().map_err(|error| error.to_string())?;
+    let rows = index.count();
     let mut times_ns = Vec::new();
     while let Some(key_of_request) = survey.samples.pop() {
         let begun = clock.now().instant;
@@ -257,7 +260,7 @@ pub fn rebuild(folder: &Path, key: Key) -> Result<String, String> {
         rows,
         spent_ns / 1_000_000,
         u128::from(rows) * 1_000_000_000 / u128::from(spent_ns),
-        std::fs::metadata(&path).map_or(0, |file| file.len()),
+        index.bytes(),
         at(50),
         at(99),
         times_ns.len(),

@@ -33,14 +33,14 @@ pub trait Files: fmt::Debug + Send + Sync {
     fn sync_names(&self) -> io::Result<()>;
 
     /// Keeps any other process from writing here, until the guard is dropped.
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>>;
+    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>>;
 
     /// How an operator finds `name`.
     fn place(&self, name: &str) -> String;
 }
 
 /// An open file.
-pub trait File: fmt::Debug + Send {
+pub trait File: fmt::Debug + Send + Sync {
     /// Its length in bytes.
     fn length(&self) -> io::Result<u64>;
 
@@ -113,7 +113,7 @@ impl Files for Folder {
         fs::File::open(&self.path)?.sync_all()
     }
 
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
+    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(self.path.join(LOCK))?;

@@ -28,6 +28,7 @@
 
 mod ahead;
 mod desk;
+mod feed;
 mod files;
 mod follow;
 mod format;
@@ -52,10 +53,11 @@ use std::time::Duration;
 use crate::base::limits;
 
 pub use desk::{Desk, GivingUp, State};
+pub use feed::{Clerk, Feed};
 pub use files::{File, Files, Folder};
 pub use follow::{Follow, read_block};
 pub use halt::{Damage, Halt};
-pub use index::{Clerk, Feed, Index, IndexError, IndexKey};
+pub use index::{Index, IndexError, IndexKey};
 pub use key::{Key, KeyError};
 pub use log::Failure;
 pub use read::{Record, Records, Verified, VerifiedSegment, read, verify};

@@ -61,7 +61,7 @@ pub struct Recovery {
     pub last: Vec<u64>,
     pub(super) next: Next,
     pub(super) kept: VecDeque<Kept>,
-    pub(super) lock: Box<dyn Any + Send>,
+    pub(super) lock: Box<dyn Any + Send + Sync>,
 }
 
 impl Recovery {
@@ -111,7 +111,7 @@ pub fn recover(
 fn read(
     options: &Options,
     files: &dyn Files,
-    lock: Box<dyn Any + Send>,
+    lock: Box<dyn Any + Send + Sync>,
     each: &mut dyn FnMut(Recovered<'_>),
 ) -> Result<Recovery, Halt> {
     let mut scan = Scan::new(files)?;

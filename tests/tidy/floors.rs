@@ -18,7 +18,7 @@ const FLOORS: [(&str, u8); 9] = [
 
 /// The crates the switch depends on, and the folders whose code may name them. `main.rs` may name
 /// them all.
-pub(crate) const CRATES: [(&str, &[&str]); 16] = [
+pub(crate) const CRATES: [(&str, &[&str]); 15] = [
     ("aes_gcm", &["journal", "app/audit"]),
     ("blake3", &["journal", "app/audit"]),
     ("clap", &["app"]),
@@ -28,7 +28,6 @@ pub(crate) const CRATES: [(&str, &[&str]); 16] = [
     ("foldhash", &["base"]),
     ("mimalloc", &[]),
     ("prefetch_index", &["routing", "switch"]),
-    ("redb", &["journal"]),
     ("rustix", &["net", "journal", "app"]),
     ("serde", &["app"]),
     ("serde_json", &["app"]),

@@ -62,7 +62,7 @@ impl Files for Slow {
         self.disk.sync_names()
     }
 
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
+    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
         self.disk.lock()
     }
 

@@ -255,7 +255,7 @@ impl Files for Disk {
         Ok(())
     }
 
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
+    fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
         Ok(Box::new(()))
     }
 

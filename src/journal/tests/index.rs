@@ -20,7 +20,8 @@ impl Clerk for Numbers {
     }
 
     fn round_ends(&mut self, index: &Index, is_complete: bool) {
-        if is_complete && index.find(&own(0, self.newest)).expect("readable").len() == 1 {
+        let found = index.find(&own(0, self.newest));
+        if is_complete && found.is_ok_and(|places| places.len() == 1) {
             self.found.store(self.newest, Ordering::SeqCst);
         }
     }
@@ -65,15 +66,38 @@ fn what_is_stored_is_found_and_a_damaged_index_made_again() {
     check(&index, &disk, &all);
     let sharing = all.iter().filter(|stored| stored.1 % 7 == 3).count();
     assert_eq!(index.find(&shared(3)).expect("readable").len(), sharing);
-    let covered = index.covered().expect("readable");
+    let covered = index.covered();
     drop(index);
 
-    // Where it stands is kept; fed again, nothing is added twice.
-    let index = fed(&path, &disk);
-    assert_eq!(index.covered().expect("readable"), covered);
-    check(&index, &disk, &all);
-    drop(index);
+    // Where it stands is kept; fed again, nothing is found twice.
+    for _ in 0..20 {
+        let index = fed(&path, &disk);
+        assert_eq!(index.covered(), covered);
+        check(&index, &disk, &all);
+    }
+    let files = std::fs::read_dir(&path).expect("a folder").count();
+    assert!(files < 5, "{files} files after some starts");
+    let damage = |name: &str, at: usize| {
+        let path = path.join(name);
+        let mut bytes = std::fs::read(&path).expect("a run");
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).expect("written");
+    };
+    for entry in std::fs::read_dir(&path).expect("a folder") {
+        let name = entry.expect("a file").file_name().into_string().expect("a name");
+        if name.ends_with(".run") {
+            damage(&name, 9);
+        }
+    }
+    check(&fed(&path, &disk), &disk, &all);
+
+    // An earlier version had a file there.
+    std::fs::remove_dir_all(&path).expect("removed");
     std::fs::write(&path, b"no index").expect("written");
+    check(&fed(&path, &disk), &disk, &all);
+
+    // A part of it is missing, and nothing in the rest tells but where it begins.
+    std::fs::rename(path.join(FIRST), path.join("000000000002-000000000002.run")).expect("there");
     check(&fed(&path, &disk), &disk, &all);
 
     // The journal was begun anew: what the index says of the old one is of no use.
@@ -99,7 +123,12 @@ impl Clerk for Killed {
     fn round_ends(&mut self, _: &Index, is_complete: bool) {
         self.rounds += u32::from(is_complete);
         if self.rounds == 2 {
-            std::fs::copy(&self.path, self.path.with_extension("killed")).expect("copied");
+            let killed = self.path.with_extension("killed");
+            std::fs::create_dir(&killed).expect("a folder");
+            for entry in std::fs::read_dir(&self.path).expect("a folder") {
+                let entry = entry.expect("a file");
+                std::fs::copy(entry.path(), killed.join(entry.file_name())).expect("copied");
+            }
             self.is_copied.store(true, Ordering::SeqCst);
         }
     }
@@ -117,18 +146,46 @@ fn what_was_caught_up_with_survives_a_kill_soon_after() {
     wait("the copy", || is_copied.load(Ordering::SeqCst));
     feed.expect("a thread").stop();
     let killed = path.with_extension("killed");
-    let index = Index::open(&killed).expect("an index");
-    check(&index, &disk, &all);
+    check(&Index::open(&killed).expect("an index"), &disk, &all);
+}
 
-    // Killed again before anything is added, it is not searched as a whole either.
-    let again = path.with_extension("again");
-    std::fs::copy(&killed, &again).expect("copied");
-    let is_searched = Arc::new(AtomicBool::new(false));
-    let tells = Arc::clone(&is_searched);
-    let mut builder = redb::Database::builder();
-    builder.set_repair_callback(move |_| tells.store(true, Ordering::SeqCst));
-    drop(builder.create(&again).expect("an index"));
-    assert!(!is_searched.load(Ordering::SeqCst));
+#[test]
+fn damage_that_a_look_up_finds_empties_the_index() {
+    let scratch = Scratch::new("damaged");
+    let path = scratch.0.join("index");
+    let (disk, all) = journal(100);
+    check(&fed(&path, &disk), &disk, &all);
+    let name = path.join(FIRST);
+    let mut bytes = std::fs::read(&name).expect("a run");
+    assert!(bytes.len() > 4 * 4096, "more than its root");
+    // What the clerk looks up is on one of these pages.
+    for page in bytes[..2 * 4096].chunks_mut(4096) {
+        page[1000] ^= 1;
+    }
+    std::fs::write(&name, bytes).expect("written");
+    let index = fed(&path, &disk);
+    assert_eq!((index.covered(), index.count()), (Place { segment: 1, offset: 0 }, 0));
+    drop(index);
+    check(&fed(&path, &disk), &disk, &all);
+}
+
+#[test]
+fn an_index_is_open_once() {
+    let scratch = Scratch::new("once");
+    let path = scratch.0.join("index");
+    let (disk, all) = journal(3);
+    let index = Index::open(&path).expect("an index");
+    assert!(Index::open(&path).expect_err("it is open").is_locked());
+    // Who fills it waits for it.
+    let clerk = Numbers::default();
+    let found = Arc::clone(&clerk.found);
+    let feed = Feed::start(path.clone(), Arc::new(disk.clone()), key(), Box::new(clerk));
+    let feed = feed.expect("a thread");
+    std::thread::park_timeout(Duration::from_millis(5));
+    drop(index);
+    wait("the index", || found.load(Ordering::SeqCst) == 3);
+    feed.stop();
+    check(&Index::open(&path).expect("an index"), &disk, &all);
 }
 
 #[test]
@@ -165,3 +222,6 @@ fn it_follows_a_journal_that_grows_and_forgets_what_was_removed() {
     let left = (1..=60).filter(|number| !index.find(&own(0, *number)).expect("ok").is_empty());
     assert!(left.count() < 40, "what is gone is forgotten");
 }
+
+/// The first run of an index.
+const FIRST: &str = "000000000001-000000000001.run";

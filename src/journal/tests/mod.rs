@@ -7,6 +7,7 @@ mod disk;
 mod full;
 mod index;
 mod real;
+mod runs;
 
 use std::sync::Arc;
 use std::time::Duration;
