@@ -61,7 +61,7 @@ fn check(index: &Index, disk: &Disk, all: &[Stored]) {
 fn what_is_stored_is_found_and_a_damaged_index_made_again() {
     let scratch = Scratch::new("index");
     let path = scratch.0.join("index");
-    let (disk, all) = journal(20);
+    let (disk, mut all) = journal(20);
     let index = fed(&path, &disk);
     check(&index, &disk, &all);
     let sharing = all.iter().filter(|stored| stored.1 % 7 == 3).count();
@@ -96,8 +96,16 @@ fn what_is_stored_is_found_and_a_damaged_index_made_again() {
     std::fs::write(&path, b"no index").expect("written");
     check(&fed(&path, &disk), &disk, &all);
 
-    // A part of it is missing, and nothing in the rest tells but where it begins.
-    std::fs::rename(path.join(FIRST), path.join("000000000002-000000000002.run")).expect("there");
+    // Its older part is missing.
+    let (writer, mut desks, _) = open(&disk, &options()).expect("a sound journal");
+    for _ in 0..9 {
+        all.push(stored(0, &batch(0, desks[0].next_number())));
+        assert!(put(&mut desks[0], 0));
+    }
+    writer.stop();
+    check(&fed(&path, &disk), &disk, &all);
+    assert!(path.join("000000000002-000000000002.run").is_file());
+    std::fs::remove_file(path.join(FIRST)).expect("removed");
     check(&fed(&path, &disk), &disk, &all);
 
     // The journal was begun anew: what the index says of the old one is of no use.
