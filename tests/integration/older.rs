@@ -117,7 +117,21 @@ fn a_damaged_index_is_filled_again() {
     let (serve, mut partner) = site.next();
     sell(&serve, &mut partner, 1..=150);
     drop((serve, partner));
-    std::fs::write(site.folder.path("journal/index"), b"no index").expect("written");
+    // As an earlier version left it.
+    let index = site.folder.path("journal/index");
+    std::fs::remove_dir_all(&index).expect("a folder");
+    std::fs::write(&index, b"no index").expect("written");
+    let (serve, mut partner) = site.next();
+    told(&serve, &repeat(1)).answers(&sale(1), "00");
+    partner.hears_nothing(ms(100));
+    drop((serve, partner));
+
+    let (code, text) = site.index();
+    assert_eq!(code, 0, "{text}");
+    let run = format!("{index}/000000000001-000000000001.run");
+    let mut bytes = std::fs::read(&run).expect("a run");
+    bytes.iter_mut().for_each(|byte| *byte ^= 1);
+    std::fs::write(&run, bytes).expect("written");
     let (serve, mut partner) = site.next();
     told(&serve, &repeat(1)).answers(&sale(1), "00");
     partner.hears_nothing(ms(100));
