@@ -81,10 +81,16 @@ impl Cells {
 
     /// The first refusal of the cell whose condition holds; its place.
     #[inline]
-    pub(super) fn refusal(&self, cell: Cell, all: &[Refusal], case: &Case) -> Option<u16> {
+    pub(super) fn refusal(
+        &self,
+        cell: Cell,
+        all: &[Refusal],
+        case: impl FnOnce() -> Case,
+    ) -> Option<u16> {
         if cell.refusals == 0 {
             return None;
         }
+        let case = &case();
         let list = self.refusals.get(usize::from(cell.refusals))?;
         let holds = |place: &&u16| {
             all.get(usize::from(**place)).is_some_and(|refusal| refusal.condition.holds(case))
@@ -94,10 +100,16 @@ impl Cells {
 
     /// The first route of the cell whose condition holds; its place.
     #[inline]
-    pub(super) fn route(&self, cell: Cell, all: &[Route], case: &Case) -> Option<u16> {
+    pub(super) fn route(
+        &self,
+        cell: Cell,
+        all: &[Route],
+        case: impl FnOnce() -> Case,
+    ) -> Option<u16> {
         if cell.route & CHAIN == 0 {
             return Some(cell.route);
         }
+        let case = &case();
         let chain = self.chains.get(usize::from(cell.route & !CHAIN))?;
         let holds = |place: &&u16| {
             let condition = all.get(usize::from(**place)).map(|route| route.condition.as_deref());

@@ -325,17 +325,18 @@ impl RouteTable {
         let known = network.and_then(|id| self.networks.get(usize::from(id.0)));
         let home = known.and_then(|network| network.home);
         let merchant = asked.row.map(|kind| &kind.merchant);
-        let case = Case {
+        // Most cells have one route and no condition: nothing is put together for them.
+        let case = || Case {
             home,
             mccs: [asked.facts.mcc, merchant.map_or(0, |merchant| merchant.mcc)],
             groups: merchant.map_or(Groups::default(), |merchant| merchant.groups),
             kind: asked.facts.kind,
             wall: asked.wall,
         };
-        if let Some(place) = self.cells.refusal(cell, &self.refusals, &case) {
+        if let Some(place) = self.cells.refusal(cell, &self.refusals, case) {
             return Err(self.declined(Why::Refused(place)));
         }
-        let place = self.cells.route(cell, &self.routes, &case);
+        let place = self.cells.route(cell, &self.routes, case);
         let route = place.and_then(|place| self.routes.get(usize::from(place)));
         let (Some(place), Some(route)) = (place, route) else {
             return Err(self.declined(Why::NoRoute));
