@@ -32,6 +32,7 @@ fn add(lane: &mut Lane, id: u64) {
         message,
         sent_before: false,
         not_before: Instant::from_ns(1),
+        late_until: None,
         noted: 0,
     });
 }

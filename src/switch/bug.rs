@@ -61,6 +61,8 @@ pub enum Bug {
     AnyAnswerSettles,
     /// 25 is final.
     NotFoundIsDone,
+    /// What was not found is done when its late window ends, without asking again.
+    LateWindowUnasked,
     /// 30 is as good as 00.
     RejectedIsDone,
     /// 96 is as good as 00.
@@ -205,6 +207,10 @@ impl Bug {
         (Self::CopiesDiffer, "a second copy differs from the first"),
         (Self::AnyAnswerSettles, "0430 is matched by its STAN alone"),
         (Self::NotFoundIsDone, "25 is final"),
+        (
+            Self::LateWindowUnasked,
+            "what was not found is not asked again when its late window ends",
+        ),
         (Self::RejectedIsDone, "30 is as good as 00"),
         (Self::TryAgainIsDone, "96 is as good as 00"),
         (Self::ThirdCopyDropped, "an obligation is dropped after two copies"),

@@ -8,9 +8,11 @@
 
 use crate::base::codes::Edition;
 use crate::base::ids::LinkId;
+use crate::iso8583::digits;
 use crate::iso8583::message::Message;
 use crate::iso8583::transcode;
 
+use super::bug::Bug;
 use super::stats::Counter;
 use super::transaction::Transaction;
 use super::{Batch, Switch, fits};
@@ -83,6 +85,26 @@ impl Switch {
         self.spare = Some(asked);
         answers.unwrap_or(false)
     }
+
+    /// The same of a copy of what is owed. Everything that both have must agree.
+    pub(super) fn answers_copy(
+        &mut self,
+        batch: &Batch<'_>,
+        answer: &Message<'_>,
+        frame: Option<&[u8]>,
+    ) -> bool {
+        let any = self.setup.has(Bug::AnyAnswerSettles);
+        let Some(frame) = frame else { return false };
+        let answers = self.look_into(&batch.link.dialect, frame, |sent| {
+            let both = |element| Some((sent.raw(element)?, answer.raw(element)?));
+            let agrees =
+                |element| both(element).is_none_or(|(sent, said)| digits::are_same(sent, said));
+            let is_named = NAMING.into_iter().any(|element| both(element).is_some())
+                && NAMING.into_iter().chain([2, 4, 32, 49]).all(agrees);
+            Some(sent.mti().original().response() == Some(answer.mti()) && (any || is_named))
+        });
+        answers.unwrap_or(false)
+    }
 }
 
 /// True if a part of the amount was approved.
@@ -130,3 +152,6 @@ fn belongs(transaction: &Transaction, message: &Message<'_>, partial: bool) -> R
         _ => Ok(()),
     }
 }
+
+/// What names a message beside its STAN: an answer to what is owed has one of these at least.
+const NAMING: [u8; 5] = [7, 37, 41, 42, 90];

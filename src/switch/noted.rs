@@ -1,13 +1,16 @@
 //! What of a transaction's life is put on record, in one place.
 
+use std::time::Duration;
+
 use crate::base::ids::LinkId;
-use crate::base::time::Now;
+use crate::base::time::{Instant, Now};
 use crate::iso8583::kept::Kept;
 
 use super::bug::Bug;
 use super::outbox::Outbox;
+use super::owed::Owed;
 use super::recent::Past;
-use super::record::{Intent, Outcome, Owed, Record, Refused};
+use super::record::{self, Intent, Outcome, Record, Refused};
 use super::saf::Obligation;
 use super::{Fate, Storage, Switch};
 
@@ -72,6 +75,49 @@ pub(super) fn never_asked(past: &Past, outbox: &mut Outbox) {
     outbox.records.push(&Record::TakenBack(past.id));
 }
 
+/// For how long this installation has run, all its lives together: what late windows are told by
+/// on record. It never runs faster than time, and stands still while no switch runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lived {
+    /// Former lives, as far as is on record.
+    pub(super) before: Duration,
+    /// When this one began.
+    pub(super) began: Instant,
+}
+
+impl Lived {
+    /// A copy of what is owed is about to be sent, or was not found. `late_until`: if it was not
+    /// found, now or before, the end of that late window.
+    pub(super) fn note_copy(
+        self,
+        now: Now,
+        id: u64,
+        late_until: Option<Instant>,
+        late_window: Duration,
+        outbox: &mut Outbox,
+    ) {
+        let record = late_until.map_or(Record::Sent(id), |until| {
+            let passed = now.instant.after(late_window).since(until);
+            let ran = self.before + now.instant.since(self.began);
+            Record::NotFound { id, ran_s: ran.saturating_sub(passed).as_secs() }
+        });
+        outbox.records.push(&record);
+    }
+}
+
+impl Owed {
+    /// See [`Lived::note_copy`].
+    pub(super) fn note_copy(
+        &self,
+        now: Now,
+        id: u64,
+        late_until: Option<Instant>,
+        outbox: &mut Outbox,
+    ) {
+        self.lived.note_copy(now, id, late_until, self.lane.late_window(), outbox);
+    }
+}
+
 impl Switch {
     /// What can be put on record has changed.
     pub(super) fn stores(&mut self, storage: Storage, outbox: &mut Outbox) -> usize {
@@ -98,7 +144,7 @@ impl Switch {
             return;
         }
         let Obligation { id, kind, message, .. } = owed;
-        let owed = Owed { id: *id, partner, stan, kind: *kind, message };
+        let owed = record::Owed { id: *id, partner, stan, kind: *kind, message };
         outbox.records.push(&Record::Owed(owed));
     }
 
@@ -112,12 +158,19 @@ impl Switch {
             let partner = LinkId(link as u16);
             let Some(dialect) = setup.link(partner).map(|link| &*link.dialect) else { continue };
             let Some(mut owed) = self.take_owed(partner) else { continue };
+            let (lived, late_window) = (owed.lived, owed.lane.late_window());
             owed.lane.note_again(batch, |debt| {
                 let stan = self.stan_of(dialect, Some(debt.message)).unwrap_or(0);
                 let (id, kind, message) = (debt.id, debt.kind, debt.message);
-                outbox.records.push(&Record::Owed(Owed { id, partner, stan, kind, message }));
+                outbox.records.push(&Record::Owed(record::Owed {
+                    id,
+                    partner,
+                    stan,
+                    kind,
+                    message,
+                }));
                 if debt.repeat {
-                    outbox.records.push(&Record::Sent(id));
+                    lived.note_copy(now, id, debt.late_until, late_window, outbox);
                 }
                 let noted = outbox.batch();
                 outbox.close_full_batch();
@@ -125,10 +178,6 @@ impl Switch {
             });
             self.put_owed(partner, owed);
         }
-    }
-
-    pub(super) fn note_sent(&self, id: u64, outbox: &mut Outbox) {
-        outbox.records.push(&Record::Sent(id));
     }
 
     pub(super) fn note_done(&self, id: u64, outbox: &mut Outbox) {

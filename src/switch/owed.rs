@@ -14,11 +14,11 @@ use crate::base::limits::{self, SAF_ENTRIES_MAX};
 use crate::base::map::Map;
 use crate::base::time::{Instant, Now};
 use crate::iso8583::dialect::Dialect;
-use crate::iso8583::digits;
 use crate::iso8583::message::Message;
 
 use super::bug::Bug;
 use super::compose::{Advice, Original, body_of, mark_repeat};
+use super::noted::Lived;
 use super::number::{self, Role};
 use super::outbox::Outbox;
 use super::pending::Share;
@@ -40,6 +40,7 @@ pub(super) struct Owed {
     scratch: Vec<u8>,
     /// The partner takes no more bytes: not looked at before.
     resume_at: Option<Instant>,
+    pub(super) lived: Lived,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,7 @@ impl Owed {
             deadlines: VecDeque::new(),
             scratch: Vec::new(),
             resume_at: None,
+            lived: Lived::default(),
         }
     }
 
@@ -199,9 +201,17 @@ impl Switch {
         if self.setup.has(Bug::AdviceOvertaken) {
             (transaction, card) = (0, 0);
         }
-        let (sent_before, not_before) = (false, now.instant);
-        let (kind, noted) = (role.kind(), outbox.batch());
-        Obligation { id, kind, transaction, card, message, sent_before, not_before, noted }
+        Obligation {
+            id,
+            kind: role.kind(),
+            transaction,
+            card,
+            message,
+            sent_before: false,
+            not_before: now.instant,
+            late_until: None,
+            noted: outbox.batch(),
+        }
     }
 
     /// An advice and what takes it back, neither of which was sent, need not be.
@@ -222,10 +232,7 @@ impl Switch {
             let Some(mut owed) = self.take_owed(link) else { continue };
             self.give_copies_up(now, &mut owed);
             self.send_copies(now, link, &mut owed, outbox);
-            while let Some(settled) = owed.lane.expired(now.instant) {
-                self.settle_owed(settled, outbox);
-            }
-            still += usize::from(!owed.lane.is_empty() || owed.lane.provisional() > 0);
+            still += usize::from(!owed.lane.is_settled());
             self.put_owed(link, owed);
         }
         self.owed_links = still;
@@ -268,9 +275,11 @@ impl Switch {
             let ring = self.pending.get(usize::from(link.0)).and_then(Option::as_ref);
             let live = ring.map_or(0, super::pending::Pending::waiting);
             let Some(send) = owed.lane.next(now.instant, live) else { return };
-            if send.attempt > 2 && setup.has(Bug::ThirdCopyDropped) {
-                let (place, id) = (send.place, send.id);
-                owed.lane.answered(place, id, now.instant, Verdict::Final);
+            let (place, id, late_until) = (send.place, send.id, send.late_until);
+            let is_unasked = late_until.is_some() && setup.has(Bug::LateWindowUnasked);
+            if is_unasked || send.attempt > 2 && setup.has(Bug::ThirdCopyDropped) {
+                let said = owed.lane.answered(place, id, now.instant, Verdict::Final);
+                said.filter(|_| is_unasked).into_iter().for_each(|s| self.settle_owed(s, outbox));
                 continue;
             }
             let gated = !setup.has(Bug::CopyUngated);
@@ -283,7 +292,6 @@ impl Switch {
             if send.repeat && !setup.has(Bug::AlwaysFirstCopy) {
                 mark_repeat(dialect, lane.get_mut(from..).unwrap_or(&mut []));
             }
-            let (place, id) = (send.place, send.id);
             let stan = self.stan_of(dialect, owed.lane.message(place, id));
             let is_anothers = |copy: &Copy| copy.id != id && copy.due.is_some();
             let Some(stan) = stan.filter(|stan| !owed.sent.get(stan).is_some_and(is_anothers))
@@ -293,7 +301,7 @@ impl Switch {
                 owed.lane.timed_out(place, id, now.instant);
                 continue;
             };
-            self.note_sent(id, outbox);
+            owed.note_copy(now, id, late_until, outbox);
             let due = Some(now.instant.after(limits::SAF_ANSWER_DEADLINE));
             owed.note_sent(stan, Copy { place, id, session, due });
         }
@@ -312,7 +320,7 @@ impl Switch {
     }
 
     /// What `ask` finds in a framed message, if it is sound.
-    fn look_into<T>(
+    pub(super) fn look_into<T>(
         &mut self,
         dialect: &Dialect,
         frame: &[u8],
@@ -347,8 +355,11 @@ impl Switch {
                 owed.sent.insert(stan, Copy { due: None, ..copy });
                 let said = owed.lane.answered(copy.place, copy.id, batch.now.instant, verdict);
                 if let Some(settled) = said {
-                    if !matches!(settled, Settled::Provisional(..)) {
-                        owed.sent.remove(&stan);
+                    match settled {
+                        Settled::Provisional(id, until) => {
+                            owed.note_copy(batch.now, id, Some(until), outbox);
+                        }
+                        _ => drop(owed.sent.remove(&stan)),
                     }
                     self.settle_owed(settled, outbox);
                 }
@@ -367,26 +378,6 @@ impl Switch {
             Verdict::Final => true,
         };
         if is_done { Verdict::Final } else { verdict }
-    }
-
-    /// Everything that both the copy and its answer have must agree.
-    fn answers_copy(
-        &mut self,
-        batch: &Batch<'_>,
-        answer: &Message<'_>,
-        frame: Option<&[u8]>,
-    ) -> bool {
-        let any = self.setup.has(Bug::AnyAnswerSettles);
-        let Some(frame) = frame else { return false };
-        let answers = self.look_into(&batch.link.dialect, frame, |sent| {
-            let both = |element| Some((sent.raw(element)?, answer.raw(element)?));
-            let agrees =
-                |element| both(element).is_none_or(|(sent, said)| digits::are_same(sent, said));
-            let is_named = NAMING.into_iter().any(|element| both(element).is_some())
-                && NAMING.into_iter().chain([2, 4, 32, 49]).all(agrees);
-            Some(sent.mti().original().response() == Some(answer.mti()) && (any || is_named))
-        });
-        answers.unwrap_or(false)
     }
 
     fn settle_owed(&mut self, settled: Settled, outbox: &mut Outbox) {
@@ -464,7 +455,7 @@ impl Switch {
     }
 
     pub(super) fn put_owed(&mut self, link: LinkId, owed: Box<Owed>) {
-        self.owed_links = self.owed_links.max(usize::from(!owed.lane.is_empty()));
+        self.owed_links = self.owed_links.max(usize::from(!owed.lane.is_settled()));
         if let Some(slot) = self.owed.get_mut(usize::from(link.0)) {
             *slot = Some(owed);
         }
@@ -492,6 +483,3 @@ const SENT_MIN: usize = 1024;
 
 /// A partner that takes no bytes is looked at again after this long.
 const RESUME: std::time::Duration = std::time::Duration::from_millis(20);
-
-/// What names a message beside its STAN: an answer to what is owed has one of these at least.
-const NAMING: [u8; 5] = [7, 37, 41, 42, 90];

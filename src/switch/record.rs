@@ -41,6 +41,16 @@ pub enum Record<'r> {
     Owed(Owed<'r>),
     /// It may have been sent.
     Sent(u64),
+    /// It was sent, and the partner said that it does not know what it takes back. Written as a
+    /// longer [`Self::Sent`]: whoever does not know it takes it for that, which is true too. A
+    /// `Sent` behind it says that this counts no more.
+    NotFound {
+        /// Of which message.
+        id: u64,
+        /// When it said so first, in seconds for which this installation had run by then: no clock
+        /// that steps can end a late window.
+        ran_s: u64,
+    },
     /// The partner has taken it.
     Done(u64),
     /// The partner will never take it: DE 39. A person must look.
@@ -193,6 +203,11 @@ impl Records {
                 6
             }
             Record::Sent(id) => only_id(out, id, 7),
+            Record::NotFound { id, ran_s } => {
+                out.extend_from_slice(&id.to_le_bytes());
+                out.extend_from_slice(&ran_s.to_le_bytes());
+                7
+            }
             Record::Done(id) => only_id(out, id, 8),
             Record::Exception(id, code) => {
                 out.extend_from_slice(&id.to_le_bytes());
@@ -217,6 +232,7 @@ impl Records {
             record,
             Record::Owed(_)
                 | Record::Sent(_)
+                | Record::NotFound { .. }
                 | Record::Done(_)
                 | Record::Exception(..)
                 | Record::Closed(_)
@@ -248,7 +264,10 @@ pub fn read<'r>(clear: &'r [u8], secret: &'r [u8]) -> impl Iterator<Item = Recor
                 let message = secrets.take(usize::from(body.u16()?))?;
                 Record::Owed(Owed { id, partner, stan, kind, message })
             }
-            7 => Record::Sent(body.u64()?),
+            7 => match (body.u64()?, body.u64()) {
+                (id, None) => Record::Sent(id),
+                (id, Some(ran_s)) => Record::NotFound { id, ran_s },
+            },
             8 => Record::Done(body.u64()?),
             9 => Record::Exception(body.u64()?, body.u8()?),
             10 => Record::StoodIn(read_stood_in(&mut body)?),
@@ -438,6 +457,7 @@ mod tests {
             Record::Refused(refused),
             Record::Owed(owed),
             Record::Sent(7),
+            Record::NotFound { id: 7, ran_s: 86_400 },
             Record::Done(7),
             Record::Exception(9, 30),
             Record::StoodIn(stood_in),

@@ -56,6 +56,8 @@ pub struct Recovery {
     /// The last numbers used towards each partner, oldest first: one for each share there can be.
     numbers: Vec<(LinkId, u32)>,
     last_number: Option<(LinkId, u32)>,
+    /// For how long former lives ran, as far as is on record: the latest that a record tells.
+    ran_s: u64,
 }
 
 /// A transaction of a former life.
@@ -104,6 +106,9 @@ struct Debt {
     stan: u32,
     message: Place,
     sent: bool,
+    /// When the partner first said that it does not know what it takes back: seconds that the
+    /// installation had run, and one more. 0 if it did not.
+    not_found_s: u64,
     settled: bool,
     /// The batch in which it is on record: one of those that are listed, or [`NOWHERE`].
     noted: u32,
@@ -130,6 +135,7 @@ impl Recovery {
             stood_in: BTreeMap::new(),
             numbers: Vec::new(),
             last_number: None,
+            ran_s: 0,
         }
     }
 
@@ -161,7 +167,13 @@ impl Recovery {
                 Record::Owed(owed) => self.owed(&owed, noted),
                 Record::Sent(id) => {
                     if let Some(debt) = self.debt_mut(id) {
-                        debt.sent = true;
+                        (debt.sent, debt.not_found_s) = (true, 0);
+                    }
+                }
+                Record::NotFound { id, ran_s } => {
+                    self.ran_s = self.ran_s.max(ran_s);
+                    if let Some(debt) = self.debt_mut(id) {
+                        (debt.sent, debt.not_found_s) = (true, ran_s + 1);
                     }
                 }
                 Record::StoodIn(stood_in) => self.stood_in(&stood_in),
@@ -200,8 +212,8 @@ impl Recovery {
             self.advices.insert(number::transaction_of(id), place);
         }
         let message = self.messages.keep(&[message]);
-        let (sent, settled) = (false, false);
-        self.owed.push(Debt { id, partner, stan, message, sent, settled, noted });
+        let (sent, not_found_s, settled) = (false, 0, false);
+        self.owed.push(Debt { id, partner, stan, message, sent, not_found_s, settled, noted });
     }
 
     /// Where a batch is listed. What is owed by one batch comes in a row.

@@ -18,6 +18,7 @@
 mod backoff;
 mod cell;
 mod chains;
+mod late;
 mod obligation;
 mod pace;
 #[cfg(test)]
@@ -47,8 +48,8 @@ pub struct Lane {
     ready: List<QUEUE>,
     waiting: Wheel,
     in_flight: List<QUEUE>,
-    /// In the order in which their late windows end.
-    provisional: List<QUEUE>,
+    /// Until their late windows end.
+    provisional: Wheel,
     /// The unfinished by age: those that have been unfinished all along, and the reopened.
     open: List<AGE>,
     reopened: List<AGE>,
@@ -68,11 +69,6 @@ pub struct Lane {
 /// DE 39: not found.
 const NOT_FOUND: u8 = 25;
 
-/// How often a reversal of something that was approved late may be "not found". The answer to an
-/// old copy can look like the answer to the last (all carry one STAN), hence not once; whatever is
-/// said three times is a contradiction that only a person can clear up.
-const NOT_FOUND_MAX: u8 = 3;
-
 impl Lane {
     /// An empty lane whose partner is not connected yet.
     pub fn new(settings: Settings) -> Self {
@@ -86,7 +82,7 @@ impl Lane {
             ready: List::default(),
             waiting: Wheel::default(),
             in_flight: List::default(),
-            provisional: List::default(),
+            provisional: Wheel::default(),
             open: List::default(),
             reopened: List::default(),
             pace: Pace::new(settings.rate, window, settings.live_max),
@@ -116,14 +112,24 @@ impl Lane {
         cell.due = obligation.not_before;
         cell.may_be_sent = obligation.sent_before;
         cell.noted = obligation.noted;
+        cell.late_until = obligation.late_until;
         self.noted_from = self.noted_from.min(obligation.noted);
         self.next_number += 1;
         let place = self.cells.take(cell);
         self.places.insert(id, place);
+        self.stats.added += 1;
+        match obligation.late_until {
+            Some(until) if until > obligation.not_before => self.keep_until(place, until),
+            _ => self.join(place),
+        }
+    }
+
+    /// The newest of all: behind what stands for its transaction and its card.
+    fn join(&mut self, place: u32) {
+        let Cell { transaction, card, .. } = *self.cells.of(place);
         self.transactions.push(&mut self.cells, transaction, place);
         self.cards.push(&mut self.cells, card, place);
         self.open.push_back(&mut self.cells, place);
-        self.stats.added += 1;
         // The moment is not known here: whether it is due is seen when it is to be sent.
         if self.cells.is_first(place) {
             self.cells.of_mut(place).state = State::Ready;
@@ -144,13 +150,12 @@ impl Lane {
         self.pace.sent(now, live_in_flight);
         let cell = self.cells.of_mut(place);
         let repeat = cell.may_be_sent;
-        cell.state = State::InFlight;
+        (cell.state, cell.due) = (State::InFlight, now);
         cell.may_be_sent = true;
         cell.attempts = cell.attempts.saturating_add(1);
         self.stats.sent += 1;
         self.stats.repeats += u64::from(repeat);
-        let (id, kind, attempt, message) = (cell.id, cell.kind, cell.attempts, &*cell.message);
-        Some(Send { place, id, kind, repeat, message, attempt })
+        Some(cell.copy(place, repeat))
     }
 
     /// What the partner said to a copy, be it late. `None`: nothing is settled by it; the entry is
@@ -172,15 +177,15 @@ impl Lane {
         match verdict {
             Verdict::Final => Some(self.done(place)),
             // What was provisional had its answer; only a better one counts.
-            _ if state == State::Provisional => None,
+            _ if matches!(state, State::Provisional(_)) => None,
             Verdict::Rejected(code) => Some(self.exception(place, code)),
             Verdict::NotFound if kind == Kind::Advice => Some(self.exception(place, NOT_FOUND)),
             Verdict::NotFound if cell.approved_late => self.contradicted(place),
+            Verdict::NotFound if cell.late_until.is_some() => Some(self.done(place)),
             Verdict::NotFound => Some(self.close_provisionally(place)),
             Verdict::TryAgain => {
                 if was_in_flight {
-                    self.pace.failed();
-                    self.back_off(place);
+                    self.failed(place);
                 }
                 None
             }
@@ -192,8 +197,7 @@ impl Lane {
         self.pass(now);
         if self.is_in_flight(place, id) {
             self.stats.timed_out += 1;
-            self.pace.failed();
-            self.back_off(place);
+            self.failed(place);
         }
     }
 
@@ -234,34 +238,6 @@ impl Lane {
         self.waiting.release(&mut self.cells, now, &mut self.ready);
     }
 
-    /// The original of a reversal was approved late: "not found" was said too early, or will be.
-    /// False if the obligation is not here any more; then there must be another.
-    pub fn reopen(&mut self, id: u64, now: Instant) -> bool {
-        self.pass(now);
-        let Some(&place) = self.places.get(&id) else { return false };
-        let cell = self.cells.of_mut(place);
-        cell.approved_late = true;
-        if cell.state != State::Provisional {
-            return true;
-        }
-        cell.due = now;
-        cell.reopened = true;
-        cell.state = State::Behind;
-        let (transaction, card) = (cell.transaction, cell.card);
-        self.provisional.remove(&mut self.cells, place);
-        self.provisional_count -= 1;
-        self.stats.reopened += 1;
-        self.reopened.insert_by_age(&mut self.cells, place);
-        self.transactions.put_back(&mut self.cells, transaction, place);
-        self.cards.put_back(&mut self.cells, card, place);
-        let behind = self.cells.behind::<TRANSACTION>(place);
-        self.hold(behind);
-        let behind = self.cells.behind::<CARD>(place);
-        self.hold(behind);
-        self.queue(place);
-        true
-    }
-
     /// If the newest two of a transaction are an advice and its reversal, and neither was ever
     /// sent, both vanish. Returns their ids, the advice first.
     pub fn cancel_unsent(&mut self, transaction: u64) -> Option<[u64; 2]> {
@@ -298,32 +274,18 @@ impl Lane {
         self.noted_from = u64::MAX;
         for (place, cell) in self.cells.all_mut() {
             if cell.noted <= up_to {
-                let Cell { id, kind, attempts: attempt, may_be_sent: repeat, .. } = *cell;
-                let message = &*cell.message;
-                cell.noted = note(Send { place, id, kind, repeat, message, attempt });
+                cell.noted = note(cell.copy(place, cell.may_be_sent));
             }
             self.noted_from = self.noted_from.min(cell.noted);
         }
     }
 
-    /// The next provisional one whose late window has passed: it is done. Call until `None`.
-    pub fn expired(&mut self, now: Instant) -> Option<Settled> {
-        self.pass(now);
-        let place = self.provisional.head();
-        if place == NONE || self.cells.of(place).due > now {
-            return None;
-        }
-        Some(self.done(place))
-    }
-
-    /// When [`Self::next`] or [`Self::expired`] has something to do again, unless an answer or a
-    /// time-out comes first.
+    /// When [`Self::next`] has something to do again, unless an answer or a time-out comes first.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let waiting = self.waiting.next_deadline().filter(|_| self.is_up);
+        let wheels = [&self.waiting, &self.provisional].map(Wheel::next_deadline);
+        let waiting = wheels.into_iter().flatten().min().filter(|_| self.is_up);
         let ready = self.may_send().then(|| self.pace.opens_at());
-        let provisional = self.provisional.head();
-        let expires = (provisional != NONE).then(|| self.cells.of(provisional).due);
-        [waiting, ready, expires].into_iter().flatten().min()
+        [waiting, ready].into_iter().flatten().min()
     }
 
     fn may_send(&self) -> bool {
@@ -339,7 +301,7 @@ impl Lane {
             if self.cells.of(place).due <= self.now {
                 return Some(place);
             }
-            self.waiting.insert(&mut self.cells, place);
+            self.wait(place);
         }
         None
     }
@@ -355,6 +317,10 @@ impl Lane {
             self.cells.of_mut(place).state = State::Behind;
             self.queue(place);
         }
+        while let Some(place) = self.provisional.pop(&mut self.cells, self.now) {
+            self.provisional_count -= 1;
+            self.ask_again(place);
+        }
     }
 
     /// Puts one that is on no queue where it belongs.
@@ -364,11 +330,16 @@ impl Lane {
             return;
         }
         if self.cells.of(place).due > self.now {
-            self.waiting.insert(&mut self.cells, place);
+            self.wait(place);
         } else {
             self.cells.of_mut(place).state = State::Ready;
             self.ready.push_back(&mut self.cells, place);
         }
+    }
+
+    fn wait(&mut self, place: u32) {
+        let slot = self.waiting.insert(&mut self.cells, place);
+        self.cells.of_mut(place).state = State::Waiting(slot);
     }
 
     /// An older one has come back in front of `place`. A copy that is under way stays so.
@@ -391,6 +362,12 @@ impl Lane {
         self.cells.of_mut(place).state = State::Behind;
     }
 
+    /// A copy came to nothing, and perhaps others that are under way will.
+    fn failed(&mut self, place: u32) {
+        self.pace.failed(self.cells.of(place).due, self.now);
+        self.back_off(place);
+    }
+
     fn back_off(&mut self, place: u32) {
         self.land(place);
         let cell = self.cells.of_mut(place);
@@ -408,35 +385,10 @@ impl Lane {
         Settled::Exception(self.leave(place), code)
     }
 
-    /// It says "not found" of what it has approved.
-    fn contradicted(&mut self, place: u32) -> Option<Settled> {
-        let cell = self.cells.of_mut(place);
-        cell.not_found += 1;
-        if cell.not_found >= NOT_FOUND_MAX {
-            return Some(self.exception(place, NOT_FOUND));
-        }
-        if cell.state == State::InFlight {
-            self.back_off(place);
-        }
-        None
-    }
-
-    fn close_provisionally(&mut self, place: u32) -> Settled {
-        self.withdraw(place);
-        let until = self.now.after(self.settings.late_window);
-        let cell = self.cells.of_mut(place);
-        (cell.state, cell.due) = (State::Provisional, until);
-        let id = cell.id;
-        self.provisional.push_back(&mut self.cells, place);
-        self.provisional_count += 1;
-        self.stats.provisional += 1;
-        Settled::Provisional(id, until)
-    }
-
     /// Ends an obligation; returns its id.
     fn leave(&mut self, place: u32) -> u64 {
-        if self.cells.of(place).state == State::Provisional {
-            self.provisional.remove(&mut self.cells, place);
+        if let State::Provisional(slot) = self.cells.of(place).state {
+            self.provisional.remove(&mut self.cells, place, slot);
             self.provisional_count -= 1;
         } else {
             self.withdraw(place);

@@ -7,6 +7,7 @@ mod forms;
 mod long_ago;
 mod money;
 mod network;
+mod not_found;
 mod older;
 mod originals;
 mod other_workers;

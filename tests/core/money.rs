@@ -6,6 +6,7 @@ use authswitch::base::ids::SessionId;
 use authswitch::base::limits;
 use authswitch::switch::{Counter, Event};
 
+use crate::not_found::{LATE_WINDOW, TICK, asked_again};
 use crate::rig::{
     ACQUIRER, BUDGET, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, framed, plain, sale,
 };
@@ -31,7 +32,7 @@ pub(crate) fn one_reversal(rig: &mut Rig) -> Plain {
 }
 
 /// A sale that was given up, and its reversal, both as the partner saw them.
-fn given_up(rig: &mut Rig, stan: u32) -> (Plain, Plain) {
+pub(crate) fn given_up(rig: &mut Rig, stan: u32) -> (Plain, Plain) {
     let seen = rig.sale(stan);
     rig.wait(BUDGET);
     let told = rig.at_pos();
@@ -289,6 +290,11 @@ fn a_late_answer_to_a_reversal_settles_it() {
         rig.wait(limits::SAF_ANSWER_DEADLINE + Duration::from_millis(1));
         assert!(rig.at_host().is_empty(), "it backs off");
         rig.answer(&reversal, code);
+        if code == "25" {
+            rig.wait(LATE_WINDOW + TICK);
+            let again = asked_again(&mut rig, &reversal);
+            rig.answer(&again, code);
+        }
         rig.wait(Duration::from_secs(3600));
         assert!(rig.at_host().is_empty(), "{code}: nothing is sent any more");
         assert_eq!(rig.count(Counter::ReversalsDone), 1);

@@ -20,7 +20,7 @@ pub(crate) fn recorded() -> Rig {
     rig
 }
 
-fn open(rig: &mut Rig) {
+pub(crate) fn open(rig: &mut Rig) {
     rig.open(POS, ACQUIRER);
     rig.open(HOST, PARTNER);
     rig.open(POS_2, ACQUIRER);
@@ -52,7 +52,7 @@ fn repeat_hears(rig: &mut Rig, code: &str) {
     assert!(rig.at_host().iter().all(|seen| seen.mti != "0200" && seen.mti != "0201"));
 }
 
-fn asked(rig: &mut Rig, recovery: &mut Recovery) -> Plain {
+pub(crate) fn asked(rig: &mut Rig, recovery: &mut Recovery) -> Plain {
     rig.ask(POS, &sale(1));
     store(rig, recovery);
     rig.at_host().pop().expect("forwarded once it is on record")

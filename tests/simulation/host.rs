@@ -150,7 +150,7 @@ impl World {
             }
             let approval = self.dice.below(1_000_000);
             answer.set(38, format!("{approval:06}"));
-            self.oracle.books(&answer, overtaken);
+            self.oracle.books(&answer);
         } else {
             self.oracle.declines(message.sale());
         }

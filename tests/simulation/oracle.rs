@@ -78,7 +78,7 @@ struct Sale {
     booked: Option<[String; 3]>,
     declined: bool,
     net: u64,
-    /// The host said otherwise before: "not found", or no.
+    /// The host said no before.
     contradicted: bool,
     advice: advices::Advice,
     /// The switch has read the approval, in the life in which it forwarded the request.
@@ -411,11 +411,10 @@ impl Oracle {
     }
 
     /// A host approves and books.
-    pub(crate) fn books(&mut self, answer: &Message, contradicted: bool) {
+    pub(crate) fn books(&mut self, answer: &Message) {
         if let Some(sale) = self.sales.get_mut(&answer.sale()) {
             sale.net = answer.number(4);
             sale.booked = Some(said(answer));
-            sale.contradicted = contradicted;
             sale.answer = answer.clone();
         }
     }

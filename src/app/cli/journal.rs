@@ -178,6 +178,7 @@ fn line(record: &Record<'_>) -> (&'static str, u64, String) {
             ("owed", number::transaction_of(owed.id), words)
         }
         Record::Sent(id) => ("sent", number::transaction_of(*id), String::new()),
+        Record::NotFound { id, .. } => ("not-found", number::transaction_of(*id), String::new()),
         Record::Done(id) => ("done", number::transaction_of(*id), String::new()),
         Record::StoodIn(stood_in) => {
             let (minor, currency) = (stood_in.amount.minor, stood_in.amount.currency.number());
@@ -246,10 +247,10 @@ fn describe(verified: &Verified) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::base::time::Wall;
     use std::sync::Arc;
 
     use super::*;
-    use crate::base::time::Wall;
     use crate::journal::Options;
     use crate::switch::batch::Batch;
 

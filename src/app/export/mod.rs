@@ -106,7 +106,11 @@ impl<'e> Export<'e> {
                 let currency = stood_in.amount.currency.number();
                 row.text(Column::Currency, format!("{currency:03}").as_bytes());
             }
-            Record::Handed(_) | Record::TakenBack(_) | Record::Sent(_) | Record::Done(_) => {}
+            Record::Handed(_)
+            | Record::TakenBack(_)
+            | Record::Sent(_)
+            | Record::NotFound { .. }
+            | Record::Done(_) => {}
         }
     }
 
@@ -164,6 +168,7 @@ pub(super) const fn kind(record: &Record<'_>) -> &'static str {
         Record::Refused(_) => "refused",
         Record::Owed(_) => "owed",
         Record::Sent(_) => "sent",
+        Record::NotFound { .. } => "not-found",
         Record::Done(_) => "done",
         Record::Exception(..) => "exception",
         Record::StoodIn(_) => "stood-in",
@@ -181,8 +186,9 @@ pub(super) const fn id(record: &Record<'_>) -> u64 {
         Record::StoodIn(stood_in) => stood_in.id,
         Record::Closed(closed) => closed.id,
         Record::Handed(id) | Record::TakenBack(id) => *id,
-        Record::Sent(id) | Record::Done(id) | Record::Exception(id, _) => {
-            number::transaction_of(*id)
-        }
+        Record::Sent(id)
+        | Record::NotFound { id, .. }
+        | Record::Done(id)
+        | Record::Exception(id, _) => number::transaction_of(*id),
     }
 }

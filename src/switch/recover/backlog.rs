@@ -156,19 +156,22 @@ impl Switch {
         let message = found.messages.at(debt.message).to_vec();
         let mut obligation = self.obligation(now, debt.partner, debt.id, message, outbox);
         obligation.sent_before = debt.sent && !self.setup.has(Bug::ResentAsFirst);
+        let Some(mut owed) = self.take_owed(debt.partner) else { return };
+        obligation.late_until = (debt.not_found_s > 0).then(|| {
+            let passed = Duration::from_secs(found.ran_s.saturating_sub(debt.not_found_s - 1));
+            now.instant.after(owed.lane.late_window().saturating_sub(passed))
+        });
         match found.noted(debt) {
             Some((by, batch)) if by == self.setup.worker => obligation.noted = batch,
             _ => {
                 self.note_owed(&obligation, debt.partner, debt.stan, outbox);
                 if debt.sent {
-                    self.note_sent(debt.id, outbox);
+                    owed.note_copy(now, debt.id, obligation.late_until, outbox);
                 }
             }
         }
-        if let Some(mut owed) = self.take_owed(debt.partner) {
-            owed.lane.add(obligation);
-            self.put_owed(debt.partner, owed);
-        }
+        owed.lane.add(obligation);
+        self.put_owed(debt.partner, owed);
     }
 }
 

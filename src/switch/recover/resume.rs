@@ -4,18 +4,20 @@
 //! is merely owed goes the way of [`super::backlog`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::time::Now;
 use crate::iso8583::kept::Kept;
 
 use super::{Approved, COUNTED_S, FormerFate, Known, Recovery};
+use crate::switch::Switch;
 use crate::switch::bug::Bug;
 use crate::switch::compose::Original;
+use crate::switch::noted::{self, Lived};
 use crate::switch::number;
 use crate::switch::outbox::Outbox;
 use crate::switch::recent::{Fate, Hearing, Past};
 use crate::switch::record::{Record, StoodIn};
-use crate::switch::{Switch, noted};
 
 impl Switch {
     /// Takes this worker's part of what a former life left, before its first session opens. All
@@ -36,6 +38,10 @@ impl Switch {
         self.now = now;
         self.go_on_numbering(recovery);
         self.lanes = Arc::new(self.lanes_of(recovery));
+        let before = Duration::from_secs(recovery.ran_s);
+        for owed in self.owed.iter_mut().flatten() {
+            owed.lived = Lived { before, began: now.instant };
+        }
         self.carry_on(now, recovery, outbox);
         self.resume_stood_in(now, recovery, outbox);
         self.resume_transactions(now, recovery, outbox);

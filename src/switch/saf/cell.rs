@@ -6,7 +6,7 @@
 
 use crate::base::time::Instant;
 
-use super::Kind;
+use super::{Kind, Send};
 
 /// No cell.
 pub(super) const NONE: u32 = u32::MAX;
@@ -29,8 +29,11 @@ pub(super) struct Cell {
     /// Counts obligations in the order they came: the order they are sent in.
     pub(super) number: u64,
     pub(super) added_at: Instant,
-    /// Not before this is it sent; for a provisional one, until this is it kept.
+    /// Not before this is it sent. Of a copy under way: when it was.
     pub(super) due: Instant,
+    /// The partner did not find it: when its late window ends. From then on it is asked again, and
+    /// what it says of it is final.
+    pub(super) late_until: Option<Instant>,
     /// It may have been sent, in this life or a former one.
     pub(super) may_be_sent: bool,
     /// The batch its last record is part of.
@@ -41,7 +44,7 @@ pub(super) struct Cell {
     pub(super) approved_late: bool,
     /// How often it was "not found" in spite of that.
     pub(super) not_found: u8,
-    /// It was closed provisionally and opened again: on the list of those, by age.
+    /// It was approved late and opened again: on the list of those, by age.
     pub(super) reopened: bool,
     links: [Link; 4],
 }
@@ -59,8 +62,9 @@ pub(super) enum State {
     Waiting(u16),
     /// A copy is under way.
     InFlight,
-    /// The partner did not find it; kept for the late window.
-    Provisional,
+    /// The partner did not find it: waits for the end of its late window, in this slot of another
+    /// wheel, and in no chain.
+    Provisional(u16),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -148,6 +152,7 @@ impl Cell {
             number: 0,
             added_at: Instant::default(),
             due: Instant::default(),
+            late_until: None,
             may_be_sent: false,
             noted: 0,
             attempts: 0,
@@ -156,6 +161,12 @@ impl Cell {
             reopened: false,
             links: [Link { previous: NONE, next: NONE }; 4],
         }
+    }
+
+    /// What is sent of it, or put on record.
+    pub(super) fn copy(&self, place: u32, repeat: bool) -> Send<'_> {
+        let Self { id, kind, attempts: attempt, late_until, .. } = *self;
+        Send { place, id, kind, repeat, message: &self.message, attempt, late_until }
     }
 }
 

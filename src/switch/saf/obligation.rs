@@ -14,7 +14,7 @@ pub struct Settings {
     pub window: usize,
     /// From so many live requests in flight on, a sixteenth of the rate remains.
     pub live_max: usize,
-    /// How long after a "not found" a late approval may still come.
+    /// How long after a "not found" the original may still arrive.
     pub late_window: Duration,
     /// What makes the jitter of this process its own.
     pub key: u64,
@@ -55,6 +55,9 @@ pub struct Obligation {
     pub sent_before: bool,
     /// Not to be sent before: lets the original arrive first, if it is on another connection.
     pub not_before: Instant,
+    /// In a former life the partner did not find it: when its late window ends, and it is asked
+    /// again. See [`super::Lane::late_window`].
+    pub late_until: Option<Instant>,
     /// The batch its record is part of.
     pub noted: u64,
 }
@@ -83,6 +86,8 @@ pub struct Send<'l> {
     pub message: &'l [u8],
     /// Copies sent in this life, this one included.
     pub attempt: u32,
+    /// The partner did not find it before: the end of that late window.
+    pub late_until: Option<Instant>,
 }
 
 /// What the partner's answer (0430, 0130, 0230) says.
@@ -101,9 +106,9 @@ pub enum Verdict {
 /// An obligation that is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// Delivered, or never found within the late window.
+    /// Delivered, or not found at the end of its late window either.
     Done(u64),
-    /// Not found; kept until then, in case the original is approved late.
+    /// Not found; kept until then, in case the original arrives late, and then sent again.
     Provisional(u64, Instant),
     /// Rejected with this DE 39: a person must look. No longer kept here.
     Exception(u64, u8),
@@ -130,6 +135,6 @@ pub struct Stats {
     pub cancelled: u64,
     /// Obligations closed provisionally.
     pub provisional: u64,
-    /// Of these, opened again.
+    /// Of these, opened again because their original was approved late.
     pub reopened: u64,
 }

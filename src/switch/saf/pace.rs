@@ -4,8 +4,13 @@
 //! bucket to fill); the more live requests are in flight the further that moment moves, down to a
 //! sixteenth of the rate, never to nothing. A window of copies in flight, which the
 //! caller's bound sets. And what the partner has shown it can take: the window opens by one for
-//! each answer and halves for each time-out, so a partner that has just come back, or that takes
+//! each answer and halves when copies time out, so a partner that has just come back, or that takes
 //! messages and answers none, is asked a few and not thousands.
+//!
+//! It halves once for all that was under way together. What was sent before it narrowed and times
+//! out later says nothing that is not known. Were each of those to count, the window of a partner
+//! that leaves one copy in five unanswered would hardly open, and what it has would be filled with
+//! these, each of which keeps its place until it is given up.
 
 use std::time::Duration;
 
@@ -31,6 +36,8 @@ pub(super) struct Pace {
     live_max: u64,
     window_max: usize,
     window: usize,
+    /// When it was halved last.
+    narrowed_at: Instant,
     next_at: Instant,
 }
 
@@ -42,6 +49,7 @@ impl Pace {
             live_max: (live_max as u64).max(1),
             window_max,
             window: window_max.min(WINDOW_START),
+            narrowed_at: Instant::default(),
             next_at: Instant::default(),
         }
     }
@@ -69,9 +77,12 @@ impl Pace {
         self.window = self.window_max.min(self.window + 1);
     }
 
-    /// The partner did not answer, or said that it cannot.
-    pub(super) fn failed(&mut self) {
-        self.window = (self.window / 2).max(WINDOW_START).min(self.window_max);
+    /// The partner did not answer what was sent at that moment, or said that it cannot.
+    pub(super) fn failed(&mut self, sent_at: Instant, now: Instant) {
+        if sent_at >= self.narrowed_at {
+            self.window = (self.window / 2).max(WINDOW_START).min(self.window_max);
+            self.narrowed_at = now;
+        }
     }
 
     /// The connection was lost: what comes back must show again what it can take.

@@ -28,6 +28,11 @@ impl Lane {
         self.len() == 0
     }
 
+    /// True if nothing is kept here: what was not found is settled neither.
+    pub fn is_settled(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// True if no new request should be sent that may end as one more obligation.
     pub fn is_full(&self) -> bool {
         self.places.len() >= limits::SAF_ENTRIES_MAX
@@ -38,7 +43,7 @@ impl Lane {
         self.in_flight_count
     }
 
-    /// Obligations closed provisionally and still kept.
+    /// Obligations that were not found, until their late windows end.
     pub const fn provisional(&self) -> usize {
         self.provisional_count
     }

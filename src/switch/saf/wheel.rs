@@ -39,15 +39,15 @@ impl Default for Wheel {
 }
 
 impl Wheel {
-    /// Puts `place` to wait until it is due.
-    pub(super) fn insert(&mut self, cells: &mut Cells, place: u32) {
+    /// Puts `place` to wait until it is due; returns the slot it waits in.
+    pub(super) fn insert(&mut self, cells: &mut Cells, place: u32) -> u16 {
         let tick = cells.of(place).due.ns().div_ceil(TICK_NS);
         let tick = tick.clamp(self.taken + 1, self.taken + SLOTS - 1);
         let slot = (tick % SLOTS) as usize;
         self.slots[slot].push_back(cells, place);
         self.filled[slot / 64] |= 1 << (slot % 64);
         self.next = self.next.min(tick);
-        cells.of_mut(place).state = State::Waiting(slot as u16);
+        slot as u16
     }
 
     /// Takes out one that waits in `slot`.

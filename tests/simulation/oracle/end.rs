@@ -18,7 +18,7 @@ impl Oracle {
         for (&number, sale) in &self.sales {
             let seen = if sale.asked_back { 0 } else { sale.saw.unwrap_or(0) };
             let listed = self.records.exceptions.contains(&number);
-            // The host said "not found" or no, approves all the same, and never told.
+            // The host said no, approves all the same, and never told.
             let unknowable = sale.contradicted && !sale.approval_read;
             // Handed over, or perhaps before a crash, and its terminal never asks: it may be seen.
             let life = if sale.forwarded.is_some() { sale.life } else { sale.original_life };

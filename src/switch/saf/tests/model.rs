@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::wheel::TICK_NS;
 use super::super::{backoff, pace};
 use super::*;
 
@@ -24,6 +23,8 @@ enum Step {
         card: u64,
         sent_before: bool,
         settle_ms: u64,
+        /// A former life heard "not found": what is left of the late window.
+        late_ms: Option<u64>,
     },
     Next {
         live: usize,
@@ -51,7 +52,6 @@ enum Step {
     Cancel {
         transaction: u64,
     },
-    Expire,
     Pass {
         ms: u64,
     },
@@ -62,13 +62,16 @@ enum Stand {
     /// Not before the first moment; by the second it may be sent for certain.
     Waits(Instant, Instant),
     Flies,
-    Provisional(Instant),
+    /// Until then, and which of all that were put aside it is.
+    Provisional(Instant, u64),
     Gone,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     id: u64,
+    /// The lower the older.
+    age: u64,
     kind: Kind,
     transaction: u64,
     card: u64,
@@ -77,6 +80,7 @@ struct Entry {
     attempts: u32,
     approved_late: bool,
     not_found: u8,
+    late_until: Option<Instant>,
     place: u32,
 }
 
@@ -93,9 +97,11 @@ impl Entry {
 
 struct Model {
     lane: Lane,
-    /// In order of age.
+    /// By id, from 1.
     entries: Vec<Entry>,
     sent: Vec<Instant>,
+    /// Ages given, and places in the order of late windows.
+    ages: u64,
     is_up: bool,
     now: Instant,
 }
@@ -112,14 +118,18 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let kind = prop_oneof![Just(Kind::Reversal), Just(Kind::Advice)];
     let settle_ms = prop_oneof![4 => Just(0u64), 1 => 0u64..2000, 1 => Just(700_000)];
-    let add = (kind, 0u64..12, 0u64..6, prop::bool::weighted(0.2), settle_ms);
-    let add = add.prop_map(|(kind, transaction, card, sent_before, settle_ms)| Step::Add {
-        kind,
-        transaction,
-        card,
-        sent_before,
-        settle_ms,
-    });
+    let late_ms = prop::option::weighted(0.1, 0u64..70_000);
+    let sent_before = prop::bool::weighted(0.2);
+    let add = (kind, 0u64..12, 0u64..6, sent_before, settle_ms, late_ms);
+    let add =
+        add.prop_map(|(kind, transaction, card, sent_before, settle_ms, late_ms)| Step::Add {
+            kind,
+            transaction,
+            card,
+            sent_before: sent_before || late_ms.is_some(),
+            settle_ms,
+            late_ms,
+        });
     let ms = prop_oneof![8 => 0u64..5, 3 => 0u64..2000, 1 => 59_000u64..61_000, 1 => 0u64..900_000];
     let live = prop_oneof![4 => Just(0usize), 1 => 0usize..100];
     let step = prop_oneof![
@@ -133,7 +143,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Up),
         3 => (0usize..64).prop_map(|nth| Step::Reopen { nth }),
         2 => (0u64..12).prop_map(|transaction| Step::Cancel { transaction }),
-        3 => Just(Step::Expire),
         6 => ms.prop_map(|ms| Step::Pass { ms }),
     ];
     prop::collection::vec(step, 1..300)
@@ -153,6 +162,7 @@ proptest! {
             lane: Lane::new(settings),
             entries: Vec::new(),
             sent: Vec::new(),
+            ages: 0,
             is_up: false,
             now: at(0),
         };
@@ -167,8 +177,11 @@ proptest! {
 impl Model {
     fn take(&mut self, step: Step) {
         match step {
-            Step::Add { kind, transaction, card, sent_before, settle_ms } => {
-                self.add(kind, transaction, card, sent_before, settle_ms);
+            Step::Add { kind, transaction, card, sent_before, settle_ms, late_ms } => {
+                let ms = |ms| self.now.after(Duration::from_millis(ms));
+                let (not_before, late_until) = (ms(settle_ms), late_ms.map(ms));
+                let obligation = obligation(0, kind, transaction, card);
+                self.add(Obligation { sent_before, not_before, late_until, ..obligation });
             }
             Step::Next { live } => self.next(live),
             Step::Answered { nth, verdict } => {
@@ -199,8 +212,7 @@ impl Model {
             Step::Up => self.up(),
             Step::Reopen { nth } => self.reopen(nth),
             Step::Cancel { transaction } => self.cancel(transaction),
-            Step::Expire => self.expire(),
-            Step::Pass { ms } => self.now = self.now.after(Duration::from_millis(ms)),
+            Step::Pass { ms } => self.pass(self.now.after(Duration::from_millis(ms))),
         }
     }
 
@@ -210,28 +222,37 @@ impl Model {
         (!found.is_empty()).then(|| found[nth % found.len()])
     }
 
-    fn add(&mut self, kind: Kind, transaction: u64, card: u64, sent_before: bool, settle_ms: u64) {
+    fn add(&mut self, obligation: Obligation) {
         let id = self.entries.len() as u64 + 1;
-        let due = self.now.after(Duration::from_millis(settle_ms));
-        let obligation = obligation(id, kind, transaction, card);
-        self.lane.add(Obligation { sent_before, not_before: due, ..obligation });
+        let age = self.next_age();
+        let Obligation { kind, transaction, card, sent_before, late_until, .. } = obligation;
+        let due = obligation.not_before;
+        let message = id.to_be_bytes().to_vec();
+        self.lane.add(Obligation { id, message, ..obligation });
+        let by = if due <= self.now { due } else { ticked(due) };
         self.entries.push(Entry {
             id,
+            age,
             kind,
             transaction,
             card,
-            stand: Stand::Waits(due, if settle_ms == 0 { due } else { ticked(due) }),
+            stand: match late_until {
+                Some(until) if until > due => Stand::Provisional(until, age),
+                _ => Stand::Waits(due, by),
+            },
             may_be_sent: sent_before,
             attempts: 0,
             approved_late: false,
             not_found: 0,
+            late_until,
             place: u32::MAX,
         });
     }
 
     fn is_first(&self, at: usize) -> bool {
         let entry = &self.entries[at];
-        !self.entries[..at].iter().any(|older| older.is_open() && older.shares(entry))
+        let is_older = |other: &Entry| other.age < entry.age && other.is_open();
+        !self.entries.iter().any(|other| is_older(other) && other.shares(entry))
     }
 
     fn flying(&self) -> usize {
@@ -244,6 +265,7 @@ impl Model {
         let Some(copy) = self.lane.next(now, live) else { return self.nothing_was_due(flying) };
         let (place, id, kind, repeat, attempt) =
             (copy.place, copy.id, copy.kind, copy.repeat, copy.attempt);
+        let late_until = copy.late_until;
         assert_eq!(copy.message, id.to_be_bytes());
         let at = id as usize - 1;
         assert!(self.is_up, "nothing is sent into nowhere");
@@ -253,6 +275,7 @@ impl Model {
         let Stand::Waits(from, _) = entry.stand else { panic!("{:?} is sent", entry.stand) };
         assert!(now >= from, "too early");
         assert_eq!((kind, repeat), (entry.kind, entry.may_be_sent), "x1 after any possible copy");
+        assert_eq!(late_until, entry.late_until);
         entry.attempts += 1;
         assert_eq!(attempt, entry.attempts);
         (entry.stand, entry.may_be_sent, entry.place) = (Stand::Flies, true, place);
@@ -281,6 +304,7 @@ impl Model {
         let now = self.now;
         let (place, id) = (self.entries[at].place, self.entries[at].id);
         let settled = self.lane.answered(place, id, now, verdict);
+        let age = self.next_age();
         let entry = &mut self.entries[at];
         let flew = entry.stand == Stand::Flies;
         let was_sent = entry.attempts > 0 && entry.stand != Stand::Gone;
@@ -307,9 +331,13 @@ impl Model {
                 rejected.map(|code| Settled::Exception(id, code))
             }
             _ if entry.approved_late => None,
+            _ if entry.late_until.is_some() => {
+                entry.stand = Stand::Gone;
+                Some(Settled::Done(id))
+            }
             _ => {
                 let until = now.after(LATE_WINDOW);
-                entry.stand = Stand::Provisional(until);
+                (entry.stand, entry.late_until) = (Stand::Provisional(until, age), Some(until));
                 Some(Settled::Provisional(id, until))
             }
         };
@@ -352,12 +380,12 @@ impl Model {
     }
 
     fn reopen(&mut self, nth: usize) {
-        let is_provisional = |entry: &Entry| matches!(entry.stand, Stand::Provisional(_));
+        let is_provisional = |entry: &Entry| matches!(entry.stand, Stand::Provisional(..));
         let some = self.nth(nth, is_provisional).filter(|_| !nth.is_multiple_of(4));
         let Some(at) = some.or_else(|| self.nth(nth, |_| true)) else { return };
         let entry = &mut self.entries[at];
         assert_eq!(self.lane.reopen(entry.id, self.now), entry.stand != Stand::Gone);
-        entry.approved_late = true;
+        (entry.approved_late, entry.late_until) = (true, None);
         if is_provisional(entry) {
             entry.stand = Stand::Waits(self.now, self.now);
         }
@@ -368,7 +396,8 @@ impl Model {
             let entry = &self.entries[*at];
             transaction != 0 && entry.transaction == transaction && entry.is_open()
         };
-        let chain: Vec<usize> = (0..self.entries.len()).filter(of).collect();
+        let mut chain: Vec<usize> = (0..self.entries.len()).filter(of).collect();
+        chain.sort_by_key(|at| self.entries[*at].age);
         let is_unsent =
             |at: usize, kind| self.entries[at].kind == kind && !self.entries[at].may_be_sent;
         let expected = match chain[..] {
@@ -384,19 +413,39 @@ impl Model {
         }
     }
 
-    fn expire(&mut self) {
-        while let Some(settled) = self.lane.expired(self.now) {
-            let Settled::Done(id) = settled else { panic!("{settled:?}") };
-            let entry = &mut self.entries[id as usize - 1];
-            let Stand::Provisional(until) = entry.stand else { panic!("{entry:?} expired") };
-            assert!(until <= self.now);
-            entry.stand = Stand::Gone;
-        }
-        let is_over = |entry: &Entry| match entry.stand {
-            Stand::Provisional(until) => until <= self.now,
-            _ => false,
+    /// Late windows end, as soon as the lane is told the time: what was not found is to be sent
+    /// once more, as the newest.
+    fn end_late_windows(&mut self) {
+        let is_over = |entry: &Entry, now| match entry.stand {
+            Stand::Provisional(until, place) if ticked(until) <= now => {
+                Some((ticked(until), place))
+            }
+            _ => None,
         };
-        assert!(!self.entries.iter().any(is_over));
+        let mut over: Vec<(Instant, u64, usize)> = (0..)
+            .zip(&self.entries)
+            .filter_map(|(at, entry)| {
+                is_over(entry, self.now).map(|(tick, place)| (tick, place, at))
+            })
+            .collect();
+        over.sort_unstable();
+        for (.., at) in over {
+            let age = self.next_age();
+            self.entries[at].age = age;
+            self.entries[at].stand = Stand::Waits(self.now, self.now);
+        }
+    }
+
+    fn pass(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        // Of nobody: it is told the time.
+        self.lane.timed_out(u32::MAX, 0, self.now);
+        self.end_late_windows();
+    }
+
+    const fn next_age(&mut self) -> u64 {
+        self.ages += 1;
+        self.ages
     }
 
     /// Nothing is lost, and the numbers agree.
@@ -404,7 +453,7 @@ impl Model {
         let count = |is: &dyn Fn(&Entry) -> bool| self.entries.iter().filter(|e| is(e)).count();
         assert_eq!(self.lane.len(), count(&Entry::is_open));
         assert_eq!(self.lane.in_flight(), self.flying());
-        let is_provisional = |entry: &Entry| matches!(entry.stand, Stand::Provisional(_));
+        let is_provisional = |entry: &Entry| matches!(entry.stand, Stand::Provisional(..));
         assert_eq!(self.lane.provisional(), count(&is_provisional));
         let stats = self.lane.stats();
         let gone = (stats.done + stats.exceptions + stats.cancelled) as usize;
@@ -423,22 +472,16 @@ impl Model {
             }
         }
         while let Some(deadline) = self.lane.next_deadline() {
-            self.now = self.now.max(deadline);
+            self.pass(deadline);
             let before = self.sent.len();
             self.next(0);
             if self.sent.len() > before {
                 let at = self.nth(0, |entry| entry.stand == Stand::Flies).expect("just sent");
                 self.answered(at, Verdict::Final);
             }
-            self.expire();
             self.check();
         }
         assert!(self.entries.iter().all(|entry| entry.stand == Stand::Gone));
         assert!(self.lane.is_empty());
     }
-}
-
-/// By when the wheel lets something go that is due then.
-fn ticked(due: Instant) -> Instant {
-    Instant::from_ns(due.ns().next_multiple_of(TICK_NS))
 }
