@@ -91,13 +91,20 @@ impl Dialect {
     #[inline(always)]
     fn decode_twin(&self, message: &[u8], head: Head, index: &mut Index) -> Option<()> {
         let Head { mti, words, at } = head;
-        let key = Key { dialect: self.id, words: [words[0], words[1]], bytes: message.len() };
+        let key = self.key_of(message, &head);
         index.emv_accounts = index.twins.find(self, message, at, key)?;
         index.mti = mti;
         (index.body, index.end) = (at as u16, message.len() as u16);
         index.named = Bitmap::from_words(words);
         index.present = index.named;
         Some(())
+    }
+
+    #[inline(always)]
+    fn key_of(&self, message: &[u8], head: &Head) -> Key {
+        let [primary, secondary, _] = head.words;
+        let words = [primary, secondary];
+        Key { dialect: self.id, words, bytes: message.len(), at: head.at }
     }
 
     #[inline(never)]
@@ -108,9 +115,8 @@ impl Dialect {
         index: &mut Index,
     ) -> Result<(), DecodeError> {
         self.decode_with_care(message, index)?;
-        if let Some(Head { words, at, .. }) = head {
-            let key = Key { dialect: self.id, words: [words[0], words[1]], bytes: message.len() };
-            index.twins.learn(self, message, at, key);
+        if let Some(head) = head {
+            index.twins.learn(self, message, head.at, self.key_of(message, &head));
         }
         Ok(())
     }

@@ -59,6 +59,8 @@ pub(super) struct Key {
     pub(super) words: [u64; 2],
     /// How long, header included.
     pub(super) bytes: usize,
+    /// Where the elements begin: an empty second bitmap names none, and takes its place.
+    pub(super) at: usize,
 }
 
 /// One form.
@@ -232,7 +234,7 @@ impl Key {
     const fn is(&self, other: &Self) -> bool {
         let ([first, second], [primary, secondary]) = (self.words, other.words);
         let unlike = (first ^ primary) | (second ^ secondary) | (self.dialect ^ other.dialect);
-        unlike | (self.bytes ^ other.bytes) as u64 == 0
+        unlike | (self.bytes ^ other.bytes) as u64 | (self.at ^ other.at) as u64 == 0
     }
 
     #[inline]

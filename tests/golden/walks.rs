@@ -2,11 +2,14 @@
 
 use authswitch::iso8583::decode::Index;
 use authswitch::iso8583::dialect::Dialect;
+use authswitch::iso8583::encode::{Composer, template_header};
+use authswitch::iso8583::frame::{self, Cut};
 use authswitch::iso8583::kept::Kept;
 use authswitch::iso8583::message::Message;
+use authswitch::iso8583::mti::Mti;
 use authswitch::iso8583::spec::Wire;
 
-use crate::sound_vectors;
+use crate::{dialect, sound_vectors};
 
 #[test]
 fn twin_and_walk_agree_on_every_damaged_message() {
@@ -42,6 +45,70 @@ fn a_message_without_elements_does_not_become_a_known_form() {
             }
         }
     }
+}
+
+/// One with an empty second bitmap and one without any have the same elements, and can be of one
+/// length; but nothing stands where it stands in the other.
+#[test]
+fn an_empty_bitmap_makes_another_form() {
+    for name in ["iso87-ascii", "iso87-binary", "pos-bcd"] {
+        let dialect = dialect(name);
+        let zeros =
+            if dialect.spec.bitmap.wire == Wire::Binary { vec![0; 8] } else { vec![b'0'; 16] };
+        let bitmap = dialect.header_bytes + dialect.mti_bytes;
+        for place in 0..20 {
+            for longer in 8..60 {
+                let short = sale(&dialect, place, longer);
+                let long = sale(&dialect, place, longer + zeros.len());
+                let behind = bitmap + zeros.len();
+                let mut empty = [&short[..behind], &zeros, &short[behind..]].concat();
+                // The first bit of both kinds of bitmap: of a byte, or of a hexadecimal digit.
+                empty[bitmap] = match empty[bitmap] {
+                    digit if zeros[0] == b'0' => b"89ABCDEF"[usize::from(digit - b'0')],
+                    byte => byte | 0x80,
+                };
+                assert_eq!(empty.len(), long.len());
+                for [known, other] in [[&long, &empty], [&empty, &long]] {
+                    let mut index = Pair::default();
+                    for _ in 0..TEACHING {
+                        agree(&dialect, &mut index, known, name);
+                    }
+                    agree(&dialect, &mut index, other, name);
+                }
+            }
+        }
+    }
+}
+
+/// With `place` characters in DE 44 and `longer` ones in DE 48.
+fn sale(dialect: &Dialect, place: usize, longer: usize) -> Vec<u8> {
+    let (first, second) = ("1".repeat(place % 20 + 1), "1".repeat(longer));
+    let values: [(u8, &str); 11] = [
+        (2, "3011111111111117"),
+        (3, "001010"),
+        (4, "000000012345"),
+        (7, "1122123456"),
+        (11, "000123"),
+        (37, "111111111111"),
+        (41, "11111111"),
+        (42, "111111111111111"),
+        (44, &first),
+        (48, &second),
+        (49, "156"),
+    ];
+    let mut out = Vec::new();
+    let elements = values.iter().map(|(element, _)| *element).collect();
+    let header = |out: &mut Vec<u8>| template_header(dialect, out);
+    let mti = Mti::from_packed(0x0200).expect("digits");
+    let mut composer = Composer::begin(dialect, &mut out, header, mti, &elements);
+    for (element, value) in values {
+        composer.value(element, value.as_bytes()).expect("fits");
+    }
+    composer.finish().expect("fits");
+    let Cut::Frame { start, end, .. } = frame::cut(&dialect.spec.framing, &out) else {
+        panic!("a whole frame");
+    };
+    out[start..end].to_vec()
 }
 
 /// How often a message is decoded until its form is known.
