@@ -290,6 +290,10 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let copied = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &copied)?;
+            continue;
+        }
         fs::copy(entry.path(), &copied)?;
         fs::File::open(&copied)?.sync_all()?;
     }

@@ -153,6 +153,7 @@ impl Lane {
         (cell.state, cell.due) = (State::InFlight, now);
         cell.may_be_sent = true;
         cell.attempts = cell.attempts.saturating_add(1);
+        cell.asked_again = cell.late_until.is_some();
         self.stats.sent += 1;
         self.stats.repeats += u64::from(repeat);
         Some(cell.copy(place, repeat))
@@ -181,7 +182,10 @@ impl Lane {
             Verdict::Rejected(code) => Some(self.exception(place, code)),
             Verdict::NotFound if kind == Kind::Advice => Some(self.exception(place, NOT_FOUND)),
             Verdict::NotFound if cell.approved_late => self.contradicted(place),
-            Verdict::NotFound if cell.late_until.is_some() => Some(self.done(place)),
+            Verdict::NotFound if cell.late_until.is_some() => {
+                // What answers an older copy only now is not the partner's last word.
+                cell.asked_again.then(|| self.done(place))
+            }
             Verdict::NotFound => Some(self.close_provisionally(place)),
             Verdict::TryAgain => {
                 if was_in_flight {

@@ -42,6 +42,8 @@ pub(super) struct Cell {
     pub(super) attempts: u32,
     /// Its original was approved late: "not found" is not true, or not true any more.
     pub(super) approved_late: bool,
+    /// It was sent since its late window ended.
+    pub(super) asked_again: bool,
     /// How often it was "not found" in spite of that.
     pub(super) not_found: u8,
     /// It was approved late and opened again: on the list of those, by age.
@@ -156,6 +158,7 @@ impl Cell {
             may_be_sent: false,
             noted: 0,
             attempts: 0,
+            asked_again: false,
             approved_late: false,
             not_found: 0,
             reopened: false,

@@ -85,6 +85,7 @@ impl Lane {
     pub(super) fn ask_again(&mut self, place: u32) {
         let cell = self.cells.of_mut(place);
         cell.state = State::Behind;
+        cell.asked_again = false;
         match cell.late_until.filter(|until| *until > self.now) {
             Some(until) => self.keep_until(place, until),
             None => {

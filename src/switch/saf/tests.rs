@@ -146,6 +146,23 @@ fn not_found_is_final_if_it_is_said_again_once_the_late_window_has_passed() {
     }
 }
 
+/// An answer to an old copy may wait in the partner for a connection, and come before the question.
+#[test]
+fn an_old_not_found_is_no_answer_to_what_was_not_asked_yet() {
+    let mut lane = lane();
+    lane.add(lone(1));
+    let (place, ..) = sent(&mut lane, 0).expect("1");
+    lane.answered(place, 1, at(10), Verdict::NotFound);
+    lane.connection_lost(at(20));
+    assert_eq!(sent(&mut lane, 70_000), None);
+    assert_eq!((lane.len(), lane.provisional()), (1, 0), "its window is over");
+    assert_eq!(lane.answered(place, 1, at(70_010), Verdict::NotFound), None);
+    lane.connection_up(at(70_020));
+    let (place, id, repeat) = sent(&mut lane, 75_000).expect("it is asked");
+    assert_eq!((id, repeat), (1, true));
+    assert_eq!(lane.answered(place, 1, at(75_010), Verdict::NotFound), Some(Settled::Done(1)));
+}
+
 /// The next life goes on where the last was.
 #[test]
 fn a_late_window_of_a_former_life_ends_when_it_ends() {

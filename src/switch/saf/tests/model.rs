@@ -81,6 +81,8 @@ struct Entry {
     approved_late: bool,
     not_found: u8,
     late_until: Option<Instant>,
+    /// A copy was sent since its late window ended.
+    asked_again: bool,
     place: u32,
 }
 
@@ -245,6 +247,7 @@ impl Model {
             approved_late: false,
             not_found: 0,
             late_until,
+            asked_again: false,
             place: u32::MAX,
         });
     }
@@ -277,6 +280,7 @@ impl Model {
         assert_eq!((kind, repeat), (entry.kind, entry.may_be_sent), "x1 after any possible copy");
         assert_eq!(late_until, entry.late_until);
         entry.attempts += 1;
+        entry.asked_again = entry.late_until.is_some();
         assert_eq!(attempt, entry.attempts);
         (entry.stand, entry.may_be_sent, entry.place) = (Stand::Flies, true, place);
         self.sent.push(now);
@@ -331,6 +335,7 @@ impl Model {
                 rejected.map(|code| Settled::Exception(id, code))
             }
             _ if entry.approved_late => None,
+            _ if entry.late_until.is_some() && !entry.asked_again => None,
             _ if entry.late_until.is_some() => {
                 entry.stand = Stand::Gone;
                 Some(Settled::Done(id))
