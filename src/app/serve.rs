@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::archive::Archive;
 use super::closing::Office;
-use super::wiring::{Blueprint, Running, WORKERS_THAT_KEEP_A_JOURNAL};
+use super::wiring::{Blueprint, Running};
 use crate::journal::{Durability, Writer};
 use crate::net::Notice;
 use crate::switch::{CloseCause, Counter, Role, Stats, Storage};
@@ -89,12 +89,6 @@ fn print_plan(say: &Voice, blueprint: &Blueprint) {
     };
     say.line(format!("durability   {durability}"));
     say.line(format!("workers      {}", plan.workers));
-    if blueprint.journal.is_some() && plan.workers > WORKERS_THAT_KEEP_A_JOURNAL {
-        say.line(
-            "WARNING      restarts of several workers are not proven by long runs yet:".into(),
-        );
-        say.line("             run one worker where money moves".into());
-    }
     for link in &blueprint.links {
         let role = match link.role {
             Role::Acquirer => "acquirer",

@@ -120,7 +120,6 @@ impl Blueprint {
         });
         let plan = Plan {
             workers: match settings.workers {
-                0 if journal.is_some() => WORKERS_THAT_KEEP_A_JOURNAL,
                 0 => cores(),
                 workers => workers,
             },
@@ -238,10 +237,6 @@ fn resolve(host_and_port: &str) -> Result<SocketAddr, String> {
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(limits::WORKERS_MAX)
 }
-
-/// A restart of two workers lost money until lately, and the long run that found it has not been
-/// repeated: until it has, one is chosen where money counts.
-pub const WORKERS_THAT_KEEP_A_JOURNAL: usize = 1;
 
 /// How often a silent partner that wants sign-on is asked whether it is there.
 const ECHO_INTERVAL: Duration = Duration::from_secs(30);

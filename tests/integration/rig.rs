@@ -156,6 +156,14 @@ impl Serve {
         numbers.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
     }
 
+    /// How many worker threads it has.
+    pub(crate) fn workers(&self) -> usize {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("Linux");
+        let names =
+            tasks.map(|task| std::fs::read_to_string(task.expect("a task").path().join("comm")));
+        names.filter(|name| name.as_ref().is_ok_and(|name| name.starts_with("worker-"))).count()
+    }
+
     fn proc(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("Linux")
     }

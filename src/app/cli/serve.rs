@@ -9,7 +9,7 @@ use super::{Ended, FAILED, USAGE, dialect};
 use crate::app::config::{self, Config};
 use crate::app::journal::JournalPlan;
 use crate::app::serve::{self, Finished};
-use crate::app::wiring::{Blueprint, Pair, WORKERS_THAT_KEEP_A_JOURNAL};
+use crate::app::wiring::{Blueprint, Pair};
 use crate::base::limits;
 use crate::journal::Durability;
 
@@ -91,9 +91,6 @@ fn described(args: &Args) -> Result<(Blueprint, String), ExitCode> {
     }
     blueprint.plan.pin |= args.pin;
     if let Some(journal) = journal(args)? {
-        if journal.is_some() && args.workers.is_none() {
-            blueprint.plan.workers = WORKERS_THAT_KEEP_A_JOURNAL;
-        }
         blueprint.journal = journal;
     }
     if let Some(spin) = &args.spin {
