@@ -23,8 +23,6 @@ pub enum Bug {
     AnsweredTwice,
     /// One approval in sixteen goes to another connection.
     AnswersCrossed,
-    /// An approval behind a "not found" does not count.
-    LateApprovalIgnored,
     /// An approval behind a decline does not count.
     SecondAnswerIgnored,
     /// A decline behind an approval reverses it.
@@ -185,7 +183,6 @@ impl Bug {
         (Self::ApprovalUngated, "an approval leaves before it is durable"),
         (Self::AnsweredTwice, "an approval is handed over twice"),
         (Self::AnswersCrossed, "one approval in sixteen goes to another connection"),
-        (Self::LateApprovalIgnored, "an approval behind a \"not found\" does not count"),
         (Self::SecondAnswerIgnored, "an approval behind a decline does not count"),
         (Self::DeclineReverses, "a decline behind an approval reverses it"),
         (Self::HandedReversed, "an approval that was handed over is reversed"),

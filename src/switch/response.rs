@@ -255,9 +255,6 @@ impl Switch {
     fn answered_late(&mut self, batch: &Batch<'_>, message: &Message<'_>, low: u32) {
         let past = self.recent.number_of(low).and_then(|number| self.recent.past(number));
         let Some(past) = past.filter(|_| approves(message)) else { return };
-        if batch.setup.has(Bug::LateApprovalIgnored) {
-            return;
-        }
         let (id, partner) = (past.id, past.partner);
         if let Some(mut owed) = partner.and_then(|partner| self.take_owed(partner)) {
             owed.lane.reopen(id, batch.now.instant);
