@@ -173,7 +173,8 @@ impl Switch {
             })
             .collect();
         let owed = setup.links.iter().map(|link| {
-            (link.role == Role::Partner).then(|| Box::new(Owed::new(share, setup.key)))
+            (link.role == Role::Partner)
+                .then(|| Box::new(Owed::new(share, setup.workers, setup.key)))
         });
         let owed = owed.collect();
         let ready = setup.links.iter().map(|_| Ready::default()).collect();

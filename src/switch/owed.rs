@@ -53,9 +53,12 @@ struct Copy {
 }
 
 impl Owed {
-    pub(super) fn new(share: Share, key: u64) -> Self {
+    /// The lane of one of so many workers: a partner takes what all of them send together.
+    pub(super) fn new(share: Share, workers: u8, key: u64) -> Self {
+        let all = Settings { key, ..Settings::default() };
+        let rate = all.rate.div_ceil(u32::from(workers.max(1)));
         Self {
-            lane: Lane::new(Settings { key, ..Settings::default() }),
+            lane: Lane::new(Settings { rate, ..all }),
             share: share.owed(),
             next: key as u32,
             sent: Map::default(),

@@ -11,7 +11,7 @@ use authswitch::switch::pending::Share;
 use authswitch::switch::recover::Recovery;
 use authswitch::switch::{Counter, Outbox};
 
-use crate::rig::{ACQUIRER, HOST, PARTNER, POS, Plain, Rig, answer_to, sale};
+use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, Plain, Rig, answer_to, sale};
 
 /// All workers of one life, each with a connection of its own to the partner.
 struct Life {
@@ -170,5 +170,37 @@ fn what_has_a_number_in_nobodys_share_is_settled_by_its_answer() {
         assert_eq!(again, first.clone().typed("0421"));
         life.takes(&first, reader);
         assert_eq!(life.count(Counter::ReversalsDone), 1, "read by {reader}");
+    }
+}
+
+/// However many workers ask it, a partner is told of what is owed no faster.
+#[test]
+fn workers_share_the_rate_at_which_a_partner_is_told() {
+    const OWED: usize = 1_500;
+    let ms_with = |workers| {
+        let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| setup.workers = workers);
+        for stan in 1..=OWED as u32 {
+            rig.ask(POS, &sale(stan));
+        }
+        assert_eq!(rig.at_host().len(), OWED);
+        rig.wait(BUDGET);
+        let mut told = 0;
+        for ms in 1..10_000u64 {
+            rig.wait(Duration::from_millis(1));
+            let reversals = rig.at_host();
+            reversals.iter().for_each(|reversal| rig.answer(reversal, "00"));
+            told += reversals.len();
+            if told == OWED {
+                return ms;
+            }
+        }
+        panic!("{told} of {OWED} were told");
+    };
+    let alone = ms_with(1);
+    for workers in [2, 4] {
+        let all = ms_with(workers);
+        let times = all as f64 / alone as f64;
+        let share = f64::from(workers);
+        assert!((0.75 * share..1.25 * share).contains(&times), "{all} ms, alone {alone} ms");
     }
 }

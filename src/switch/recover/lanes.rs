@@ -201,7 +201,7 @@ mod tests {
     /// Its answer would go to whoever took up the old one, too.
     #[test]
     fn no_number_is_given_that_something_has_that_was_moved() {
-        let mut owed = Owed::new(Share::of(WorkerId(0), 2), 0);
+        let mut owed = Owed::new(Share::of(WorkerId(0), 2), 2, 0);
         let first = owed.number(|_| false);
         assert_eq!(owed.number(|stan| stan < first + 10), first + 10);
         owed.number(|_| true);
