@@ -156,27 +156,20 @@ impl Switch {
         let message = found.messages.at(debt.message).to_vec();
         let mut obligation = self.obligation(now, debt.partner, debt.id, message, outbox);
         obligation.sent_before = debt.sent && !self.setup.has(Bug::ResentAsFirst);
-        let by = found.noted(debt);
-        let is_mine = by.is_some_and(|(by, _)| by == self.setup.worker);
-        let Some(mut owed) = self.take_owed(debt.partner) else {
-            // Nobody can be told now; whoever starts with that partner again finds it.
-            if !is_mine {
-                self.note_owed(&obligation, debt.partner, debt.stan, outbox);
-            }
-            return;
-        };
+        let noted = found.noted(debt).filter(|(by, _)| *by == self.setup.worker);
+        if noted.is_none() {
+            // Also if nobody can be told now: whoever starts with that partner again finds it.
+            self.note_owed(&obligation, debt.partner, debt.stan, outbox);
+        }
+        let Some(mut owed) = self.take_owed(debt.partner) else { return };
         obligation.late_until = (debt.not_found_s > 0).then(|| {
             let passed = Duration::from_secs(found.ran_s.saturating_sub(debt.not_found_s - 1));
             now.instant.after(owed.lane.late_window().saturating_sub(passed))
         });
-        match by {
-            Some((_, batch)) if is_mine => obligation.noted = batch,
-            _ => {
-                self.note_owed(&obligation, debt.partner, debt.stan, outbox);
-                if debt.sent {
-                    owed.note_copy(now, debt.id, obligation.late_until, outbox);
-                }
-            }
+        match noted {
+            Some((_, batch)) => obligation.noted = batch,
+            None if debt.sent => owed.note_copy(now, debt.id, obligation.late_until, outbox),
+            None => {}
         }
         owed.lane.add(obligation);
         self.put_owed(debt.partner, owed);
