@@ -30,7 +30,7 @@ use crate::switch::older::{self, Answer, Dated, Found, Older, Question, Sought};
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
-    folder: PathBuf,
+    journal: Arc<dyn Files>,
     key: Key,
     exchange: Arc<Exchange>,
     feed: Option<Feed>,
@@ -57,12 +57,12 @@ struct Window {
 }
 
 impl Archive {
-    /// Keeps the index of the journal in `folder` for so many workers.
-    pub fn start(folder: &Path, key: Key, workers: u8) -> Self {
+    /// Keeps the index of the `journal` in `folder` for so many workers.
+    pub fn start(folder: &Path, journal: Arc<dyn Files>, key: Key, workers: u8) -> Self {
         let windows = std::iter::repeat_with(Window::default).take(usize::from(workers)).collect();
         let mut archive = Self {
             path: folder.join(INDEX_FILE),
-            folder: folder.to_owned(),
+            journal,
             key,
             exchange: Arc::new(Exchange { windows, is_complete: AtomicBool::new(false) }),
             feed: None,
@@ -110,8 +110,7 @@ impl Archive {
     }
 
     fn begin(&mut self) {
-        let Ok(files) = Folder::at(&self.folder) else { return };
-        let files: Arc<dyn Files> = Arc::new(files);
+        let files = Arc::clone(&self.journal);
         let clerk = Answers {
             files: Arc::clone(&files),
             key: self.key.clone(),

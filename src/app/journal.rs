@@ -12,7 +12,9 @@ use super::archive::{self, Archive};
 use super::closing::Office;
 use crate::base::ids::WorkerId;
 use crate::base::time::{Instant, Now};
-use crate::journal::{self, Desk, Durability, Folder, GivingUp, Key, Options, State, Writer};
+use crate::journal::{
+    self, Desk, Durability, Files, Folder, GivingUp, Key, Options, State, Writer,
+};
 use crate::net::{self, Clock, Make, Store};
 use crate::switch::batch::Batch;
 use crate::switch::recover::Recovery;
@@ -64,6 +66,11 @@ pub fn open(
     let mut report = Vec::new();
     let files = Folder::at(&plan.folder)
         .map_err(|error| format!("journal folder {}: {error}", plan.folder.display()))?;
+    let files = match plan.durability {
+        Durability::Power => files.direct(),
+        // What survives a crash is what the system has in its cache.
+        Durability::Process => files,
+    };
     let key = key(plan, &mut report)?;
     let options = Options {
         durability: plan.durability,
@@ -92,10 +99,11 @@ pub fn open(
     let epoch = found.life() as u32;
     let clock = Clock::start();
     let wall = move || clock.now().wall;
-    let (writer, mut desks) = journal::start(&options, Arc::new(files), found, Arc::new(wall))
+    let files: Arc<dyn Files> = Arc::new(files);
+    let (writer, mut desks) = journal::start(&options, Arc::clone(&files), found, Arc::new(wall))
         .map_err(|halt| halt.to_string())?;
     let office = desks.pop().map(|desk| Office::new(desk, &plan.folder));
-    let archive = Archive::start(&plan.folder, key.clone(), workers);
+    let archive = Archive::start(&plan.folder, files, key.clone(), workers);
     let clerks = archive.desks().into_iter().map(to_take).collect();
     let recovery = Arc::new(recovery);
     forget_at_last(Arc::clone(&recovery));

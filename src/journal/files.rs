@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
 
+use super::direct::Direct;
+
 /// One flat folder of files.
 pub trait Files: fmt::Debug + Send + Sync {
     /// The names of all files, in no order.
@@ -67,6 +69,7 @@ pub trait File: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
+    is_direct: bool,
 }
 
 impl Folder {
@@ -76,7 +79,21 @@ impl Folder {
             use std::os::unix::fs::DirBuilderExt;
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), is_direct: false })
+    }
+
+    /// The same, with files that are written past the cache of the system, where that can be done:
+    /// for what is synced at once and hardly read again ([`super::direct`]).
+    pub fn direct(self) -> Self {
+        Self { is_direct: true, ..self }
+    }
+
+    /// The file, opened in this way.
+    fn file(&self, name: &str, options: &OpenOptions) -> io::Result<Box<dyn File>> {
+        let path = self.path.join(name);
+        let file = options.open(&path)?;
+        let direct = self.is_direct.then(|| Direct::open(&path)).flatten();
+        Ok(Box::new(OsFile { file, direct }))
     }
 }
 
@@ -91,14 +108,13 @@ impl Files for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
-        Ok(Box::new(OsFile(file)))
+        self.file(name, OpenOptions::new().read(true).write(true))
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).mode(0o600);
-        Ok(Box::new(OsFile(options.open(self.path.join(name))?)))
+        self.file(name, &options)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -130,17 +146,26 @@ impl Files for Folder {
 const LOCK: &str = "lock";
 
 #[derive(Debug)]
-struct OsFile(fs::File);
+struct OsFile {
+    file: fs::File,
+    direct: Option<Direct>,
+}
 
 impl File for OsFile {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        if let Some(direct) = &self.direct
+            && bytes.len() >= DIRECT_READ_BYTES_MIN
+            && direct.read_at(offset, bytes)?
+        {
+            return Ok(bytes.len());
+        }
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, offset + filled as u64) {
+            match self.file.read_at(rest, offset + filled as u64) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -151,15 +176,18 @@ impl File for OsFile {
     }
 
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        match &self.direct {
+            Some(direct) if direct.write_all_at(offset, bytes)? => Ok(()),
+            _ => self.file.write_all_at(bytes, offset),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {
-        rustix::fs::fdatasync(&self.0).map_err(io::Error::from)
+        rustix::fs::fdatasync(&self.file).map_err(io::Error::from)
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
-        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, bytes) {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
             // A filesystem that cannot promise room has it taken.
             Err(rustix::io::Errno::OPNOTSUPP) => self.fill(bytes),
             other => other.map_err(io::Error::from),
@@ -167,13 +195,13 @@ impl File for OsFile {
     }
 
     fn shorten(&self, bytes: u64) -> io::Result<()> {
-        self.0.set_len(bytes)
+        self.file.set_len(bytes)
     }
 
     /// In pieces that are synced one by one: a block that wants to be synced meanwhile waits for
     /// one of them, not for the whole file.
     fn fill(&self, bytes: u64) -> io::Result<()> {
-        let zeros = vec![0; 1 << 20];
+        let zeros = vec![0; FILL_BYTES];
         let mut at = 0;
         while at < bytes {
             let count = (bytes - at).min(zeros.len() as u64);
@@ -184,3 +212,10 @@ impl File for OsFile {
         Ok(())
     }
 }
+
+/// Zeros that are written and synced at once: they take a disk about as long as a large block.
+const FILL_BYTES: usize = 256 << 10;
+
+/// Shorter reads look things up, and what is looked up once is often looked up again: these go
+/// through the cache.
+const DIRECT_READ_BYTES_MIN: usize = 32 << 10;

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::files::{File, Files};
-use super::format::{Block, HEADER_BYTES, SegmentHeader, block_bytes};
+use super::format::{Block, HEADER_BYTES, SegmentHeader, length_at_front};
 use super::halt::{Damage, Halt};
 use super::key::Key;
 use super::open::{Last, Opener};
@@ -22,7 +22,17 @@ pub struct Follow {
     opener: Opener,
     at: Place,
     open: Option<(SegmentHeader, Box<dyn File>)>,
+    piece: Piece,
+}
+
+/// What was read of the open segment last.
+#[derive(Debug, Default)]
+struct Piece {
     bytes: Vec<u8>,
+    /// Where it begins in the segment.
+    from: u64,
+    /// How much is read next: more, where more was found.
+    next_bytes: usize,
 }
 
 impl Follow {
@@ -30,7 +40,7 @@ impl Follow {
     pub fn new(files: Arc<dyn Files>, key: Key, place: Place) -> Self {
         let offset = place.offset.max(HEADER_BYTES as u64);
         let at = Place { offset, ..place };
-        Self { files, opener: Opener::new(&key), at, open: None, bytes: Vec::new() }
+        Self { files, opener: Opener::new(&key), at, open: None, piece: Piece::default() }
     }
 
     /// Behind the last block that was handed up.
@@ -45,17 +55,17 @@ impl Follow {
                 return Ok(false);
             }
             let Some((header, file)) = &self.open else { return Ok(false) };
-            let Self { files, opener, at, bytes, .. } = self;
-            load(&**file, at.offset, header.crc_start(), bytes)
+            let Self { files, opener, at, piece, .. } = self;
+            let block = piece
+                .block(&**file, at.offset, header.crc_start())
                 .map_err(|error| Halt::io(files.place(&segment::name(at.segment)), READ, error))?;
-            let Some(block) = Block::at_front(bytes, header.crc_start()) else {
-                return Ok(false);
-            };
+            let Some(block) = block else { return Ok(false) };
             let found = Found { header, offset: at.offset, block };
             opener.open(&**files, &found, &mut Last::default(), each)?;
             let (seals, batches) = (block.header.seals, block.header.batches);
             at.offset += block.sound().bytes as u64;
             if seals {
+                self.piece.bytes.clear();
                 self.at = Place { segment: self.at.segment + 1, offset: HEADER_BYTES as u64 };
                 self.open = None;
             }
@@ -108,19 +118,45 @@ pub fn read_block(
     Ok(found && follow.next(each)?)
 }
 
-/// Reads what may be a block at `offset`: all of it, if it says how long it is.
-fn load(file: &dyn File, offset: u64, crc_start: u32, bytes: &mut Vec<u8>) -> io::Result<()> {
-    bytes.resize(FIRST_BYTES, 0);
-    let count = file.read_at(offset, bytes)?;
-    bytes.truncate(count);
-    let payload = bytes.get(8..12).and_then(|field| field.try_into().ok()).map(u32::from_le_bytes);
-    let whole = payload.map_or(0, |payload| block_bytes(payload as usize));
-    if whole > count && whole <= WHOLE_BYTES_MAX && Block::at_front(bytes, crc_start).is_none() {
-        bytes.resize(whole, 0);
-        let count = file.read_at(offset, bytes)?;
-        bytes.truncate(count);
+impl Piece {
+    /// The block at `offset`, if there is one by now.
+    fn block(
+        &mut self,
+        file: &dyn File,
+        offset: u64,
+        crc_start: u32,
+    ) -> io::Result<Option<Block<'_>>> {
+        if Block::at_front(self.behind(offset), crc_start).is_none() {
+            self.load(file, offset, crc_start)?;
+        }
+        Ok(Block::at_front(self.behind(offset), crc_start))
     }
-    Ok(())
+
+    fn behind(&self, offset: u64) -> &[u8] {
+        let at = offset.checked_sub(self.from).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.bytes.get(at..)).unwrap_or(&[])
+    }
+
+    /// Reads what may be a block at `offset`, and some of what is behind it; all of the block, if
+    /// it says how long it is.
+    fn load(&mut self, file: &dyn File, offset: u64, crc_start: u32) -> io::Result<()> {
+        self.read(file, offset, self.next_bytes.max(FIRST_BYTES))?;
+        let whole = length_at_front(&self.bytes).unwrap_or(0);
+        let is_block = Block::at_front(&self.bytes, crc_start).is_some();
+        self.next_bytes = if is_block { (2 * self.bytes.len()).min(PIECE_BYTES) } else { 0 };
+        if !is_block && whole > self.bytes.len() && whole <= WHOLE_BYTES_MAX {
+            self.read(file, offset, whole)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, file: &dyn File, offset: u64, bytes: usize) -> io::Result<()> {
+        self.bytes.resize(bytes, 0);
+        self.from = offset;
+        let count = file.read_at(offset, &mut self.bytes)?;
+        self.bytes.truncate(count);
+        Ok(())
+    }
 }
 
 /// A block, with its header and what fills its last sector.
@@ -128,5 +164,8 @@ const WHOLE_BYTES_MAX: usize = super::BLOCK_BYTES_MAX + 1024;
 
 const READ: &str = "read the file";
 
-/// Most blocks are shorter.
+/// Where nothing new is known to be: most blocks are shorter.
 const FIRST_BYTES: usize = 32 << 10;
+
+/// The most that is read at once, if no block is longer.
+const PIECE_BYTES: usize = 256 << 10;

@@ -81,7 +81,7 @@ impl Index {
         if path.is_file() {
             fs::remove_file(path)?;
         }
-        Self::open_in(Arc::new(Folder::at(path)?), RUN_ROWS)
+        Self::open_in(Arc::new(Folder::at(path)?.direct()), RUN_ROWS)
     }
 
     pub(super) fn open_in(files: Arc<dyn Files>, run_rows: usize) -> Result<Self, IndexError> {

@@ -28,6 +28,7 @@
 
 mod ahead;
 mod desk;
+mod direct;
 mod feed;
 mod files;
 mod follow;

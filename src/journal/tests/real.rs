@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A folder that goes away with its owner.
@@ -25,12 +27,66 @@ impl Drop for Scratch {
 
 #[test]
 fn a_real_folder_is_written_read_and_locked() {
-    let scratch = Scratch::new("folder");
+    write_read_and_lock("folder", |folder| folder);
+}
+
+#[test]
+fn so_is_one_whose_files_are_written_past_the_cache() {
+    write_read_and_lock("direct", Folder::direct);
+}
+
+/// A write or a read: where it begins, how long it is, and whether in whole sectors.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    writes: bool,
+    offset: u64,
+    bytes: usize,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let whole = (any::<bool>(), 0_u64..200, 0_usize..150).prop_map(|(writes, offset, bytes)| {
+        Step { writes, offset: offset * 512, bytes: bytes * 512 }
+    });
+    let any_place = (any::<bool>(), 0_u64..100_000, 0_usize..80_000)
+        .prop_map(|(writes, offset, bytes)| Step { writes, offset, bytes });
+    prop_oneof![3 => whole, 1 => any_place]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn past_the_cache_or_through_it_a_file_is_one(steps in prop::collection::vec(step(), 1..40)) {
+        let scratch = Scratch::new("both-ways");
+        let files = Folder::at(&scratch.0).expect("a folder").direct();
+        let file = files.create("file").expect("a file");
+        file.fill(1 << 16).expect("filled");
+        let mut model = vec![0; 1 << 16];
+        for (count, Step { writes, offset, bytes }) in steps.into_iter().enumerate() {
+            let end = offset as usize + bytes;
+            if writes && bytes > 0 {
+                let text = vec![count as u8 + 1; bytes];
+                file.write_all_at(offset, &text).expect("written");
+                model.resize(model.len().max(end), 0);
+                model[offset as usize..end].copy_from_slice(&text);
+            } else {
+                let mut text = vec![0xFF; bytes];
+                let read = file.read_at(offset, &mut text).expect("read");
+                let there = model.get(offset as usize..model.len().min(end)).unwrap_or(&[]);
+                prop_assert_eq!(&text[..read], there);
+            }
+            prop_assert_eq!(file.length().expect("its length"), model.len() as u64);
+        }
+    }
+}
+
+fn write_read_and_lock(name: &str, opened: fn(Folder) -> Folder) {
+    let scratch = Scratch::new(name);
     let mut options = Options::new(1, key());
     (options.segment_bytes, options.reserve_bytes) = (1 << 16, 1 << 16);
     let mut count = 0;
     for _ in 0..3 {
-        let files = Folder::at(&scratch.0.join("journal")).expect("a folder");
+        let files = opened(Folder::at(&scratch.0.join("journal")).expect("a folder"));
         let mut found = 0;
         let recovery = recover(&options, &files, &mut |batch| {
             found += 1;
