@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 use super::Core;
 use super::accept;
 use super::notice::Notice;
+use super::sessions::Origin;
 use super::worker::{Loss, Phase, Worker};
 use crate::base::ids::SessionId;
 use crate::base::time::Instant;
@@ -127,9 +128,7 @@ impl<C: Core> Worker<C> {
     pub(super) fn flush(&mut self) {
         self.consult_archive();
         self.store_records();
-        while let Some(session) = self.outbox.next_dirty() {
-            self.flush_lane(session);
-        }
+        self.flush_lanes();
         let mut commands = std::mem::take(&mut self.outbox.commands);
         for command in commands.drain(..) {
             match command {
@@ -146,6 +145,37 @@ impl<C: Core> Worker<C> {
         self.post_relays();
         self.post_told();
         self.report_decisions();
+    }
+
+    /// Partners first: a request waits for them, and writing to many acquirers takes a while. What
+    /// becomes durable meanwhile need not wait for the next turn.
+    fn flush_lanes(&mut self) {
+        let mut acquirers = std::mem::take(&mut self.acquirers_dirty);
+        self.flush_partners(&mut acquirers);
+        let mut next = 0;
+        while let Some(session) = acquirers.get(next) {
+            self.flush_lane(*session);
+            next += 1;
+            if next.is_multiple_of(LOOK_UP_EVERY)
+                && let Some(store) = &self.store
+            {
+                self.outbox.durable(store.durable());
+                self.flush_partners(&mut acquirers);
+            }
+        }
+        acquirers.clear();
+        self.acquirers_dirty = acquirers;
+    }
+
+    /// Writes the dirty lanes of partners, and notes those of acquirers.
+    fn flush_partners(&mut self, acquirers: &mut Vec<SessionId>) {
+        while let Some(id) = self.outbox.next_dirty() {
+            let origin = self.sessions.get(id).map(|session| session.origin);
+            match origin {
+                Some(Origin::Accepted) => acquirers.push(id),
+                _ => self.flush_lane(id),
+            }
+        }
     }
 
     /// Hands what was put on record to the store, and lets go what waited for it.
@@ -279,6 +309,9 @@ impl<C: Core> Worker<C> {
             && !self.stalled.iter().any(is_stalled)
     }
 }
+
+/// Acquirers that are written to before it is asked again what is durable.
+const LOOK_UP_EVERY: usize = 8;
 
 /// Events made by a flush (a peer found dead while writing to it) are flushed in the same turn, up
 /// to this many times.

@@ -63,6 +63,8 @@ pub(super) struct Worker<C> {
     pub(super) turn: Option<Waker>,
     /// Wakes the task that keeps the worker awake.
     pub(super) spinner: Option<Waker>,
+    /// Acquirers to be written to at the end of the turn, kept for its room.
+    pub(super) acquirers_dirty: Vec<SessionId>,
     /// Turns ended so far.
     pub(super) turns: u64,
     /// Sessions whose peer takes nothing at present (and some that no longer belong here).
@@ -140,6 +142,7 @@ impl<C: Core> Worker<C> {
             now: None,
             turn: None,
             spinner: None,
+            acquirers_dirty: Vec::new(),
             turns: 0,
             stalled: Vec::new(),
             stalled_by: None,
