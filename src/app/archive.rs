@@ -182,7 +182,7 @@ impl Clerk for Answers {
         }
     }
 
-    fn round_ends(&mut self, index: &Index, is_complete: bool) {
+    fn round_ends(&mut self, index: &mut Index, is_complete: bool) {
         self.exchange.is_complete.store(is_complete, Ordering::Release);
         if !is_complete {
             // Who has waited for too long by then is not there any more.
@@ -199,7 +199,7 @@ impl Clerk for Answers {
 }
 
 /// Finds a transaction by its terminal key, and what became of it.
-pub fn search(index: &Index, files: &Arc<dyn Files>, key: &Key, sought: &Sought) -> Found {
+pub fn search(index: &mut Index, files: &Arc<dyn Files>, key: &Key, sought: &Sought) -> Found {
     match (Library { index, files, key }).newest(sought) {
         Ok(Some(older)) => Found::Older(Box::new(older)),
         Ok(None) => Found::Nothing,
@@ -238,7 +238,7 @@ pub fn rebuild(folder: &Path, key: Key) -> Result<String, String> {
         return Err(unreadable());
     }
     let spent_ns = clock.now().instant.ns().max(1);
-    let index = Index::open(&path).map_err(|error| error.to_string())?;
+    let mut index = Index::open(&path).map_err(|error| error.to_string())?;
     let rows = index.count();
     let mut times_ns = Vec::new();
     while let Some(key_of_request) = survey.samples.pop() {
@@ -246,7 +246,7 @@ pub fn rebuild(folder: &Path, key: Key) -> Result<String, String> {
         let (hash, moment) = older::parts_of(&key_of_request);
         let hashes = [Some(hash), None, None, None];
         let sought = Sought { hashes, moment, dated: Dated::Exactly };
-        match search(&index, &files, &key, &sought) {
+        match search(&mut index, &files, &key, &sought) {
             Found::Older(_) => times_ns.push(clock.now().instant.ns() - begun.ns()),
             Found::Nothing | Found::Unsaid => return Err(unreadable()),
         }
@@ -297,13 +297,13 @@ impl Clerk for Surveyor {
         });
     }
 
-    fn round_ends(&mut self, _: &Index, is_complete: bool) {
+    fn round_ends(&mut self, _: &mut Index, is_complete: bool) {
         self.survey.is_complete.store(is_complete, Ordering::Release);
     }
 }
 
 struct Library<'a> {
-    index: &'a Index,
+    index: &'a mut Index,
     files: &'a Arc<dyn Files>,
     key: &'a Key,
 }
@@ -313,7 +313,7 @@ struct Unreadable;
 
 impl Library<'_> {
     /// The newest of all that may be meant: a STAN comes round, and was another kind's before.
-    fn newest(&self, sought: &Sought) -> Result<Option<Older>, Unreadable> {
+    fn newest(&mut self, sought: &Sought) -> Result<Option<Older>, Unreadable> {
         let mut rows = Vec::new();
         for hash in sought.hashes.into_iter().flatten() {
             let exactly = [older::of_request(hash, sought.moment); 2];
@@ -343,7 +343,7 @@ impl Library<'_> {
     }
 
     /// Reads what became of it.
-    fn complete(&self, older: &mut Older) -> Result<(), Unreadable> {
+    fn complete(&mut self, older: &mut Older) -> Result<(), Unreadable> {
         let mut rows = self.rows([older::of_transaction(older.id()); 2])?;
         rows.sort_unstable_by_key(|(_, place)| *place);
         for (_, place) in rows {
@@ -352,7 +352,7 @@ impl Library<'_> {
         Ok(())
     }
 
-    fn rows(&self, [first, last]: [IndexKey; 2]) -> Result<Vec<(IndexKey, Place)>, Unreadable> {
+    fn rows(&mut self, [first, last]: [IndexKey; 2]) -> Result<Vec<(IndexKey, Place)>, Unreadable> {
         self.index.find_between(&first, &last).map_err(|_| Unreadable)
     }
 

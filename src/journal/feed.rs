@@ -27,7 +27,7 @@ pub trait Clerk: Send {
     fn round_begins(&mut self) {}
 
     /// It was read; `is_complete` if the index has all that was durable when the round began.
-    fn round_ends(&mut self, _index: &Index, _is_complete: bool) {}
+    fn round_ends(&mut self, _index: &mut Index, _is_complete: bool) {}
 }
 
 /// The thread that fills the index. Dropped, it stops without waiting.

@@ -26,7 +26,6 @@ mod run;
 use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, fs, io};
 
 use super::files::{Files, Folder};
@@ -55,7 +54,7 @@ pub struct Index {
     again: Option<u64>,
     /// The oldest segment that matters.
     oldest: u64,
-    is_damaged: AtomicBool,
+    is_damaged: bool,
     _lock: Box<dyn Any + Send + Sync>,
 }
 
@@ -102,7 +101,7 @@ impl Index {
             merges: [const { None }; TIERS],
             again: None,
             oldest: 0,
-            is_damaged: AtomicBool::new(false),
+            is_damaged: false,
             _lock: lock,
         };
         index.covered = index.kept();
@@ -114,7 +113,7 @@ impl Index {
     /// # Errors
     ///
     /// If a file is damaged or cannot be read.
-    pub fn find(&self, key: &IndexKey) -> Result<Vec<Place>, IndexError> {
+    pub fn find(&mut self, key: &IndexKey) -> Result<Vec<Place>, IndexError> {
         let found = self.find_between(key, key)?;
         Ok(found.into_iter().map(|(_, place)| place).collect())
     }
@@ -125,7 +124,7 @@ impl Index {
     ///
     /// If a file is damaged or cannot be read.
     pub fn find_between(
-        &self,
+        &mut self,
         first: &IndexKey,
         last: &IndexKey,
     ) -> Result<Vec<(IndexKey, Place)>, IndexError> {
@@ -133,7 +132,7 @@ impl Index {
         let mut rows = Vec::new();
         for run in &self.runs {
             let found = run.find(first, last, &mut rows);
-            self.is_damaged.fetch_or(!matches!(found, Ok(Some(()))), Ordering::Relaxed);
+            self.is_damaged |= !matches!(found, Ok(Some(())));
             if found?.is_none() {
                 return Err(IndexError::Damaged(self.files.place(&run.extent.name())));
             }
@@ -169,7 +168,6 @@ impl Index {
         for (key, place) in entries {
             self.recent.push(Row::new(key, *place)?);
         }
-        self.recent.settle();
         self.covered = covered;
         if self.recent.len() < self.run_rows { Ok(()) } else { self.keep() }
     }
@@ -307,8 +305,8 @@ impl Index {
     }
 
     /// True if a look-up found that it is damaged or cannot be read.
-    pub(super) fn is_damaged(&self) -> bool {
-        self.is_damaged.load(Ordering::Relaxed)
+    pub(super) const fn is_damaged(&self) -> bool {
+        self.is_damaged
     }
 
     /// Empties it.

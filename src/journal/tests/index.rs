@@ -19,7 +19,7 @@ impl Clerk for Numbers {
         self.newest = if batch.worker == 0 { batch.number } else { self.newest };
     }
 
-    fn round_ends(&mut self, index: &Index, is_complete: bool) {
+    fn round_ends(&mut self, index: &mut Index, is_complete: bool) {
         let found = index.find(&own(0, self.newest));
         if is_complete && found.is_ok_and(|places| places.len() == 1) {
             self.found.store(self.newest, Ordering::SeqCst);
@@ -43,7 +43,7 @@ fn fed(path: &Path, disk: &Disk) -> Index {
 }
 
 /// Checks that the index leads to each batch that is there.
-fn check(index: &Index, disk: &Disk, all: &[Stored]) {
+fn check(index: &mut Index, disk: &Disk, all: &[Stored]) {
     for (worker, number, clear, secret) in all {
         let places = index.find(&own(*worker, *number)).expect("readable");
         assert_eq!(places.len(), 1, "{worker}:{number}");
@@ -62,8 +62,8 @@ fn what_is_stored_is_found_and_a_damaged_index_made_again() {
     let scratch = Scratch::new("index");
     let path = scratch.0.join("index");
     let (disk, mut all) = journal(20);
-    let index = fed(&path, &disk);
-    check(&index, &disk, &all);
+    let mut index = fed(&path, &disk);
+    check(&mut index, &disk, &all);
     let sharing = all.iter().filter(|stored| stored.1 % 7 == 3).count();
     assert_eq!(index.find(&shared(3)).expect("readable").len(), sharing);
     let covered = index.covered();
@@ -71,9 +71,9 @@ fn what_is_stored_is_found_and_a_damaged_index_made_again() {
 
     // Where it stands is kept; fed again, nothing is found twice.
     for _ in 0..20 {
-        let index = fed(&path, &disk);
+        let mut index = fed(&path, &disk);
         assert_eq!(index.covered(), covered);
-        check(&index, &disk, &all);
+        check(&mut index, &disk, &all);
     }
     let files = std::fs::read_dir(&path).expect("a folder").count();
     assert!(files < 5, "{files} files after some starts");
@@ -89,12 +89,12 @@ fn what_is_stored_is_found_and_a_damaged_index_made_again() {
             damage(&name, 9);
         }
     }
-    check(&fed(&path, &disk), &disk, &all);
+    check(&mut fed(&path, &disk), &disk, &all);
 
     // An earlier version had a file there.
     std::fs::remove_dir_all(&path).expect("removed");
     std::fs::write(&path, b"no index").expect("written");
-    check(&fed(&path, &disk), &disk, &all);
+    check(&mut fed(&path, &disk), &disk, &all);
 
     // Its older part is missing.
     let (writer, mut desks, _) = open(&disk, &options()).expect("a sound journal");
@@ -103,15 +103,15 @@ fn what_is_stored_is_found_and_a_damaged_index_made_again() {
         assert!(put(&mut desks[0], 0));
     }
     writer.stop();
-    check(&fed(&path, &disk), &disk, &all);
+    check(&mut fed(&path, &disk), &disk, &all);
     assert!(path.join("000000000002-000000000002.run").is_file());
     std::fs::remove_file(path.join(FIRST)).expect("removed");
-    check(&fed(&path, &disk), &disk, &all);
+    check(&mut fed(&path, &disk), &disk, &all);
 
     // The journal was begun anew: what the index says of the old one is of no use.
     let (disk, all) = journal(1);
-    let index = fed(&path, &disk);
-    check(&index, &disk, &all);
+    let mut index = fed(&path, &disk);
+    check(&mut index, &disk, &all);
     assert!(index.find(&own(0, 20)).expect("readable").is_empty());
 }
 
@@ -128,7 +128,7 @@ impl Clerk for Killed {
         self.numbers.keys(batch, keys);
     }
 
-    fn round_ends(&mut self, _: &Index, is_complete: bool) {
+    fn round_ends(&mut self, _: &mut Index, is_complete: bool) {
         self.rounds += u32::from(is_complete);
         if self.rounds == 2 {
             let killed = self.path.with_extension("killed");
@@ -154,7 +154,7 @@ fn what_was_caught_up_with_survives_a_kill_soon_after() {
     wait("the copy", || is_copied.load(Ordering::SeqCst));
     feed.expect("a thread").stop();
     let killed = path.with_extension("killed");
-    check(&Index::open(&killed).expect("an index"), &disk, &all);
+    check(&mut Index::open(&killed).expect("an index"), &disk, &all);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn damage_that_a_look_up_finds_empties_the_index() {
     let scratch = Scratch::new("damaged");
     let path = scratch.0.join("index");
     let (disk, all) = journal(100);
-    check(&fed(&path, &disk), &disk, &all);
+    check(&mut fed(&path, &disk), &disk, &all);
     let name = path.join(FIRST);
     let mut bytes = std::fs::read(&name).expect("a run");
     assert!(bytes.len() > 4 * 4096, "more than its root");
@@ -174,7 +174,7 @@ fn damage_that_a_look_up_finds_empties_the_index() {
     let index = fed(&path, &disk);
     assert_eq!((index.covered(), index.count()), (Place { segment: 1, offset: 0 }, 0));
     drop(index);
-    check(&fed(&path, &disk), &disk, &all);
+    check(&mut fed(&path, &disk), &disk, &all);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn an_index_is_open_once() {
     drop(index);
     wait("the index", || found.load(Ordering::SeqCst) == 3);
     feed.stop();
-    check(&Index::open(&path).expect("an index"), &disk, &all);
+    check(&mut Index::open(&path).expect("an index"), &disk, &all);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn it_follows_a_journal_that_grows_and_forgets_what_was_removed() {
     }
     writer.stop();
     feed.stop();
-    let index = Index::open(&path).expect("an index");
+    let mut index = Index::open(&path).expect("an index");
     let oldest = segment::numbers(&disk).expect("segments")[0];
     assert!(oldest > 3, "segments were removed");
     // The newest row that was added swept all rows, of which there are few.

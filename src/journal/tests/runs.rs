@@ -62,7 +62,7 @@ impl Model {
     }
 
     /// Checks that everything up to `covered` is found that is not too old, and nothing else.
-    fn check(&self, index: &Index, covered: Place) {
+    fn check(&self, index: &mut Index, covered: Place) {
         let found = index.find_between(&[0; 16], &[0xFF; 16]).expect("readable");
         assert!(found.is_sorted() && !found.windows(2).any(|two| two[0] == two[1]));
         let found: BTreeSet<_> = found.into_iter().collect();
@@ -75,7 +75,7 @@ impl Model {
     }
 
     /// Looks some keys up one by one.
-    fn look_up(&self, index: &Index, dice: &mut Dice) {
+    fn look_up(&self, index: &mut Index, dice: &mut Dice) {
         for _ in 0..10 {
             let key = match dice.below(self.rows.len() as u64 + 2) as usize {
                 at if at < self.rows.len() => self.rows[at].0,
@@ -158,13 +158,15 @@ proptest! {
                     let covered = index.covered().segment;
                     prop_assert!(covered >= kept.segment || index.count() == 0);
                     prop_assert!(index.reaches_back_to(model.oldest));
-                    model.check(&index, index.covered());
+                    let covered = index.covered();
+                    model.check(&mut index, covered);
                     model.feed_again(&mut index).expect("added");
                 }
             }
-            model.check(&index, index.covered());
+            let covered = index.covered();
+            model.check(&mut index, covered);
             if !model.rows.is_empty() {
-                model.look_up(&index, &mut dice);
+                model.look_up(&mut index, &mut dice);
             }
         }
     }
@@ -208,9 +210,11 @@ fn a_crash_at_any_moment_loses_nothing_that_was_kept() {
             assert!(index.covered() >= kept, "{operation}: {kept:?} was kept");
             assert!(!disk.files().keys().any(|name| name.ends_with(".new")));
             assert_eq!(disk.used(), index.bytes(), "{operation}: a file that is of no use");
-            model.check(&index, index.covered());
+            let covered = index.covered();
+            model.check(&mut index, covered);
             model.feed_again(&mut index).expect("added");
-            model.check(&index, index.covered());
+            let covered = index.covered();
+            model.check(&mut index, covered);
         }
     }
 }
@@ -230,7 +234,7 @@ fn small() -> (Disk, Model) {
 
 /// What a damaged index says is right, or that it is damaged, or it begins anew.
 fn check_damaged(files: &std::collections::BTreeMap<String, Vec<u8>>, model: &Model, what: &str) {
-    let index = opened(&Disk::with(files));
+    let mut index = opened(&Disk::with(files));
     let found = index.find_between(&[0; 16], &[0xFF; 16]);
     let Ok(found) = found else {
         assert!(index.is_damaged());
@@ -286,14 +290,16 @@ fn many_rows_stand_in_few_files() {
     for _ in 0..100 {
         index.tend(100).expect("tended");
     }
-    model.check(&index, index.covered());
+    let covered = index.covered();
+    model.check(&mut index, covered);
     assert!(most < 30, "{most} files at a time");
     assert!(runs(&disk) < 20 && index.bytes() < 6000 * 50, "{} bytes", index.bytes());
     // What is too old goes with its file, or with the next that is written.
     model.oldest = model.rows[model.rows.len() - 50].1.segment;
     index.forget_before(model.oldest).expect("removed");
     assert!(index.count() < 1000, "{} rows left", index.count());
-    model.check(&index, index.covered());
+    let covered = index.covered();
+    model.check(&mut index, covered);
 }
 
 #[test]
