@@ -20,9 +20,14 @@ pub struct SessionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u8);
 
-/// A route of a route table, by its place.
+/// A route of a route table, by its place: it means nothing in any other table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId(pub u16);
+
+/// A route by its name: the same number in all tables that follow each other, never used again for
+/// another one. What outlives a call keeps this, not a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct RouteNumber(pub u32);
 
 /// A merchant network or wallet scheme (ALIPAYPLUS, KAKAOPAY, UNIONPAY ...), by its place in the
 /// route table that names it.

@@ -66,6 +66,19 @@ impl Zone {
         ZONES.iter().map(|(name, _)| *name)
     }
 
+    /// Its distance from UTC in winter, with what it does in summer: zones that always show the
+    /// same have one text.
+    pub fn text(self) -> String {
+        let (sign, minutes) =
+            (if self.standard_min < 0 { '-' } else { '+' }, self.standard_min.abs());
+        let summer = match self.summer {
+            Summer::Never => "",
+            Summer::Europe => ", summer time of Europe",
+            Summer::America => ", summer time of America",
+        };
+        format!("{sign}{:02}:{:02}{summer}", minutes / 60, minutes % 60)
+    }
+
     /// What a clock of this zone shows at `wall`.
     pub fn local(self, wall: Wall) -> Local {
         let seconds = self.shown(wall.unix_s() as i64);

@@ -14,7 +14,7 @@ use super::route::{self, Capabilities, Mode, Route, TURNS_MAX};
 use super::stand_in::Policy;
 use super::{Codes, Network, RouteTable, Twin};
 use crate::base::codes::ResponseCode;
-use crate::base::ids::{Area, LinkId, NetworkId, Region};
+use crate::base::ids::{Area, LinkId, NetworkId, Region, RouteNumber};
 
 /// Everything a route table is made of.
 #[derive(Debug, Default)]
@@ -207,9 +207,10 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
         return Err(conflicts);
     }
     let class = |budget: Duration| budgets.iter().position(|other| *other == budget).unwrap_or(0);
-    let route = |route: RoutePlan| Route {
+    let route = |(place, route): (usize, RoutePlan)| Route {
         turns: route::turns(&route.weights).unwrap_or_default(),
         budget_class: class(route.budget) as u8,
+        number: RouteNumber(place as u32),
         name: route.name,
         partners: route.partners,
         budget: route.budget,
@@ -218,7 +219,7 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
         capabilities: route.capabilities,
         mode: route.mode,
     };
-    let routes = plan.routes.into_iter().map(route).collect();
+    let routes: Vec<Route> = plan.routes.into_iter().enumerate().map(route).collect();
     let refusal = |RefusalPlan { name, code, condition, .. }| Refusal { name, code, condition };
     let refusals = plan.refusals.into_iter().map(refusal).collect();
     let mut merchants = plan.merchants;
@@ -230,6 +231,7 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
         networks,
         classifier,
         merchants,
+        numbered: routes.len() as u32,
         routes,
         refusals,
         cells,

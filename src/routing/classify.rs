@@ -10,6 +10,8 @@
 //! What it is not: it does not tell codes apart that look the same (Alipay and AlipayHK); that
 //! needs the merchant, see [`super::build::NetworkPlan::twin`].
 
+use std::fmt;
+
 use super::pattern::Pattern;
 use super::ranges::{Clash, Range, Ranges};
 use crate::base::authorization::{Form, Instrument};
@@ -200,6 +202,43 @@ impl CodeRule {
     /// The smaller wins.
     pub fn breadth(&self) -> (u64, u8, u64) {
         (self.end - self.low, self.lengths.count(), self.pattern.breadth())
+    }
+}
+
+impl fmt::Display for CodeRule {
+    /// `code 281006, length 24`, `PAN 51-55, length 16`, `code 289..........6.....`, `application
+    /// A000000333`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.end - self.low;
+        let name = match self.form {
+            Form::Application => {
+                let digits = 2 * (Instrument::HEAD_BYTES - size.trailing_zeros() as usize / 8);
+                let head = format!("{:014X}", self.low);
+                return write!(f, "application {}", head.get(..digits).unwrap_or(&head));
+            }
+            Form::Code => "code",
+            Form::Pan => "PAN",
+        };
+        let unit = |digits: usize| 10_u64.pow((Instrument::HEAD_DIGITS - digits) as u32);
+        let fits = |digits: &usize| {
+            self.low.is_multiple_of(unit(*digits)) && self.end.is_multiple_of(unit(*digits))
+        };
+        let digits = (0..Instrument::HEAD_DIGITS).find(fits).unwrap_or(Instrument::HEAD_DIGITS);
+        let shown = |head: u64| match digits {
+            0 => String::new(),
+            digits => format!("{:0digits$}", head / unit(digits)),
+        };
+        let (first, last) = (shown(self.low), shown(self.end - 1));
+        let longest = self.lengths.iter().last().unwrap_or(0);
+        if !self.pattern.is_any() {
+            return write!(f, "{name} {}", self.pattern.text(&first, longest));
+        }
+        let shortest = self.lengths.iter().next().unwrap_or(0);
+        let range = if first == last { first } else { format!("{first}-{last}") };
+        match shortest == longest {
+            true => write!(f, "{name} {range}, length {longest}"),
+            false => write!(f, "{name} {range}, length {shortest} to {longest}"),
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 //!
 //! Rows that say the same share one [`Merchant`]: a million rows say a few thousand things.
 
+use std::fmt;
+
 use super::ranges::{Clash, Range, Ranges};
 use super::rows::{Id, NUMBER_MAX, Place, Rows};
 use crate::base::authorization::Authorization;
@@ -21,8 +23,20 @@ pub struct MerchantTable {
     exact: Rows,
     refined: Map<(Id, Till), u32>,
     prefixes: Ranges<u128>,
-    prefixes_len: usize,
+    /// The prefixes as written, sorted: first key, end, place in `kinds`.
+    written: Vec<(u128, u128, u32)>,
     kinds: Vec<Kind>,
+}
+
+/// What names a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowName(Named);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    /// First key and end.
+    Prefix(u128, u128),
+    Merchant(Id, Till),
 }
 
 /// What a row says about its merchants.
@@ -47,7 +61,7 @@ pub struct NetworkSet(u64);
 pub struct Groups(u32);
 
 /// One till of a merchant; what is 0 is any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Till {
     /// DE 32 as a number.
     pub acquirer: u64,
@@ -103,12 +117,44 @@ impl MerchantTable {
 
     /// Rows for prefixes, the default row included.
     pub fn prefixes_len(&self) -> usize {
-        self.prefixes_len
+        self.written.len()
     }
 
     /// Bytes of the rows for one merchant each.
     pub fn exact_bytes(&self) -> usize {
         self.exact.bytes()
+    }
+
+    /// Every row with its name, in no order.
+    pub fn rows(&self) -> impl Iterator<Item = (RowName, &Merchant)> {
+        let kind = |number: u32| self.kinds.get(number as usize).map(|kind| &kind.merchant);
+        let exact = self.exact.iter().filter(|(_, number)| number & !REFINED != NOBODY);
+        let exact = exact.map(|(id, number)| (id, Till::default(), number & !REFINED));
+        let refined = self.refined.iter().map(|((id, till), number)| (*id, *till, *number));
+        let merchants = exact
+            .chain(refined)
+            .map(|(id, till, number)| (RowName(Named::Merchant(id, till)), number));
+        let prefixes = self.written.iter();
+        let prefixes =
+            prefixes.map(|(low, end, number)| (RowName(Named::Prefix(*low, *end)), *number));
+        merchants.chain(prefixes).filter_map(move |(name, number)| Some((name, kind(number)?)))
+    }
+
+    /// What the row of this name says, if there is one. Rows that would apply in its place do not
+    /// count.
+    pub fn row(&self, name: &RowName) -> Option<&Merchant> {
+        let number = match name.0 {
+            Named::Merchant(id, till) if till == Till::default() => {
+                let number = self.exact.find(self.exact.place(id))? & !REFINED;
+                Some(number).filter(|number| *number != NOBODY)
+            }
+            Named::Merchant(id, till) => self.refined.get(&(id, till)).copied(),
+            Named::Prefix(low, end) => {
+                let at = self.written.binary_search_by_key(&(low, end), |row| (row.0, row.1));
+                self.written.get(at.ok()?).map(|row| row.2)
+            }
+        };
+        self.kinds.get(number? as usize).map(|kind| &kind.merchant)
     }
 
     /// Begins a look-up, so that its memory is near when it is needed.
@@ -209,11 +255,13 @@ impl MerchantRows {
     /// The table, and the prefixes that came twice: pairs of what [`Self::add_prefix`] gave out.
     pub fn build(mut self) -> (MerchantTable, Vec<(u32, u32)>) {
         let mut clashes = Vec::new();
-        let prefixes_len = self.prefixes.len();
+        let written = self.prefixes.iter().map(|range| (range.low, range.end, range.value));
+        let mut written: Vec<_> = written.collect();
+        written.sort_unstable();
         let prefixes = Ranges::flatten(self.prefixes, &mut clashes);
         self.exact.fit();
         let (exact, refined, kinds) = (self.exact, self.refined, self.kinds);
-        let table = MerchantTable { exact, refined, prefixes, prefixes_len, kinds };
+        let table = MerchantTable { exact, refined, prefixes, written, kinds };
         let ordered = |clash: Clash| (clash.first.min(clash.second), clash.first.max(clash.second));
         (table, clashes.into_iter().map(ordered).collect())
     }
@@ -257,9 +305,19 @@ impl NetworkSet {
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    /// A bit for each network, that of network 0 lowest.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
 }
 
 impl Groups {
+    /// A bit for each group, that of group 0 lowest.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
     /// The set with the group of a number in it.
     #[must_use]
     pub const fn with(self, group: u8) -> Self {
@@ -281,6 +339,36 @@ impl Groups {
     /// True if no group is in the set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+}
+
+impl fmt::Display for RowName {
+    /// As in a file: the merchant, with a star behind a prefix; for a till what names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| {
+            let end = bytes.iter().rposition(|byte| !matches!(byte, 0 | b' '));
+            let shown = bytes.get(..end.map_or(0, |end| end + 1)).unwrap_or(bytes);
+            shown.iter().try_for_each(|byte| write!(f, "{}", char::from(*byte)))
+        };
+        match self.0 {
+            Named::Prefix(low, end) => {
+                let free = (end - low).trailing_zeros() as usize / 8;
+                let key = low.to_be_bytes();
+                text(f, key.get(1..16 - free.min(15)).unwrap_or(&[]))?;
+                f.write_str("*")
+            }
+            Named::Merchant(id, till) => {
+                text(f, &id.bytes())?;
+                if till.acquirer != 0 {
+                    write!(f, " acquirer {}", till.acquirer)?;
+                }
+                if till.terminal != [0; 8] {
+                    f.write_str(" terminal ")?;
+                    text(f, &till.terminal)?;
+                }
+                Ok(())
+            }
+        }
     }
 }
 

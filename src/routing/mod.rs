@@ -3,7 +3,9 @@
 //! What it is not: it sees no bytes, opens no file, knows no link state. Which partner of a route
 //! is up is asked by the switch, which walks [`Route::partners`] in order. A table is built once
 //! ([`build::build`]) and never changes; a reload builds another one and hands it over whole, so a
-//! request sees one version.
+//! request sees one version. Places ([`RouteId`], [`NetworkId`]) are those of one table; what is
+//! kept for longer than a call is a route's number, which follows its name through all versions
+//! ([`RouteTable::follow`]).
 //!
 //! ```text
 //! payment code or PAN -> classify -> network, home region
@@ -31,7 +33,8 @@ use std::time::Duration;
 
 use crate::base::authorization::{Authorization, Kind};
 use crate::base::codes::ResponseCode;
-use crate::base::ids::{LinkId, NetworkId, Region, RouteId};
+use crate::base::ids::{LinkId, NetworkId, Region, RouteId, RouteNumber};
+use crate::base::map::Map;
 use crate::base::time::Wall;
 use build::TwinDefault;
 use cells::Cells;
@@ -40,8 +43,8 @@ use condition::{Case, Refusal};
 use merchants::{Groups, Kind as MerchantKind, Merchant, MerchantTable, NetworkSet};
 pub use route::Route;
 
-/// Where requests go: immutable, one version.
-#[derive(Debug)]
+/// Where requests go: immutable, one version. The default knows nothing and lets nothing go.
+#[derive(Debug, Default)]
 pub struct RouteTable {
     /// Which edition of the configuration this is; grows with every reload.
     pub version: u64,
@@ -50,6 +53,8 @@ pub struct RouteTable {
     /// Without one, no region is known and no acceptance is checked.
     merchants: Option<MerchantTable>,
     routes: Vec<Route>,
+    /// Numbers that were given to routes so far, in this table and those before it.
+    numbered: u32,
     refusals: Vec<Refusal>,
     cells: Cells,
     budgets: Vec<Duration>,
@@ -147,6 +152,7 @@ impl RouteTable {
         let name = "default".to_owned();
         let route = Route {
             name,
+            number: RouteNumber::default(),
             partners,
             turns: Vec::new(),
             budget,
@@ -162,10 +168,26 @@ impl RouteTable {
             classifier: Classifier::default(),
             merchants: None,
             routes: vec![route],
+            numbered: 1,
             refusals: Vec::new(),
             cells: Cells::single(),
             budgets: vec![budget],
             codes: Codes::default(),
+        }
+    }
+
+    /// Makes this the version behind `former`: routes of the same name keep their numbers, others
+    /// get numbers that no route had before. To be called before the table is handed over.
+    pub fn follow(&mut self, former: &Self) {
+        self.version = former.version + 1;
+        self.numbered = former.numbered;
+        let known: Map<&str, RouteNumber> =
+            former.routes.iter().map(|route| (&*route.name, route.number)).collect();
+        for route in &mut self.routes {
+            route.number = known.get(&*route.name).copied().unwrap_or_else(|| {
+                self.numbered += 1;
+                RouteNumber(self.numbered - 1)
+            });
         }
     }
 
@@ -236,6 +258,11 @@ impl RouteTable {
     /// The route behind a handle that this table gave out.
     pub fn route(&self, id: RouteId) -> &Route {
         &self.routes[usize::from(id.0)]
+    }
+
+    /// The route of this number, if this version has it. It is searched for: not for every message.
+    pub fn numbered(&self, number: RouteNumber) -> Option<&Route> {
+        self.routes.iter().find(|route| route.number == number)
     }
 
     /// Every route, in the order of their ids.

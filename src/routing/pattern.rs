@@ -53,6 +53,22 @@ impl Pattern {
         (low, size, self)
     }
 
+    /// The pattern of codes of this length that begin with `prefix`, as [`Self::read`] takes it.
+    pub(super) fn text(&self, prefix: &str, length: u8) -> String {
+        let mut text = prefix.to_owned();
+        for place in prefix.len()..usize::from(length) {
+            let digits = self.0.get(place).copied().unwrap_or(ANY);
+            let listed = (b'0'..=b'9').filter(|digit| digits >> (digit - b'0') & 1 == 1);
+            let listed: String = listed.map(char::from).collect();
+            match listed.len() {
+                10 => text.push('.'),
+                1 => text.push_str(&listed),
+                _ => text.extend(["[", &listed, "]"]),
+            }
+        }
+        text
+    }
+
     /// True if it asks for nothing.
     pub(super) fn is_any(&self) -> bool {
         *self == Self::ANY

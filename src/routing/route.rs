@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::condition::Condition;
 use super::stand_in::Policy;
-use crate::base::ids::LinkId;
+use crate::base::ids::{LinkId, RouteNumber};
 
 /// A way to one or more partners.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Its name in logs and reports.
     pub name: String,
+    /// What stands for the name, in this table and in those that follow it.
+    pub number: RouteNumber,
     /// Whom to ask, in order of preference.
     pub partners: Vec<LinkId>,
     /// Places in `partners`, each as often as its weight: whose turn it is to be asked first.

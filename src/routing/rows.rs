@@ -27,7 +27,7 @@ pub(super) struct Rows {
 struct Line([u128; 4]);
 
 /// A merchant id as it stands in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Id(u128);
 
 /// Where an id stands, if it is there.
@@ -107,6 +107,12 @@ impl Rows {
         }
     }
 
+    /// Every id with its number, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, u32)> {
+        let rows = self.lines.iter().flat_map(|line| line.0).filter(|row| *row != 0);
+        rows.map(|row| (Id(row >> NUMBER_BITS), (row & NUMBER_MASK) as u32))
+    }
+
     /// How many ids there are.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -172,6 +178,13 @@ impl Id {
     }
 }
 
+impl Id {
+    /// Its fifteen characters.
+    pub(super) fn bytes(self) -> [u8; 15] {
+        std::array::from_fn(|place| (self.0 >> (7 * (14 - place)) & 0x7F) as u8)
+    }
+}
+
 /// Eight bytes of seven bits as 56 bits: neighbours are pushed together in three steps.
 const fn packed(bytes: u64) -> u64 {
     let pairs = bytes & 0x007F_007F_007F_007F | (bytes & 0x7F00_7F00_7F00_7F00) >> 1;
@@ -227,6 +240,10 @@ mod tests {
                 }
                 prop_assert_eq!(rows.len(), model.len());
             }
+            let found: BTreeMap<Id, u32> = rows.iter().collect();
+            let expected: BTreeMap<Id, u32> =
+                model.iter().map(|(shop, number)| (id(*shop), *number)).collect();
+            prop_assert_eq!(found, expected);
             for shop in 0..300 {
                 prop_assert_eq!(rows.find(rows.place(id(shop))), model.get(&shop).copied());
             }
@@ -236,6 +253,8 @@ mod tests {
         fn an_id_is_its_characters(one in "[ -~]{15}", other in "[ -~]{15}", at in 0_usize..15) {
             let id = |text: &str| Id::new(text.as_bytes().try_into().expect("fifteen"));
             prop_assert_eq!(id(&one) == id(&other), one == other);
+            prop_assert_eq!(id(&one) < id(&other), one < other);
+            prop_assert_eq!(id(&one).expect("ASCII").bytes(), one.as_bytes());
             let mut changed = one.clone().into_bytes();
             changed[at] ^= 1;
             let changed: [u8; 15] = changed.try_into().expect("fifteen");

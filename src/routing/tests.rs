@@ -1,13 +1,19 @@
 //! Decisions over a small table, and what `build` refuses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::subsequence;
 
 use super::build::{Conflict, NetworkPlan, Plan, RoutePlan, build};
 use super::classify::{CodeRule, Lengths, RuleError};
+use super::condition::{Condition, Kinds};
 use super::merchants::{Groups, Merchant, MerchantRows, NetworkSet, RowError};
 use super::{Declined, RouteTable, Why};
 use crate::base::authorization::{Authorization, Instrument, Kind};
-use crate::base::ids::{Area, LinkId, NetworkId, Region};
+use crate::base::ids::{Area, LinkId, NetworkId, Region, RouteNumber};
 use crate::base::money::Amount;
 
 mod model;
@@ -339,4 +345,65 @@ fn route(name: &str, networks: &[NetworkId], regions: &[&str], budget_ms: u64) -
 fn merchant(region: &str, networks: NetworkSet) -> Merchant {
     let area = Area::from_text(region).expect("an area");
     Merchant { networks, area, mcc: 5812, groups: Groups::default() }
+}
+
+proptest! {
+    /// Whatever routes come and go: a number stands for one name for ever, and no two names share
+    /// one.
+    #[test]
+    fn a_number_follows_its_name(
+        versions in vec(subsequence(NAMES.to_vec(), 1..NAMES.len()), 1..9),
+    ) {
+        let mut owners: BTreeMap<RouteNumber, &str> = BTreeMap::new();
+        let mut former = RouteTable::default();
+        for (place, names) in versions.into_iter().enumerate() {
+            let route = |(kind, name): (usize, &&str)| RoutePlan {
+                condition: only(Kind::ALL[kind]),
+                ..route(name, &[], &["CN"], 1000)
+            };
+            // In another order each time.
+            let mut routes: Vec<_> = names.iter().enumerate().map(route).collect();
+            routes.rotate_left(place % names.len());
+            let mut table = build(Plan { routes, ..Plan::default() }).expect("no conflict");
+            table.follow(&former);
+            prop_assert_eq!(table.version, place as u64 + 1);
+            for route in table.routes() {
+                let owner = owners.entry(route.number).or_insert(
+                    NAMES.iter().find(|name| **name == route.name).expect("one of them"),
+                );
+                prop_assert_eq!(*owner, &route.name);
+                prop_assert_eq!(table.numbered(route.number), Some(route));
+                let known = former.routes().iter().find(|other| other.name == route.name);
+                prop_assert!(known.is_none_or(|other| other.number == route.number));
+            }
+            former = table;
+        }
+    }
+}
+
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+fn only(kind: Kind) -> Condition {
+    Condition { kinds: Kinds::default().with(kind), ..Condition::default() }
+}
+
+#[test]
+fn a_form_is_told_as_it_is_written() {
+    for text in ["289..........[0-57-9].....", "...............95....", "8[12]2..."] {
+        let rule = CodeRule::pattern(true, text).expect("a rule");
+        let told = rule.to_string();
+        let again = told.strip_prefix("code ").and_then(|text| CodeRule::pattern(true, text).ok());
+        assert_eq!(again, Some(rule), "{told}");
+    }
+    let lengths = |first, last| Lengths::new(first, last).expect("lengths");
+    for (rule, told) in [
+        (CodeRule::prefix(true, "281006", lengths(24, 24)), "code 281006, length 24"),
+        (CodeRule::range(true, "25", "30", lengths(16, 24)), "code 25-30, length 16 to 24"),
+        (CodeRule::range(false, "0510", "0559", lengths(16, 16)), "PAN 051-055, length 16"),
+        (CodeRule::prefix(false, "4", lengths(16, 16)), "PAN 4, length 16"),
+        (CodeRule::pattern(true, "5678..."), "code 5678, length 7"),
+        (CodeRule::application(&[0xA0, 0, 0, 3, 0x33]), "application A000000333"),
+    ] {
+        assert_eq!(rule.expect("a rule").to_string(), told);
+    }
 }

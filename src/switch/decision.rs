@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::base::ids::{LinkId, NetworkId, Region, RouteId};
+use crate::base::ids::{LinkId, NetworkId, Region, RouteNumber};
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
 use crate::routing::Chosen;
@@ -20,12 +20,13 @@ pub struct Decision {
     pub mti: Mti,
     /// The acquirer's STAN.
     pub stan: u64,
-    /// The network its code or PAN belongs to.
+    /// The network its code or PAN belongs to, by its place in the version of the routes that was
+    /// in force.
     pub network: Option<NetworkId>,
     /// Where the merchant is.
     pub region: Option<Region>,
     /// The way it took.
-    pub route: Option<RouteId>,
+    pub route: Option<RouteNumber>,
     /// Whom it was sent to.
     pub partner: Option<LinkId>,
     /// What became of it.
@@ -53,13 +54,13 @@ pub enum Outcome {
 pub(super) fn forwarded(
     acquirer: LinkId,
     message: &Message<'_>,
-    chosen: &Chosen,
+    (chosen, route): (&Chosen, RouteNumber),
     partner: LinkId,
 ) -> Decision {
     Decision {
         network: chosen.network,
         region: chosen.region,
-        route: Some(chosen.route),
+        route: Some(route),
         partner: Some(partner),
         ..unrouted(acquirer, message, Outcome::Forwarded)
     }

@@ -34,6 +34,7 @@ pub mod recent;
 pub mod record;
 pub mod recover;
 mod repeat;
+pub mod repeats;
 pub mod reply;
 pub mod request;
 pub mod response;
@@ -156,7 +157,9 @@ enum Drain {
 
 impl Switch {
     /// A switch without sessions.
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(mut setup: Setup) -> Self {
+        // Not to be kept behind the table that follows it.
+        let routes = std::mem::take(&mut setup.routes);
         let share = setup.share();
         // Without a record of the last life's numbers: anywhere but where it began.
         let anywhere = share.live().number((setup.key >> 8) as u32);
@@ -182,7 +185,7 @@ impl Switch {
         let index = shared.map_or_else(|| setup.own_index(), Arc::clone);
         Self {
             paths: setup::paths(&setup.links),
-            routes: Arc::clone(&setup.routes),
+            routes,
             sessions: Sessions::default(),
             pending,
             partner_sessions: Vec::new(),

@@ -214,7 +214,8 @@ impl Switch {
                 let partner = sent?;
                 self.stats.count(Counter::Forwarded);
                 if batch.setup.tap {
-                    let noted = decision::forwarded(batch.link_id, message, &chosen, partner);
+                    let way = (&chosen, route.number);
+                    let noted = decision::forwarded(batch.link_id, message, way, partner);
                     outbox.record(noted);
                 }
                 Ok(())
@@ -279,7 +280,7 @@ impl Switch {
                 self.unreserve(partner, stan);
                 return Err(fault);
             }
-            self.wait(batch, message, sound, chosen, route, way);
+            self.wait(batch, message, sound, route, way);
             if let Some(asked) = self.transactions.at_mut(place) {
                 asked.sent_at = (from, (outbox.end_of(session) - from) as u32);
             }
@@ -351,7 +352,6 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         sound: &Sound,
-        chosen: &Chosen,
         route: &Route,
         (partner, partner_session, stan): (LinkId, SessionId, u32),
     ) {
@@ -373,7 +373,7 @@ impl Switch {
             transaction.partner_session = partner_session;
             transaction.stan = stan;
             transaction.answer_mti = answer_mti;
-            transaction.route = chosen.route;
+            transaction.route = route.number;
             transaction.alike = alike;
             transaction.form = form;
             if transaction.form.is_none() {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
-use crate::base::ids::{RouteId, SessionId};
+use crate::base::ids::{RouteNumber, SessionId};
 use crate::base::money::Amount;
 use crate::base::time::{Now, Wall};
 use crate::iso8583::digits;
@@ -340,9 +340,10 @@ impl Switch {
     }
 }
 
-/// The route of this table, if it has a policy.
-fn policy_route(routes: &RouteTable, id: RouteId) -> Option<&Route> {
-    routes.routes().get(usize::from(id.0)).filter(|route| route.stand_in.is_some())
+/// The route of this number, if it has a policy: the policy of the version in force, for what is
+/// approved now is approved by today's limits. A route that is gone approves nothing.
+fn policy_route(routes: &RouteTable, number: RouteNumber) -> Option<&Route> {
+    routes.numbered(number).filter(|route| route.stand_in.is_some())
 }
 
 /// DE 38 of what the switch approves itself: six digits of the transaction's number.

@@ -9,13 +9,15 @@
 
 use std::time::Duration;
 
-use crate::base::ids::{LinkId, RouteId, SessionId};
+use crate::base::ids::{LinkId, RouteNumber, SessionId};
 use crate::base::time::Instant;
 use crate::iso8583::decode::FormId;
 use crate::iso8583::dialect::{Rules, WATCHED_MAX};
 use crate::iso8583::digits;
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
+
+use super::repeats::Repeats;
 
 /// An element of the request that its answer may not contradict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub struct Transaction {
     pub stan: u32,
     /// The MTI of the answer, in the partner's edition.
     pub answer_mti: Mti,
-    /// The way it took.
-    pub route: RouteId,
+    /// The way it took, of whatever version of the routes: they may be others when it ends.
+    pub route: RouteNumber,
     /// True if the partner writes as the acquirer does: values are compared as bytes.
     pub alike: bool,
     /// The form of the request, if it is known and `alike`: nothing is watched then.
@@ -78,68 +80,6 @@ pub struct Transaction {
     pub repeats: Repeats,
 }
 
-/// Repeats that wait for one answer: where they came from, and their header. All are of the link
-/// of the first copy, so their headers are of one length, and stand one behind the other. What they
-/// took stays with the cell.
-#[derive(Debug, Clone, Default)]
-pub struct Repeats {
-    count: u32,
-    copies: Option<Box<Copies>>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Copies {
-    sessions: Vec<SessionId>,
-    headers: Vec<u8>,
-}
-
-impl Repeats {
-    /// How many wait.
-    #[inline]
-    pub const fn len(&self) -> usize {
-        self.count as usize
-    }
-
-    /// True if none waits.
-    #[inline]
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// One more waits; `header` is as long as those before.
-    pub fn push(&mut self, session: SessionId, header: &[u8]) {
-        let count = self.len();
-        let copies = self.copies.get_or_insert_default();
-        debug_assert_eq!(copies.headers.len(), count * header.len(), "of one link");
-        copies.sessions.push(session);
-        copies.headers.extend_from_slice(header);
-        self.count += 1;
-    }
-
-    /// Where they came from, with their headers, in the order in which they came.
-    #[inline]
-    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &[u8])> {
-        let copies = self.copies.as_deref().filter(|_| !self.is_empty());
-        let (sessions, headers) =
-            copies.map_or((&[][..], &[][..]), |copies| (&copies.sessions[..], &copies.headers[..]));
-        let bytes = headers.len().checked_div(sessions.len()).unwrap_or(0);
-        let header = move |place| headers.get(place * bytes..(place + 1) * bytes);
-        let header = move |place| header(place).unwrap_or(&[]);
-        sessions.iter().enumerate().map(move |(place, session)| (*session, header(place)))
-    }
-
-    /// The last of them waits no more.
-    pub fn pop(&mut self) -> Option<SessionId> {
-        let copies = self.copies.as_mut()?;
-        let session = copies.sessions.pop()?;
-        self.count -= 1;
-        if self.count == 0 {
-            copies.headers.clear();
-        }
-        Some(session)
-    }
-}
-
 impl Transaction {
     /// Nobody's.
     pub fn vacant() -> Self {
@@ -152,7 +92,7 @@ impl Transaction {
             sent_at: (0, 0),
             stan: 0,
             answer_mti: Mti::default(),
-            route: RouteId(0),
+            route: RouteNumber(0),
             alike: false,
             form: None,
             watched: Box::default(),
@@ -358,17 +298,30 @@ impl Transactions {
     }
 
     /// The queue of a budget class. There are as many as a route table has distinct budgets, a
-    /// handful; budgets of former tables stay, since their transactions may.
+    /// handful; those of former tables stay as long as their transactions do.
     #[inline]
     fn queue_of(&mut self, budget: Duration) -> u8 {
         if let Some(place) = self.queues.iter().position(|queue| queue.budget == budget) {
+            return place as u8;
+        }
+        self.new_queue(budget)
+    }
+
+    /// A queue for a budget that has none: an empty one, so that budgets that come and go with
+    /// versions of the routes do not add up.
+    #[cold]
+    fn new_queue(&mut self, budget: Duration) -> u8 {
+        let new = Queue { budget, head: NONE, tail: NONE };
+        let empty = self.queues.iter().position(|queue| queue.head == NONE);
+        if let Some((place, queue)) = empty.and_then(|at| Some((at, self.queues.get_mut(at)?))) {
+            *queue = new;
             return place as u8;
         }
         if self.queues.len() == QUEUES_MAX {
             // Longer lived than asked, never shorter by a queue it would be behind in.
             return self.nearest_longer(budget);
         }
-        self.queues.push(Queue { budget, head: NONE, tail: NONE });
+        self.queues.push(new);
         (self.queues.len() - 1) as u8
     }
 
@@ -459,28 +412,6 @@ mod tests {
                 let earliest = model.iter().map(|(_, deadline, _)| *deadline).min();
                 prop_assert_eq!(transactions.next_deadline(), earliest);
             }
-        }
-    }
-
-    #[test]
-    fn repeats_come_back_with_their_headers_and_leave_their_room() {
-        for bytes in [0, 1, 5] {
-            let mut repeats = Repeats::default();
-            let session = |slot| SessionId { slot, generation: 1 };
-            let header = |slot: u32| vec![slot as u8; bytes];
-            for round in 0..3 {
-                let copies: Vec<_> =
-                    (0..round * 3).map(|slot| (session(slot), header(slot))).collect();
-                copies.iter().for_each(|(session, header)| repeats.push(*session, header));
-                let found: Vec<_> =
-                    repeats.iter().map(|(of, bytes)| (of, bytes.to_vec())).collect();
-                assert_eq!(found, copies);
-                assert_eq!((repeats.len(), repeats.is_empty()), (copies.len(), round == 0));
-                let ended = std::iter::from_fn(|| repeats.pop());
-                assert!(ended.eq(copies.iter().rev().map(|(session, _)| *session)));
-            }
-            let room = repeats.copies.as_ref().map_or(0, |copies| copies.headers.capacity());
-            assert!(room >= 6 * bytes, "room is kept");
         }
     }
 

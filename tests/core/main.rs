@@ -16,5 +16,6 @@ mod retention;
 mod rig;
 mod stand_in;
 mod taken_back;
+mod versions;
 mod way;
 mod withdrawn;

@@ -134,7 +134,7 @@ impl Stage {
         for acquirer in &mut config.acquirers {
             acquirer.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         }
-        let mut blueprint = Blueprint::from_config(config).map_err(io::Error::other)?;
+        let mut blueprint = Blueprint::from_config(&config).map_err(io::Error::other)?;
         let (tap, decisions) = sync_channel(DECISIONS_MAX);
         blueprint.plan.tap = Some(tap);
         blueprint.plan.workers = blueprint.plan.workers.min(WORKERS_MAX);
@@ -235,7 +235,7 @@ impl Stage {
     }
 
     fn way(&self, decision: &Decision) -> Option<Way> {
-        let route = self.routes.route(decision.route?);
+        let route = self.routes.numbered(decision.route?)?;
         let partner = usize::from(decision.partner?.0);
         let network = decision.network.map_or("-", |id| self.routes.network_name(id));
         Some(Way {
