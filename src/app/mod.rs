@@ -12,5 +12,6 @@ pub mod exceptions;
 mod export;
 pub mod journal;
 pub mod json;
+pub mod reload;
 pub mod serve;
 pub mod wiring;

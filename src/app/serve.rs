@@ -1,23 +1,27 @@
 //! Running a switch until it is told to stop: what is printed, signals, the drain, the counts.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use super::archive::Archive;
 use super::closing::Office;
+use super::reload::{Origin, Reload};
 use super::wiring::{Blueprint, Running};
 use crate::journal::{Durability, Writer};
 use crate::net::Notice;
 use crate::switch::{CloseCause, Counter, Role, Stats, Storage};
 
 /// Starts the switch, says where it listens, and returns when it has drained after SIGTERM or
-/// SIGINT. A second signal ends it at once.
+/// SIGINT. A second signal ends it at once. Meanwhile routes are those of `origin`, read again on
+/// SIGHUP and when its files change.
 ///
 /// # Errors
 ///
 /// If a listener cannot be bound or a thread cannot be started.
-pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
+pub fn run(blueprint: Blueprint, about: &str, origin: Option<Origin>) -> io::Result<Finished> {
     let say = Voice::new()?;
     let (sender, notices) = sync_channel(NOTICES_MAX);
     let names: Vec<String> = blueprint.links.iter().map(|link| link.name.clone()).collect();
@@ -29,6 +33,7 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
     for line in report {
         say.line(line);
     }
+    let reload = origin.map(|origin| Reload::start(origin, shell.publisher())).transpose()?;
     for address in shell.addresses() {
         say.line(format!("listening    {address}"));
     }
@@ -40,6 +45,15 @@ pub fn run(blueprint: Blueprint, about: &str) -> io::Result<Finished> {
             say.line("draining     accepted requests are answered, then the switch exits".into());
             shell.drain();
         }
+        if signals.reload_is_asked() {
+            match &reload {
+                Some(reload) => reload.ask(),
+                None => {
+                    say.line("routes       are not from a folder: nothing to read again".into())
+                }
+            }
+        }
+        reload.iter().flat_map(Reload::look).for_each(|line| say.line(line));
         let failure = writer.as_ref().and_then(Writer::failure);
         if let Some(failure) = failure {
             // What is not durable never leaves; whoever waits for it asks again, or takes it back.
@@ -215,20 +229,23 @@ impl Voice {
     }
 }
 
-/// SIGTERM and SIGINT, seen by a thread of their own.
+/// SIGTERM and SIGINT, and SIGHUP, seen by a thread of their own.
 struct Signals {
-    asked: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    stop: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
 }
 
 impl Signals {
     fn watch() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let seen = std::sync::Arc::clone(&asked);
+        let (stop, reload) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (stopped, hung_up) = (Arc::clone(&stop), Arc::clone(&reload));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (mut terminate, mut interrupt) = {
+        let (mut terminate, mut interrupt, mut hang_up) = {
             let _inside = runtime.enter();
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+            let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+            let [terminate, interrupt, hang_up] = kinds.map(signal);
+            (terminate?, interrupt?, hang_up?)
         };
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             runtime.block_on(async move {
@@ -236,19 +253,27 @@ impl Signals {
                     tokio::select! {
                         _ = terminate.recv() => {}
                         _ = interrupt.recv() => {}
+                        _ = hang_up.recv() => {
+                            hung_up.store(true, Ordering::Relaxed);
+                            continue;
+                        }
                     }
-                    if seen.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                    if stopped.swap(true, Ordering::Relaxed) {
                         eprintln!("authswitch: second signal: exiting without draining");
                         std::process::exit(INTERRUPTED);
                     }
                 }
             });
         })?;
-        Ok(Self { asked })
+        Ok(Self { stop, reload })
     }
 
     fn stop_is_asked(&self) -> bool {
-        self.asked.load(std::sync::atomic::Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn reload_is_asked(&self) -> bool {
+        self.reload.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -79,33 +79,33 @@ impl Blueprint {
     /// # Errors
     ///
     /// One sentence, if a partner's host name cannot be resolved.
-    pub fn from_config(config: Config) -> Result<Self, String> {
+    pub fn from_config(config: &Config) -> Result<Self, String> {
         let mut links = Vec::new();
         let (mut listeners, mut dials) = (Vec::new(), Vec::new());
-        for acquirer in config.acquirers {
+        for acquirer in &config.acquirers {
             listeners.push(Listen { address: acquirer.listen, link: acquirer.link });
             links.push(LinkSetup {
-                name: acquirer.name,
+                name: acquirer.name.clone(),
                 role: Role::Acquirer,
-                dialect: acquirer.dialect,
+                dialect: Arc::clone(&acquirer.dialect),
                 sign_on: acquirer.sign_on_required,
                 ..LinkSetup::default()
             });
         }
-        for partner in config.partners {
+        for partner in &config.partners {
             let address = resolve(&partner.connect)?;
             dials.push(Dial { address, link: partner.link, sessions: partner.sessions });
             let silent = partner.echo_interval.is_zero();
             links.push(LinkSetup {
-                name: partner.name,
+                name: partner.name.clone(),
                 role: Role::Partner,
-                dialect: partner.dialect,
+                dialect: Arc::clone(&partner.dialect),
                 sign_on: partner.sign_on,
                 echo_interval: (!silent).then_some(partner.echo_interval),
                 in_flight_max: partner.in_flight_max,
             });
         }
-        let settings = config.settings;
+        let settings = config.settings.clone();
         let durability = match settings.durability {
             config::Durability::None => None,
             config::Durability::Process => Some(Durability::Process),
@@ -131,7 +131,7 @@ impl Blueprint {
             drain_deadline: settings.drain_deadline,
             tap: None,
         };
-        Ok(Self { plan, links, routes: Arc::new(config.routes), journal })
+        Ok(Self { plan, links, routes: Arc::clone(&config.routes), journal })
     }
 
     /// What a few options describe: whatever decodes is forwarded.

@@ -39,7 +39,7 @@ mod tests;
 pub use archive::Archive;
 pub use clock::Clock;
 pub use notice::Notice;
-pub use shell::{Dial, Listen, Make, Plan, Shell};
+pub use shell::{Dial, Listen, Make, Plan, Publisher, Shell};
 pub use store::Store;
 
 use crate::base::time::{Instant, Now};

@@ -78,6 +78,12 @@ pub struct Shell<S> {
     threads: Vec<JoinHandle<S>>,
 }
 
+/// Hands route tables to workers.
+#[derive(Debug)]
+pub struct Publisher {
+    commons: Arc<Commons>,
+}
+
 /// What a worker begins with.
 #[derive(Debug)]
 pub struct Make<C> {
@@ -136,7 +142,8 @@ impl<S: Clone + Default + Send + 'static> Shell<S> {
             let name = format!("worker-{}", id.0);
             let thread = std::thread::Builder::new()
                 .name(name)
-                .spawn(move || work(parts, duty, || make(id), &started))?;
+                // What only the beginning needs is not kept behind it.
+                .spawn(move || work(parts, duty, move || make(id), &started))?;
             shell.threads.push(thread);
         }
         drop(started);
@@ -155,13 +162,9 @@ impl<S: Clone + Default + Send + 'static> Shell<S> {
         &self.addresses
     }
 
-    /// Hands a new route table to every worker. A worker that has not taken the last one yet gets
-    /// only this one.
-    pub fn publish(&self, routes: &Arc<RouteTable>) {
-        for door in self.commons.doors() {
-            drop(door.routes.force_push(Arc::clone(routes)));
-            door.bell.notify_one();
-        }
+    /// Who hands route tables to the workers, for a thread of its own.
+    pub fn publisher(&self) -> Publisher {
+        Publisher { commons: Arc::clone(&self.commons) }
     }
 
     /// Has every worker finish what it accepted and leave.
@@ -203,6 +206,18 @@ impl<S: Clone + Default + Send + 'static> Shell<S> {
             listeners.push((listener, link));
         }
         Ok(listeners)
+    }
+}
+
+impl Publisher {
+    /// Hands a new route table to every worker. A worker that has not taken the last one yet gets
+    /// only this one. Whoever keeps a handle on a table until it is the only one left is who frees
+    /// it: a worker only lets go.
+    pub fn publish(&self, routes: &Arc<RouteTable>) {
+        for door in self.commons.doors() {
+            drop(door.routes.force_push(Arc::clone(routes)));
+            door.bell.notify_one();
+        }
     }
 }
 

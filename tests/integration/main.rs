@@ -20,6 +20,7 @@ mod management;
 mod message;
 mod money;
 mod older;
+mod reload;
 mod rig;
 mod slow;
 mod stream;

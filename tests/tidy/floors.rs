@@ -20,7 +20,7 @@ const FLOORS: [(&str, u8); 9] = [
 /// them all.
 pub(crate) const CRATES: [(&str, &[&str]); 15] = [
     ("aes_gcm", &["journal", "app/audit"]),
-    ("blake3", &["journal", "app/audit"]),
+    ("blake3", &["journal", "app/audit", "app/config"]),
     ("clap", &["app"]),
     ("crc32c", &["journal", "app/audit"]),
     ("crossbeam", &["app", "net", "journal"]),

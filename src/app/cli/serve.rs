@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{Ended, FAILED, USAGE, dialect};
-use crate::app::config::{self, Config};
+use crate::app::config::{self, Config, Mistake};
 use crate::app::journal::JournalPlan;
+use crate::app::reload::Origin;
 use crate::app::serve::{self, Finished};
 use crate::app::wiring::{Blueprint, Pair};
 use crate::base::limits;
@@ -17,7 +18,8 @@ use crate::journal::Durability;
 /// acquirer listener and one partner, where whatever decodes is forwarded.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The folder with switch.toml, routes.toml and merchants.csv
+    /// The folder with switch.toml, routes.toml and merchants.csv; routes and merchants are read
+    /// again on SIGHUP, and when they change
     #[arg(long, value_name = "DIR", conflicts_with_all = ["acquirer", "partner"])]
     config: Option<PathBuf>,
     /// Where acquirers call, for example 127.0.0.1:7400; port 0 lets the system choose
@@ -61,12 +63,15 @@ pub(super) struct Args {
     spin: Option<String>,
 }
 
+/// What is to run, a line about it, and where its routes can be read again.
+type Described = (Blueprint, String, Option<Origin>);
+
 pub(super) fn run(args: &Args) -> Ended {
-    let (blueprint, about) = match described(args) {
+    let (blueprint, about, origin) = match described(args) {
         Ok(described) => described,
         Err(code) => return Ok(code),
     };
-    match serve::run(blueprint, &about) {
+    match serve::run(blueprint, &about, origin) {
         Ok(Finished::Drained) => Ok(ExitCode::SUCCESS),
         Ok(Finished::StorageFailed) => Ok(ExitCode::from(STORAGE_FAILED)),
         Err(error) => {
@@ -77,8 +82,8 @@ pub(super) fn run(args: &Args) -> Ended {
 }
 
 /// What is to run, or the exit code after saying on standard error why nothing is.
-fn described(args: &Args) -> Result<(Blueprint, String), ExitCode> {
-    let (mut blueprint, about) = match (&args.acquirer, &args.partner) {
+fn described(args: &Args) -> Result<Described, ExitCode> {
+    let (mut blueprint, about, origin) = match (&args.acquirer, &args.partner) {
         (Some(acquirer), Some(partner)) => pair(args, acquirer, partner)?,
         _ => configured(args)?,
     };
@@ -96,7 +101,7 @@ fn described(args: &Args) -> Result<(Blueprint, String), ExitCode> {
     if let Some(spin) = &args.spin {
         blueprint.plan.spin = time("--spin", spin)?;
     }
-    Ok((blueprint, about))
+    Ok((blueprint, about, origin))
 }
 
 /// The journal that the options ask for; `None` if they say nothing about it.
@@ -118,22 +123,31 @@ fn journal(args: &Args) -> Result<Option<Option<JournalPlan>>, ExitCode> {
     Ok(Some(Some(JournalPlan { durability, folder, key, segment_bytes })))
 }
 
-fn configured(args: &Args) -> Result<(Blueprint, String), ExitCode> {
-    let config = Config::load(args.config.as_deref()).map_err(|mistakes| {
+fn configured(args: &Args) -> Result<Described, ExitCode> {
+    let told = |mistakes: Vec<Mistake>| {
         for mistake in &mistakes {
             eprintln!("authswitch: {mistake}");
         }
         ExitCode::from(BAD_CONFIGURATION)
-    })?;
-    let about = format!("authswitch   {}", config.origin);
-    let blueprint = Blueprint::from_config(config).map_err(|reason| {
-        eprintln!("authswitch: {reason}");
-        ExitCode::from(BAD_CONFIGURATION)
-    })?;
-    Ok((blueprint, about))
+    };
+    let described = |config: &Config| {
+        let about = format!("authswitch   {}, {}", config.origin, config.version());
+        let blueprint = Blueprint::from_config(config).map_err(|reason| {
+            eprintln!("authswitch: {reason}");
+            ExitCode::from(BAD_CONFIGURATION)
+        })?;
+        Ok::<_, ExitCode>((blueprint, about))
+    };
+    let Some(dir) = &args.config else {
+        let (blueprint, about) = described(&Config::load(None).map_err(told)?)?;
+        return Ok((blueprint, about, None));
+    };
+    let origin = Origin::load(dir).map_err(told)?;
+    let (blueprint, about) = described(origin.config())?;
+    Ok((blueprint, about, Some(origin)))
 }
 
-fn pair(args: &Args, acquirer: &str, partner: &str) -> Result<(Blueprint, String), ExitCode> {
+fn pair(args: &Args, acquirer: &str, partner: &str) -> Result<Described, ExitCode> {
     let most = limits::SESSIONS_MAX / 64;
     if !(1..=most).contains(&args.partner_sessions) {
         let asked = args.partner_sessions;
@@ -160,7 +174,7 @@ fn pair(args: &Args, acquirer: &str, partner: &str) -> Result<(Blueprint, String
         sign_on: args.sign_on,
         workers: args.workers.unwrap_or(0),
     };
-    Ok((Blueprint::from_pair(pair), about))
+    Ok((Blueprint::from_pair(pair), about, None))
 }
 
 fn address(option: &str, text: &str) -> Result<SocketAddr, ExitCode> {

@@ -64,7 +64,7 @@ fn told(mistakes: &[Mistake]) -> String {
 }
 
 fn summary(config: &Config) -> String {
-    let mut text = format!("{}: no mistakes\n\n", config.origin);
+    let mut text = format!("{}: no mistakes, hash {}\n\n", config.origin, config.hash);
     settings(&mut text, config);
     let mut rows = vec![row(["ACQUIRER", "LISTEN", "DIALECT", "SIGN-ON"])];
     for acquirer in &config.acquirers {
@@ -130,7 +130,7 @@ fn partners(text: &mut String, config: &Config) {
 
 fn networks(text: &mut String, config: &Config) {
     let mut rows = vec![row(["NETWORK", "HOME", "FORMS", "RIDES ON", "TWIN OF"])];
-    for plan in &config.networks {
+    for plan in &config.written.networks {
         let home = plan.home.map_or_else(String::new, |home| home.to_string());
         let forms = plan.rules.len().to_string();
         let within = plan.within.map_or("", |id| config.routes.network_name(id));
@@ -142,7 +142,7 @@ fn networks(text: &mut String, config: &Config) {
 
 fn routes(text: &mut String, config: &Config) {
     let mut rows = vec![row(["ROUTE", "NETWORK", "REGION", "BUDGET", "PARTNERS"])];
-    for plan in &config.route_plans {
+    for plan in &config.written.routes {
         let networks = plan.networks.iter().map(|id| config.routes.network_name(*id).to_owned());
         let regions = plan.areas.iter().map(ToString::to_string);
         let partners = plan.partners.iter().map(|link| config.link_name(*link));
@@ -172,7 +172,7 @@ fn refusals(text: &mut String, config: &Config) {
 fn stand_in(text: &mut String, config: &Config) {
     let columns = ["STAND-IN", "CURRENCY", "FLOOR", "CARD", "MERCHANT", "TOTAL"];
     let mut rows = vec![row(columns)];
-    for plan in &config.route_plans {
+    for plan in &config.written.routes {
         let Some(policy) = &plan.stand_in else { continue };
         for limits in &policy.currencies {
             rows.push(row([
@@ -192,18 +192,18 @@ fn stand_in(text: &mut String, config: &Config) {
 
 /// What is no mistake but may surprise.
 fn notes(text: &mut String, config: &Config) {
-    let stands_in = config.route_plans.iter().any(|plan| plan.stand_in.is_some());
+    let stands_in = config.written.routes.iter().any(|plan| plan.stand_in.is_some());
     if stands_in && config.settings.durability == Durability::None {
         let note = "note: stand-in without a journal: a crash forgets its limits and its advices";
         wrapped(text, note, "      ");
     }
     for partner in &config.partners {
         let asks = |plan: &RoutePlan| plan.partners.contains(&partner.link);
-        if !config.route_plans.iter().any(asks) {
+        if !config.written.routes.iter().any(asks) {
             line(text, format_args!("note: no route asks {}", partner.name));
         }
     }
-    for (place, plan) in config.networks.iter().enumerate() {
+    for (place, plan) in config.written.networks.iter().enumerate() {
         if !config.routes.serves(NetworkId(place as u16)) {
             line(text, format_args!("note: {} has no route, its requests are declined", plan.name));
         }

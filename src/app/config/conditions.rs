@@ -45,6 +45,11 @@ impl Vocabulary {
         words
     }
 
+    /// The names of groups, by their numbers.
+    pub(super) fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
     /// The group of a name, or a sentence on who is known.
     pub(super) fn group(&self, name: &str) -> Result<Groups, String> {
         let place = self.groups.iter().position(|other| other == name);

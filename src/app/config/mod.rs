@@ -43,9 +43,9 @@ pub use switch::durability;
 use crate::base::ids::LinkId;
 use crate::base::limits::Bounds;
 use crate::iso8583::dialect::Dialect;
-use crate::routing::RouteTable;
-use crate::routing::build::{NetworkPlan, RoutePlan};
+use crate::routing::build::{NetworkPlan, RefusalPlan, RoutePlan};
 use crate::routing::route::Mode;
+use crate::routing::{Codes, RouteTable};
 use log::Log;
 use source::Source;
 use table::Table;
@@ -61,12 +61,27 @@ pub struct Config {
     pub acquirers: Vec<Acquirer>,
     /// Whom we ask. Their links follow those of the acquirers.
     pub partners: Vec<Partner>,
-    /// The networks as written, by [`crate::base::ids::NetworkId`].
+    /// What the routes were made from.
+    pub written: Written,
+    /// Where requests go, version 1. A reload has it follow another before handing it over.
+    pub routes: Arc<RouteTable>,
+    /// Eight hexadecimal digits that stand for the content of all files.
+    pub hash: String,
+}
+
+/// `routes.toml` as written.
+#[derive(Debug)]
+pub struct Written {
+    /// The networks, by [`crate::base::ids::NetworkId`].
     pub networks: Vec<NetworkPlan>,
-    /// The routes as written, by [`crate::base::ids::RouteId`].
-    pub route_plans: Vec<RoutePlan>,
-    /// Where requests go, version 1. A reload sets its own version before handing the table over.
-    pub routes: RouteTable,
+    /// The routes, by [`crate::base::ids::RouteId`].
+    pub routes: Vec<RoutePlan>,
+    /// The refusals, in their order.
+    pub refusals: Vec<RefusalPlan>,
+    /// The names of merchant groups, by their numbers.
+    pub groups: Vec<String>,
+    /// DE 39 of what goes nowhere.
+    pub codes: Codes,
 }
 
 /// What holds for the whole switch.
@@ -152,6 +167,17 @@ fn mode(table: &mut Table<'_>, log: &mut Log<'_>) -> Mode {
     modes.last().copied().unwrap_or_default()
 }
 
+impl Durability {
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Process => "process",
+            Self::Power => "power",
+        }
+    }
+}
+
 impl Config {
     /// Reads the configuration in `dir`; without one, the default that is built in.
     ///
@@ -160,6 +186,11 @@ impl Config {
     /// Every mistake of every file.
     pub fn load(dir: Option<&Path>) -> Result<Self, Vec<Mistake>> {
         load(&Source::new(dir))
+    }
+
+    /// Which version of the routes this is, for people.
+    pub fn version(&self) -> String {
+        format!("version {} ({})", self.routes.version, self.hash)
     }
 
     /// The name of a link.
@@ -177,14 +208,14 @@ fn load(source: &Source<'_>) -> Result<Config, Vec<Mistake>> {
     let partners = links.as_ref().map(|file| file.partner_names.as_slice());
     let routes = routes::read(source, partners, &mut mistakes);
     match (links, routes) {
-        (Some(file), Some((networks, route_plans, routes))) if mistakes.is_empty() => Ok(Config {
+        (Some(file), Some(routes)) if mistakes.is_empty() => Ok(Config {
             origin: source.origin(),
             settings: file.settings,
             acquirers: file.acquirers,
             partners: file.partners,
-            networks,
-            route_plans,
-            routes,
+            written: routes.written,
+            routes: Arc::new(routes.table),
+            hash: source.hash(),
         }),
         _ => {
             debug_assert!(!mistakes.is_empty());

@@ -10,15 +10,20 @@ use super::networks::Networks;
 use super::regions::area;
 use super::source::Source;
 use super::table::{Entry, Table};
-use super::{Mistake, PartnerName, codes, merchants, mode, refusals, stand_in};
+use super::{Mistake, PartnerName, Written, codes, merchants, mode, refusals, stand_in};
 use crate::base::ids::LinkId;
 use crate::routing::RouteTable;
-use crate::routing::build::{BUDGET_MAX, Conflict, NetworkPlan, Plan, RoutePlan, build};
+use crate::routing::build::{BUDGET_MAX, Conflict, Plan, RoutePlan, build};
 use crate::routing::merchants::NETWORKS_MAX;
 use crate::routing::route::{Capabilities, Mode};
 
-/// Networks and routes as written, and the table they make.
-type Routes = (Vec<NetworkPlan>, Vec<RoutePlan>, RouteTable);
+/// What `routes.toml` says, and the table it makes.
+pub(super) struct RoutesFile {
+    /// As written.
+    pub(super) written: Written,
+    /// With the merchants, if they are checked.
+    pub(super) table: RouteTable,
+}
 
 /// Reads the file and the merchants; `None` after a mistake in either. `partners` is `None` if
 /// nobody knows who the partners are.
@@ -26,7 +31,7 @@ pub(super) fn read(
     source: &Source<'_>,
     partners: Option<&[PartnerName]>,
     mistakes: &mut Vec<Mistake>,
-) -> Option<Routes> {
+) -> Option<RoutesFile> {
     let file = source.file("routes.toml", mistakes)?;
     let mut log = Log::new(&file.shown, &file.text);
     let (root, errors) = DeTable::parse_recoverable(&file.text);
@@ -61,12 +66,20 @@ pub(super) fn read(
     } else {
         None
     };
-    let (plans, written) = (networks.plans.clone(), routes.clone());
-    let plan = Plan { version: 1, networks: plans, routes: written, refusals, merchants, codes };
+    let groups = words.groups().to_vec();
+    let written = Written { networks: networks.plans.clone(), routes, refusals, groups, codes };
+    let plan = Plan {
+        version: 1,
+        networks: written.networks.clone(),
+        routes: written.routes.clone(),
+        refusals: written.refusals.clone(),
+        merchants,
+        codes,
+    };
     let table = table(plan, &networks, &spans, &mut log);
     log.finish(mistakes);
     mistakes.append(&mut merchant_mistakes);
-    Some((networks.plans, routes, table?))
+    Some(RoutesFile { written, table: table? })
 }
 
 /// The table; `None` if the file or its parts contradict each other.

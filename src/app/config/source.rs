@@ -54,6 +54,32 @@ impl<'d> Source<'d> {
         None
     }
 
+    /// Eight hexadecimal digits that stand for all that the files say: the same where the same is
+    /// said, on any machine.
+    pub(super) fn hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |name: &str, bytes: &[u8]| {
+            // With lengths: what moves from one file to the next makes another hash.
+            for part in [name.as_bytes(), bytes] {
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+            }
+        };
+        for (name, embedded) in EMBEDDED {
+            let read = self.dir.map(|dir| fs::read(dir.join(name)).unwrap_or_default());
+            add(name, read.as_deref().unwrap_or(embedded.as_bytes()));
+        }
+        let dialects = self.dialects().and_then(|dir| fs::read_dir(dir).ok());
+        let mut paths: Vec<PathBuf> =
+            dialects.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|end| end == "toml"));
+        paths.sort_unstable();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            add(&name, &fs::read(&path).unwrap_or_default());
+        }
+        hasher.finalize().to_hex().chars().take(HASH_DIGITS).collect()
+    }
+
     /// Where dialects of one's own are.
     pub(super) fn dialects(&self) -> Option<PathBuf> {
         self.dir.map(|dir| dir.join("dialects"))
@@ -73,6 +99,9 @@ fn not_utf8(file: String, error: &FromUtf8Error) -> Mistake {
     let reason = format!("not UTF-8 at byte {} of the line", wrong - from + 1);
     Mistake { file, line, text, reason }
 }
+
+/// Enough that two versions of one folder do not have the same.
+const HASH_DIGITS: usize = 8;
 
 const EMBEDDED: [(&str, &str); 3] = [
     ("switch.toml", include_str!("../../../config/switch.toml")),

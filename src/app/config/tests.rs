@@ -187,7 +187,7 @@ fn the_small_configuration_has_no_mistake() {
     let config = Config::load(Some(folder.path())).expect("no mistake");
     assert_eq!((config.settings.workers, config.settings.limits.sessions), (2, 100));
     assert_eq!(config.routes.merchants().map(|table| table.prefixes_len()), Some(2));
-    assert_eq!(config.route_plans[1].partners, [LinkId(2), LinkId(1)]);
+    assert_eq!(config.written.routes[1].partners, [LinkId(2), LinkId(1)]);
 }
 
 #[test]

@@ -1,0 +1,257 @@
+//! New routes while the switch runs: read on SIGHUP and whenever the folder has changed.
+//!
+//! One thread of its own reads, checks and builds, however long that takes, and hands a finished
+//! table to the workers; they take it between two turns, and wait for nobody. Either all of a
+//! folder comes into force or nothing of it does: a mistake anywhere, or a change that needs a
+//! restart, leaves the version in force as it is, and is told.
+//!
+//! Whoever writes the files may be in the middle of it. So a change is acted upon when the files
+//! have been left alone for a moment, and what was read counts only if no file has changed
+//! meanwhile. Why not inotify: it tells of every write and of no end of writing, of nothing at all
+//! on some network file systems, and the moment of calm would be needed all the same. Asking for
+//! the times of a few files costs microseconds a second.
+//!
+//! The former table is kept here until no worker has it, and freed here: a million rows take
+//! milliseconds, which no worker has to spare.
+
+mod fixed;
+mod stamp;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::config::{Config, Mistake};
+use crate::base::time::Instant;
+use crate::net::{Clock, Publisher};
+use stamp::Stamp;
+
+/// A configuration, and where it can be read again.
+#[derive(Debug)]
+pub struct Origin {
+    dir: PathBuf,
+    stamp: Stamp,
+    config: Config,
+}
+
+/// The thread that reloads, as seen by the one that prints.
+#[derive(Debug)]
+pub struct Reload {
+    asks: SyncSender<()>,
+    said: Receiver<String>,
+}
+
+impl Origin {
+    /// Reads the configuration in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake of every file.
+    pub fn load(dir: &Path) -> Result<Self, Vec<Mistake>> {
+        // Taken first: what is written from here on is another version.
+        let stamp = Stamp::of(dir);
+        let config = Config::load(Some(dir))?;
+        Ok(Self { dir: dir.to_owned(), stamp, config })
+    }
+
+    /// What was read.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl Reload {
+    /// Watches where `origin` was read, which is what the workers began with.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be started.
+    pub fn start(origin: Origin, publisher: Publisher) -> io::Result<Self> {
+        // A second request while one waits asks for the same.
+        let (asks, asked) = sync_channel(1);
+        let (say, said) = channel();
+        let watch = Watch {
+            dir: origin.dir,
+            publisher,
+            clock: Clock::start(),
+            say,
+            current: origin.config,
+            taken: origin.stamp,
+            changing: None,
+            former: Vec::new(),
+        };
+        thread::Builder::new().name("reload".into()).spawn(move || watch.run(&asked))?;
+        Ok(Self { asks, said })
+    }
+
+    /// Has the files read now, changed or not.
+    pub fn ask(&self) {
+        let _ = self.asks.try_send(());
+    }
+
+    /// What is to be told the operator.
+    pub fn look(&self) -> impl Iterator<Item = String> {
+        self.said.try_iter()
+    }
+}
+
+/// The state of the thread.
+struct Watch {
+    dir: PathBuf,
+    publisher: Publisher,
+    clock: Clock,
+    say: Sender<String>,
+    /// What is in force.
+    current: Config,
+    /// The files as they were when they were read last, with or without success.
+    taken: Stamp,
+    /// The files as they were when looked at last, if that is something else, and how often they
+    /// have been the same since.
+    changing: Option<(Stamp, u32)>,
+    /// What is in force no more, while some worker may have it.
+    former: Vec<Config>,
+}
+
+impl Watch {
+    fn run(mut self, asked: &Receiver<()>) {
+        // Workers come first; on a busy machine a reload takes longer.
+        let _ = rustix::process::nice(NICE);
+        loop {
+            let wait = if self.changing.is_some() { CALM_STEP } else { POLL };
+            match asked.recv_timeout(wait) {
+                Ok(()) => self.reload(),
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.former.retain(is_in_use);
+        }
+    }
+
+    /// Reloads if the files have changed, and then were left alone.
+    fn look(&mut self) {
+        let stamp = Stamp::of(&self.dir);
+        if stamp == self.taken {
+            self.changing = None;
+            return;
+        }
+        let calm = match self.changing.take() {
+            Some((seen, calm)) if seen == stamp => calm + 1,
+            _ => 0,
+        };
+        if calm < CALM_STEPS {
+            self.changing = Some((stamp, calm));
+        } else {
+            self.reload();
+        }
+    }
+
+    fn reload(&mut self) {
+        let began = self.clock.now().instant;
+        let before = Stamp::of(&self.dir);
+        let loaded = Config::load(Some(&self.dir));
+        let after = Stamp::of(&self.dir);
+        if before != after {
+            // Somebody is writing; it is read when that is over.
+            self.changing = Some((after, 0));
+            return;
+        }
+        (self.taken, self.changing) = (after, None);
+        match loaded {
+            Ok(config) => self.judge(config, began),
+            Err(mistakes) => {
+                let told = mistakes.iter().take(MISTAKES_TOLD).map(ToString::to_string);
+                self.refuse(told.collect(), mistakes.len());
+            }
+        }
+    }
+
+    /// Puts into force what was read, if all of it can be.
+    fn judge(&mut self, config: Config, began: Instant) {
+        let changes = fixed::changes(&self.current, &config);
+        if !changes.is_empty() {
+            let count = changes.len();
+            let told = changes.into_iter().map(|change| format!("needs a restart: {change}"));
+            self.refuse(told.collect(), count);
+        } else if config.hash == self.current.hash {
+            self.say(&format!(
+                "routes       {} stays in force: the files say the same",
+                self.version()
+            ));
+        } else {
+            self.hand_over(config, began);
+        }
+    }
+
+    fn hand_over(&mut self, mut config: Config, began: Instant) {
+        // Nobody else has it yet.
+        if let Some(routes) = Arc::get_mut(&mut config.routes) {
+            routes.follow(&self.current.routes);
+        }
+        let former = std::mem::replace(&mut self.current, config);
+        self.publisher.publish(&self.current.routes);
+        self.former.push(former);
+        let pushed = self.clock.now().instant;
+        let mut now = pushed;
+        while self.former.iter().any(is_in_use) && now.since(pushed) < TAKEN_MAX {
+            thread::park_timeout(TAKEN_STEP);
+            now = self.clock.now().instant;
+        }
+        let whole_ms = now.since(began).as_millis();
+        let version = self.version();
+        self.say(&match self.former.iter().any(is_in_use) {
+            false => {
+                format!("routes       {version} in force, {whole_ms} ms after it was looked at")
+            }
+            true => format!("routes       {version} handed over, not every worker has it yet"),
+        });
+        self.former.retain(is_in_use);
+    }
+
+    /// Says why nothing changes: `told` of `count` reasons.
+    fn refuse(&self, told: Vec<String>, count: usize) {
+        let version = self.version();
+        let plural = if count == 1 { "" } else { "s" };
+        self.say(&format!("refused      {version} stays in force: {count} reason{plural}"));
+        let more = count - told.len().min(count);
+        told.iter().for_each(|reason| self.say(&format!("refused      {reason}")));
+        if more > 0 {
+            self.say(&format!("refused      and {more} more: authswitch check tells them all"));
+        }
+    }
+
+    fn version(&self) -> String {
+        self.current.version()
+    }
+
+    fn say(&self, line: &str) {
+        // Nobody listens any more when the switch is about to leave.
+        let _ = self.say.send(line.to_owned());
+    }
+}
+
+/// True if somebody beside its keeper has the table.
+fn is_in_use(config: &Config) -> bool {
+    Arc::strong_count(&config.routes) > 1
+}
+
+/// How often files are looked at.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How often files are looked at that have changed, and how often they must be the same then:
+/// whoever copies a file pauses for less.
+const CALM_STEP: Duration = Duration::from_millis(100);
+const CALM_STEPS: u32 = 5;
+
+/// How long it is waited for workers to take a table, and how often they are looked at. One that
+/// does not take it stands still, or is held by a debugger.
+const TAKEN_MAX: Duration = Duration::from_secs(2);
+const TAKEN_STEP: Duration = Duration::from_millis(1);
+
+/// Reasons that are told one by one.
+const MISTAKES_TOLD: usize = 20;
+
+/// How much the thread steps back behind workers: a tenth of a core is left to it.
+const NICE: i32 = 10;
