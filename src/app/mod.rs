@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod dialect_file;
 pub mod dialects;
+pub mod diff;
 pub mod exceptions;
 mod export;
 pub mod journal;

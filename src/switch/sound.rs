@@ -162,6 +162,24 @@ fn check_at(
     original(message)
 }
 
+/// What decisions need, as far as a message says it that was found sound before, and of which only
+/// a part is left.
+pub fn facts(message: &Message<'_>) -> Authorization {
+    let entry_mode = message.number(22).unwrap_or(0).min(9999) as u16;
+    let mut facts = Authorization {
+        kind: kind(message).map_or(Kind::Other, |(kind, _)| kind),
+        instrument: payer(message, is_scanned(entry_mode)),
+        mcc: message.number(18).unwrap_or(0).min(9999) as u16,
+        entry_mode,
+        ..Authorization::default()
+    };
+    facts.amount.minor = message.number(4).unwrap_or(0);
+    facts.amount.currency = currency(message).unwrap_or_default();
+    message.text_into(42, &mut facts.merchant);
+    message.text_into(41, &mut facts.terminal);
+    facts
+}
+
 /// What requests of one type have in common: what their MTI, the elements they have, and DE 3, 18,
 /// 22, 25 and 49 say.
 #[derive(Debug, Clone, Copy, Default)]

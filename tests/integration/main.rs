@@ -25,3 +25,4 @@ mod rig;
 mod slow;
 mod stream;
 mod usage;
+mod versions;

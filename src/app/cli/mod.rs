@@ -17,6 +17,7 @@ mod guess;
 mod infer;
 mod journal;
 mod lines;
+mod routes;
 mod serve;
 
 use std::io::{self, ErrorKind};
@@ -43,6 +44,8 @@ enum Cli {
     #[command(subcommand)]
     Journal(journal::Command),
     Exceptions(exceptions::Args),
+    #[command(subcommand)]
+    Routes(routes::Command),
 }
 
 /// Runs the command that the process was started with.
@@ -66,6 +69,7 @@ pub fn run() -> ExitCode {
         Cli::Dialect(command) => dialect::run(&command),
         Cli::Journal(command) => journal::run(&command),
         Cli::Exceptions(args) => exceptions::run(&args),
+        Cli::Routes(command) => routes::run(&command),
     };
     match result {
         Ok(code) => code,

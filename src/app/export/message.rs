@@ -13,7 +13,7 @@ use crate::iso8583::frame::{self, Cut};
 use crate::iso8583::message::Message;
 
 /// What was kept of a request: what stands before its account number, that, and what is behind.
-pub(super) fn kept<'m>(
+pub(in crate::app) fn kept<'m>(
     dialect: &'m Dialect,
     [head, account, tail]: [&[u8]; 3],
     index: &'m mut Index,

@@ -12,6 +12,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub(super) use message::kept;
 use row::Column;
 use row::Row;
 pub(super) use row::{Format, moment};

@@ -9,7 +9,7 @@ use crate::app::config::{Acquirer, Config, Partner, Settings, written};
 use crate::iso8583::dialect::Dialect;
 
 /// Every difference that needs a restart, a line each.
-pub(super) fn changes(old: &Config, new: &Config) -> Vec<String> {
+pub fn changes(old: &Config, new: &Config) -> Vec<String> {
     let mut changes = Vec::new();
     settings(old, new, &mut changes);
     let one: Vec<Link<'_>> = links(old);

@@ -17,6 +17,8 @@
 mod fixed;
 mod stamp;
 
+pub use fixed::changes as fixed;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::config::{Config, Mistake};
+use super::diff::Difference;
 use crate::base::time::Instant;
 use crate::net::{Clock, Publisher};
 use stamp::Stamp;
@@ -170,7 +173,7 @@ impl Watch {
 
     /// Puts into force what was read, if all of it can be.
     fn judge(&mut self, config: Config, began: Instant) {
-        let changes = fixed::changes(&self.current, &config);
+        let changes = fixed(&self.current, &config);
         if !changes.is_empty() {
             let count = changes.len();
             let told = changes.into_iter().map(|change| format!("needs a restart: {change}"));
@@ -192,21 +195,23 @@ impl Watch {
         }
         let former = std::mem::replace(&mut self.current, config);
         self.publisher.publish(&self.current.routes);
-        self.former.push(former);
         let pushed = self.clock.now().instant;
         let mut now = pushed;
-        while self.former.iter().any(is_in_use) && now.since(pushed) < TAKEN_MAX {
+        while is_in_use(&former) && now.since(pushed) < TAKEN_MAX {
             thread::park_timeout(TAKEN_STEP);
             now = self.clock.now().instant;
         }
-        let whole_ms = now.since(began).as_millis();
-        let version = self.version();
-        self.say(&match self.former.iter().any(is_in_use) {
-            false => {
-                format!("routes       {version} in force, {whole_ms} ms after it was looked at")
+        let (version, whole_ms) = (self.version(), now.since(began).as_millis());
+        let summary = Difference::between(&former, &self.current).summary();
+        self.say(&match is_in_use(&former) {
+            false => format!("routes       {version} in force after {whole_ms} ms: {summary}"),
+            true => {
+                format!(
+                    "routes       {version} handed over, not every worker has it yet: {summary}"
+                )
             }
-            true => format!("routes       {version} handed over, not every worker has it yet"),
         });
+        self.former.push(former);
         self.former.retain(is_in_use);
     }
 
