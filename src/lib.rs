@@ -37,7 +37,8 @@
 //! 5. [`routing::RouteTable::decide_at`]: two lookups and one array access. What it can be told
 //!    of wallets that pay abroad: [`manual::corridors`].
 //! 6. [`net`]: how a turn gathers what is ready and writes once; [`net::Shell`] is its front door.
-//! 7. [`app::config`] and [`app::dialect_file`]: how files become all of the above.
+//! 7. [`app::config`] and [`app::dialect_file`]: how files become all of the above;
+//!    [`app::reload`]: how they do so again while the switch runs.
 //!
 //! Every bound stands in [`base::limits`]; why it is what it is, in [`manual::limits`].
 //!

@@ -169,6 +169,8 @@ pub enum Bug {
     WatermarkShared,
     /// A drain does not wait for mail.
     MailNotDrained,
+    /// What is in flight counts for whatever route stands in its place in a new version.
+    RouteByPlace,
 }
 
 impl Bug {
@@ -280,5 +282,9 @@ impl Bug {
         (Self::GuestNotClosed, "what waits for a guest that is gone is not given up"),
         (Self::WatermarkShared, "bytes wait for a number that may be another worker's"),
         (Self::MailNotDrained, "a drain does not wait for mail"),
+        (
+            Self::RouteByPlace,
+            "what is in flight counts for the route in its place in a new version",
+        ),
     ];
 }

@@ -81,6 +81,8 @@ faults! {
     ClockStep,
     Drain,
     Crash,
+    // The operator.
+    NewRoutes,
 }
 
 /// How long the process stands still, at most.
@@ -89,7 +91,11 @@ pub(crate) const PAUSE_MAX: u64 = 20 * SECOND;
 /// It is awake for so long between two pauses: no request lives through more than one of them.
 pub(crate) const AWAKE_MIN: u64 = 10 * SECOND;
 
-pub(crate) const COUNT: usize = Fault::Crash as usize + 1;
+pub(crate) const COUNT: usize = Fault::NewRoutes as usize + 1;
+
+/// What the worlds of a seed are made of; what came later is drawn apart, so that they stay as they
+/// were.
+const SWARMED: usize = Fault::NewRoutes as usize;
 
 /// How often each happens, per thousand occasions.
 #[derive(Debug)]
@@ -119,7 +125,7 @@ impl Faults {
     pub(crate) fn swarm(dice: &mut Dice) -> Self {
         let mut rates = [0; COUNT];
         let share = [0, 100, 300, 500][dice.below(4) as usize];
-        for (fault, rate) in rates.iter_mut().enumerate() {
+        for (fault, rate) in rates.iter_mut().enumerate().take(SWARMED) {
             let heavy = [10, 30, 100, 300][dice.below(4) as usize];
             let is_on = dice.chance(share);
             // What ends connections or the process ends everything else too if it is frequent.
@@ -187,6 +193,11 @@ impl Faults {
         &self.struck
     }
 
+    /// In some worlds the routes change, now and then or all the time.
+    pub(crate) fn change_routes(&mut self, dice: &mut Dice) {
+        self.rates[Fault::NewRoutes as usize] = [0, 0, 20, 200][dice.below(4) as usize];
+    }
+
     /// From now on nothing goes wrong.
     pub(crate) fn heal(&mut self) {
         self.rates = [0; COUNT];
@@ -208,7 +219,7 @@ impl Faults {
 
     /// True if nothing at all goes wrong, apart from hosts that decline.
     pub(crate) fn none(&self) -> bool {
-        let quiet = [Fault::Decline, Fault::Partial, Fault::Void];
+        let quiet = [Fault::Decline, Fault::Partial, Fault::Void, Fault::NewRoutes];
         (0..COUNT).all(|fault| {
             self.rates[fault] == 0 || quiet.iter().any(|quiet| *quiet as usize == fault)
         })

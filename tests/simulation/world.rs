@@ -11,6 +11,8 @@ mod mail;
 mod sharing;
 #[path = "world/shell.rs"]
 mod shell;
+#[path = "world/versions.rs"]
+mod versions;
 #[path = "world/worker.rs"]
 mod worker;
 
@@ -20,12 +22,9 @@ use std::time::Duration;
 
 use authswitch::app::dialect_file;
 use authswitch::base::ids::{LinkId, SessionId, WorkerId};
-use authswitch::base::money::Currency;
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;
 use authswitch::routing::RouteTable;
-use authswitch::routing::build::{Plan, RoutePlan, build};
-use authswitch::routing::stand_in::{CurrencyLimits, Policy};
 use authswitch::switch::{
     CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Storage, Switch,
 };
@@ -39,6 +38,8 @@ use crate::network::{Connection, End};
 use crate::oracle::Oracle;
 use crate::terminal::{Act, Client, Terminal};
 use mail::Mail;
+use versions::Versions;
+pub(crate) use versions::{CARD, CARD_COUNT, FLOOR, MERCHANT, MERCHANT_COUNT, TOTAL};
 use worker::{Process, Seat};
 
 pub(crate) const US: u64 = 1000;
@@ -104,6 +105,7 @@ pub(crate) enum Input {
     Mail(usize, Mail),
     /// The process is told to end.
     Drain,
+    Routes(Arc<RouteTable>),
 }
 
 pub(crate) struct World {
@@ -115,6 +117,7 @@ pub(crate) struct World {
     pub(crate) connections: Vec<Connection>,
     pub(crate) process: Option<Process>,
     setup: Setup,
+    versions: Versions,
     life: u32,
     pub(crate) disk: Disk,
     paused_until: u64,
@@ -146,10 +149,12 @@ impl World {
     /// A world of a seed, with its own subset of faults.
     pub(crate) fn new(seed: u64, sales: u32, setup: &Setup, tells: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let faults = Faults::swarm(&mut dice);
+        let mut faults = Faults::swarm(&mut dice);
+        let mut versions = Versions::new(seed);
+        faults.change_routes(&mut versions.dice);
         let key = dice.next();
         let mut world = Self::empty(faults, dice, setup, tells);
-        world.setup.key = key;
+        (world.setup.key, world.versions) = (key, versions);
         if key.is_multiple_of(4) && !world.undisturbed {
             // Its clients ask for more than their connections may carry.
             world.setup.bounds.session_in_flight = 1;
@@ -194,7 +199,7 @@ impl World {
             link.sign_on = faults.sign_on;
         }
         if faults.stand_in {
-            setup.routes = Arc::new(standing_in());
+            setup.routes = Arc::new(versions::standing_in());
         }
         let undisturbed = faults.none();
         let mut oracle = Oracle::default();
@@ -208,6 +213,7 @@ impl World {
             connections: Vec::new(),
             process: None,
             setup,
+            versions: Versions::new(0),
             life: 0,
             disk: Disk::default(),
             paused_until: 0,
@@ -380,6 +386,9 @@ impl World {
         if self.faults.strike(Fault::ClockStep, &mut self.dice) {
             self.wall_step = self.dice.between(0, 172_800) as i64 - 86_400;
         }
+        if self.faults.strike(Fault::NewRoutes, &mut self.versions.dice) {
+            self.publishes();
+        }
         if self.faults.strike(Fault::DiskFull, &mut self.dice) {
             self.disk_fills();
         }
@@ -415,35 +424,6 @@ impl World {
             self.reads_on(id);
         }
     }
-}
-
-/// What the switch may approve itself: little enough that a run reaches it.
-pub(crate) const FLOOR: u64 = 60_000;
-pub(crate) const CARD_COUNT: u32 = 4;
-pub(crate) const CARD: u64 = 150_000;
-pub(crate) const MERCHANT_COUNT: u32 = 12;
-pub(crate) const MERCHANT: u64 = 300_000;
-pub(crate) const TOTAL: u64 = 400_000;
-
-/// The route of all requests, with a stand-in policy.
-fn standing_in() -> RouteTable {
-    let currency = Currency::from_number(156).expect("listed");
-    let limits =
-        CurrencyLimits { currency, floor: FLOOR, card: CARD, merchant: MERCHANT, total: TOTAL };
-    let policy = Policy {
-        currencies: vec![limits],
-        card_count: CARD_COUNT,
-        merchant_count: MERCHANT_COUNT,
-        excluded_mccs: Vec::new(),
-    };
-    let route = RoutePlan {
-        name: "default".into(),
-        partners: vec![LinkId(1), LinkId(2)],
-        budget: Duration::from_nanos(BUDGET),
-        stand_in: Some(policy),
-        ..RoutePlan::default()
-    };
-    build(Plan { routes: vec![route], ..Plan::default() }).expect("nothing contradicts itself")
 }
 
 /// One acquirer link and two partner links, all in pos-bcd; compiled once for all seeds.

@@ -132,6 +132,9 @@ impl World {
             Input::Drain => {
                 self.feed(worker, Event::Drain);
             }
+            Input::Routes(routes) => {
+                self.feed(worker, Event::Routes(routes));
+            }
         }
     }
 
