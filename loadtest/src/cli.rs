@@ -20,7 +20,7 @@ use crate::frame::Form;
 use crate::partner::{self, Fault, Latency, Partner, Rules, duration_ns};
 use crate::report;
 use crate::run::{self, Load, Plan, Terms};
-use crate::{child, drain, restart, versus};
+use crate::{child, drain, restart, script, versus};
 
 /// Parses the command line and does what it says.
 pub(crate) fn run() -> Result<(), Failure> {
@@ -35,6 +35,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Run(args) => args.run(),
         Command::Drain(args) => drain::run(&args.plan()?),
         Command::Restart(args) => restart::run(&args.plan()?),
+        Command::Script(args) => script::run(&args.plan()),
     }
 }
 
@@ -60,6 +61,34 @@ enum Command {
     Drain(DrainArgs),
     /// Let a journal fill, and measure how soon a switch that is started on it approves
     Restart(RestartArgs),
+    /// Play acquirers and partners around a switch from files, and check all that comes of it
+    Script(ScriptArgs),
+}
+
+#[derive(Args)]
+struct ScriptArgs {
+    /// Scenarios, and folders of scenarios
+    #[arg(value_name = "FILE", default_value = "loadtest/scenarios/corridors")]
+    files: Vec<PathBuf>,
+    /// Only the scenario of this row; may be given more than once
+    #[arg(long = "row", value_name = "N")]
+    rows: Vec<u64>,
+    /// The switch; without it the program authswitch beside this one
+    #[arg(long, value_name = "PATH")]
+    switch: Option<PathBuf>,
+    /// Scenarios at once
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    jobs: usize,
+    /// Show every step, as for a single scenario
+    #[arg(long)]
+    steps: bool,
+}
+
+impl ScriptArgs {
+    fn plan(self) -> script::Plan {
+        let ScriptArgs { files, rows, switch, jobs, steps } = self;
+        script::Plan { files, rows, switch, jobs, steps }
+    }
 }
 
 #[derive(Args)]

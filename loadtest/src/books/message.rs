@@ -28,12 +28,19 @@ impl Message {
 
     /// Reads a whole frame; None if it ends before its fields do.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Message> {
-        let at = Form::Tpdu.mti_at();
+        Message::decode_in(Form::Tpdu, bytes)
+    }
+
+    /// The same in this form.
+    pub(crate) fn decode_in(form: Form, bytes: &[u8]) -> Option<Message> {
+        let at = form.mti_at();
         let &mti = bytes.get(at..)?.first_chunk::<MTI_BYTES>()?;
         let mut message = Message::new(u16::from_be_bytes(mti));
-        message.header = *bytes.get(LENGTH_BYTES..)?.first_chunk()?;
+        if form == Form::Tpdu {
+            message.header = *bytes.get(LENGTH_BYTES..)?.first_chunk()?;
+        }
         let mut end = at;
-        frame::walk(bytes, Form::Tpdu, |field| {
+        frame::walk(bytes, form, |field| {
             message.fields.insert(field.de, text(field.de, &bytes[field.start..field.end]));
             end = field.end;
             true
@@ -43,20 +50,18 @@ impl Message {
 
     /// The frame of this message, length and TPDU included.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bits = [0_u64; 2];
-        for &de in self.fields.keys() {
-            let index = usize::from(de - 1);
-            bits[index / 64] |= 1 << (63 - index % 64);
-        }
+        self.encode_in(Form::Tpdu)
+    }
+
+    /// The same in this form.
+    pub(crate) fn encode_in(&self, form: Form) -> Vec<u8> {
         let mut out = vec![0; LENGTH_BYTES];
-        out.extend(self.header);
+        if form == Form::Tpdu {
+            out.extend(self.header);
+        }
         out.extend(self.mti.to_be_bytes());
-        if bits[1] != 0 {
-            bits[0] |= 1 << 63;
-            out.extend(bits[0].to_be_bytes());
-            out.extend(bits[1].to_be_bytes());
-        } else {
-            out.extend(bits[0].to_be_bytes());
+        for bits in self.bitmaps() {
+            out.extend(bits.to_be_bytes());
         }
         for (&de, value) in &self.fields {
             append(de, value, &mut out);
@@ -64,6 +69,20 @@ impl Message {
         let size = (out.len() - LENGTH_BYTES) as u16;
         out[..LENGTH_BYTES].copy_from_slice(&size.to_be_bytes());
         out
+    }
+
+    /// Which elements there are: one bitmap, or two of which the first says so.
+    pub(crate) fn bitmaps(&self) -> Vec<u64> {
+        let mut bits = [0_u64; 2];
+        for &de in self.fields.keys() {
+            let index = usize::from(de - 1);
+            bits[index / 64] |= 1 << (63 - index % 64);
+        }
+        if bits[1] == 0 {
+            return vec![bits[0]];
+        }
+        bits[0] |= 1 << 63;
+        bits.to_vec()
     }
 
     /// The value of an element, empty if it is absent.
@@ -121,14 +140,16 @@ pub(crate) const ECHOED: [u8; 12] = [3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49, 70
 
 /// What the content of an element is, beside how long it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Content {
+pub(crate) enum Content {
     /// Packed digits, this many; 0 if the length says how many.
     Digits(usize),
     Text,
+    /// As hexadecimal digits.
     Bytes,
 }
 
-fn content(de: u8) -> Content {
+/// What the content of this element is.
+pub(crate) fn content(de: u8) -> Content {
     match de {
         2 | 32 | 33 | 35 | 99 | 100 => Content::Digits(0),
         19..=24 | 68..=70 => Content::Digits(3),

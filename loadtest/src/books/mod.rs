@@ -30,7 +30,7 @@ mod fleet;
 mod honest;
 mod host;
 mod ledger;
-mod message;
+pub(crate) mod message;
 mod process;
 mod record;
 mod rig;
