@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::judge::mask;
 use super::scenario::{Content, Template};
 use super::switch::numbered;
 use crate::books::message::{self, Message};
@@ -81,7 +82,12 @@ impl Composer {
                 *value = format!("{value:<width$}");
             }
         }
-        Ok(message)
+        let mut fields = message.fields.iter();
+        let wrong = fields.find(|(de, value)| !template.garbled && !fits(**de, value));
+        match wrong {
+            Some((de, value)) => Err(format!("{:?} is no value of DE {de}", mask(*de, value))),
+            None => Ok(message),
+        }
     }
 
     /// `{n}` is the number, `{name.37}` an element of an earlier message, `{name.answer.38}` one of
@@ -105,6 +111,22 @@ impl Composer {
         let message =
             if path.ends_with(".answer") { asked.answer.as_ref()? } else { &asked.message };
         message.fields.get(&de.parse().ok()?).cloned()
+    }
+}
+
+/// Whether a value can be written at all; whether it makes sense is the switch's to say.
+fn fits(de: u8, value: &str) -> bool {
+    let (size, is_hex) = (value.len(), value.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    match (width_of(de), message::content(de)) {
+        (Width::Fixed(_), message::Content::Digits(digits)) => {
+            size <= digits && value.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        (Width::Fixed(width), message::Content::Bytes) => size == 2 * width && is_hex,
+        (Width::Fixed(width), message::Content::Text) => size == width,
+        (Width::LlDigits, _) => size <= 99 && is_hex,
+        (Width::LlBytes, _) => size <= 99,
+        (Width::LllBytes, message::Content::Bytes) => size % 2 == 0 && size <= 1_998 && is_hex,
+        (Width::LllBytes, _) => size <= 999,
     }
 }
 
@@ -147,6 +169,10 @@ mod tests {
         let void = composed(&mut composer, void, 1);
         assert_eq!((void.of(37), void.of(38)), (first.of(37), "ABC123"));
         assert_eq!(void.of(90), format!("0200000001{}{}", first.of(7), "0".repeat(22)));
+        let fields = [(4, "1234567890123".to_owned())].into();
+        let wide = Template { fields, ..Template::default() };
+        let error = composer.compose(&Content::Fresh(wide), 1).unwrap_err();
+        assert_eq!(error, "\"1234567890123\" is no value of DE 4");
         let wrong = Template { code: Some("{sale.99}".to_owned()), ..Template::default() };
         assert!(composer.compose(&Content::Fresh(wrong), 1).is_err());
     }

@@ -26,7 +26,10 @@ pub(crate) fn answers(
         .collect();
     for it in heard {
         let stan = it.message.as_ref().map(|message| message.of(11).to_owned());
-        let place = stan.and_then(|stan| places.get(&(it.connection, stan)));
+        let place = match &asked[..] {
+            [only] if expected.unnamed && only.connection == it.connection => Some(&0),
+            _ => stan.and_then(|stan| places.get(&(it.connection, stan))),
+        };
         let (Some(place), Some(message)) = (place, &it.message) else {
             misses.add(format!("expected answers to what was asked, and {}", self::heard(it)));
             continue;
@@ -37,7 +40,8 @@ pub(crate) fn answers(
             misses.add(format!("expected {which}, and {}", self::heard(it)));
         }
         let took_ns = it.at_ns.saturating_sub(request.at_ns);
-        let (least, most) = (expected.not_before.as_nanos(), expected.within.as_nanos());
+        let most = if message.of(39) == "00" { expected.within } else { expected.declined_within };
+        let (least, most) = (expected.not_before.as_nanos(), most.as_nanos());
         if !(least..=most).contains(&u128::from(took_ns)) {
             let (ms, least, most) = (took_ns / 1_000_000, least / 1_000_000, most / 1_000_000);
             misses.add(format!("expected the answer in {least} to {most} ms, it took {ms}"));
@@ -50,6 +54,13 @@ pub(crate) fn answers(
     for request in asked.iter().filter(|request| request.answer.is_none() && !expected.none) {
         let what = shown(&request.message);
         misses.add(format!("expected an answer to {what}, none came"));
+    }
+    for (code, least, most) in &expected.codes {
+        let is_it = |request: &&Asked| request.answer.as_ref().is_some_and(|it| it.of(39) == code);
+        let count = asked.iter().filter(is_it).count() as u64;
+        if !(least..=most).contains(&&count) {
+            misses.add(format!("expected {least} to {most} answers {code}, {count} came"));
+        }
     }
     if let Some(name) = &expected.same_as {
         let first = composer.asked(name).ok().and_then(|first| first.answer.as_ref());
@@ -71,7 +82,9 @@ fn answer(expected: &Answer, request: &Message, message: &Message) -> Vec<String
     if message.mti != mti && !expected.values.iter().any(|(key, _)| *key == Key::Mti) {
         misses.push(format!("expected {mti:04X}, came {}", shown(message)));
     }
-    misses.extend(kept(&[11, 37, 41, 42], request, message, "of the request in its answer"));
+    if !expected.unnamed {
+        misses.extend(kept(&[11, 37, 41, 42], request, message, "of the request in its answer"));
+    }
     misses
 }
 
@@ -99,7 +112,7 @@ pub(crate) fn reaches(
                 }
         };
         let mut places = (0..expected.len()).filter(|place| fits(&expected[*place]));
-        let free = places.find(|place| counts[*place] < expected[*place].count);
+        let free = places.find(|place| counts[*place] < expected[*place].most);
         let Some(place) = free else {
             misses.add(format!("nothing more was to reach {name}, and {} did", shown(message)));
             continue;
@@ -114,9 +127,9 @@ pub(crate) fn reaches(
             misses.all(kept(&same, request, message, &at));
         }
     }
-    for (reach, count) in expected.iter().zip(counts).filter(|(reach, count)| *count < reach.count)
+    for (reach, count) in expected.iter().zip(counts).filter(|(reach, count)| *count < reach.least)
     {
-        let (name, wanted) = (&reach.partner, reach.count);
+        let (name, wanted) = (&reach.partner, reach.least);
         misses.add(format!("expected {wanted} at {name}, {count} came"));
     }
     misses.0

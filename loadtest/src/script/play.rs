@@ -143,7 +143,7 @@ impl<'s> Player<'s> {
             Some(sent) if !sent.answer.none => asked.len(),
             _ => 0,
         };
-        let reaches = step.reaches.iter().map(|reach| reach.count as usize).sum::<usize>();
+        let reaches = step.reaches.iter().map(|reach| reach.least as usize).sum::<usize>();
         let mut until_ns = now_ns() + patience.as_nanos() as u64;
         let all = self.stage.run(until_ns, |stage| stage.heard.len() >= answers);
         if all && answers > 0 {

@@ -224,6 +224,7 @@ impl Reader<'_> {
         if let Some(entry) = table.take("original") {
             template.original = Some(self.name_of_sent(&entry)?);
         }
+        template.garbled = table.flag("garbled")?;
         for (name, entry) in table.rest() {
             match (Key::of(name), entry.value) {
                 (Some(Key::Code), _) => template.code = Some(entry.text()?.to_owned()),
@@ -250,8 +251,11 @@ impl Reader<'_> {
         let mut answer = Answer {
             none: true,
             values: Values::new(),
+            unnamed: false,
             same_as: None,
+            codes: Vec::new(),
             within: PATIENCE,
+            declined_within: PATIENCE,
             not_before: Duration::ZERO,
         };
         let Some(entry) = entry else { return Ok(answer) };
@@ -261,7 +265,15 @@ impl Reader<'_> {
         let mut table = entry.table()?;
         answer.none = false;
         answer.within = table.time("within")?.unwrap_or(PATIENCE);
+        answer.unnamed = table.flag("unnamed")?;
+        answer.declined_within = table.time("declined_within")?.unwrap_or(answer.within);
         answer.not_before = table.time("after")?.unwrap_or_default();
+        if let Some(entry) = table.take("codes") {
+            for (code, entry) in entry.table()?.rest() {
+                let (least, most) = bounds(&entry)?;
+                answer.codes.push((code.to_owned(), least, most));
+            }
+        }
         if let Some(entry) = table.take("same_as") {
             answer.same_as = Some(self.name_of_sent(&entry)?);
         }
@@ -272,8 +284,20 @@ impl Reader<'_> {
 
 fn reach(mut table: Table<'_>) -> Read<Reach> {
     let partner = table.need("partner")?.text()?.to_owned();
-    let count = table.number("count", 0..1_000_001, 1)?;
-    Ok(Reach { partner, count, values: values(table)? })
+    let (least, most) = table.take("count").map_or(Ok((1, 1)), |entry| bounds(&entry))?;
+    Ok(Reach { partner, least, most, values: values(table)? })
+}
+
+/// A number, or the least and the most of a list.
+fn bounds(entry: &Entry<'_>) -> Read<(u64, u64)> {
+    let numbers = entry.one_or_more()?;
+    let numbers =
+        numbers.iter().map(|entry| entry.number(0..1_000_001)).collect::<Read<Vec<_>>>()?;
+    match numbers[..] {
+        [number] => Ok((number, number)),
+        [least, most] if least <= most => Ok((least, most)),
+        _ => Err(entry.mistake("expected a number, or the least and the most")),
+    }
 }
 
 /// `"approve"`, or a table with that as `do`, and elements of the answer beside it.

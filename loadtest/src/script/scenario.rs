@@ -151,6 +151,8 @@ pub(crate) struct Template {
     pub(crate) code: Option<String>,
     /// The earlier message that DE 90 names.
     pub(crate) original: Option<String>,
+    /// It is no message: a value has a size that its element cannot have.
+    pub(crate) garbled: bool,
 }
 
 /// What the acquirer must hear.
@@ -159,9 +161,15 @@ pub(crate) struct Answer {
     /// No answer at all.
     pub(crate) none: bool,
     pub(crate) values: Values,
+    /// It answers what cannot be read: by its connection alone it is known to be the answer.
+    pub(crate) unnamed: bool,
     /// The same as the answer to this earlier message.
     pub(crate) same_as: Option<String>,
+    /// How many answers have this DE 39, at least and at most.
+    pub(crate) codes: Vec<(String, u64, u64)>,
     pub(crate) within: Duration,
+    /// The same for whatever is not approved.
+    pub(crate) declined_within: Duration,
     pub(crate) not_before: Duration,
 }
 
@@ -169,7 +177,8 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug)]
 pub(crate) struct Reach {
     pub(crate) partner: String,
-    pub(crate) count: u64,
+    pub(crate) least: u64,
+    pub(crate) most: u64,
     pub(crate) values: Values,
 }
 

@@ -237,7 +237,7 @@ impl Stage {
                 return false;
             }
             let next = self.due.keys().next().map_or(until_ns, |(at_ns, _)| *at_ns);
-            let time = Duration::from_nanos(next.min(until_ns).saturating_sub(now));
+            let time = Duration::from_nanos(next.min(until_ns).saturating_sub(now)).min(LOOK_EVERY);
             match self.happened.recv_timeout(time) {
                 Ok(event) => self.take(event),
                 // The stage itself holds a sender.
@@ -334,5 +334,8 @@ impl Partner {
         }
     }
 }
+
+/// A process that ends is no event: whoever waits for it looks this often.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 const CHUNK_BYTES: usize = 64 * 1024;
