@@ -16,6 +16,7 @@ use super::scenario::{Conduct, Reload, Scenario, Sent, Step};
 use super::stage::Stage;
 use super::switch::{Peer, Process, Site};
 use super::tongue::Tongue;
+use crate::books::message::Message;
 use crate::clock::{NS_PER_S, now_ns};
 use crate::failure::Failure;
 
@@ -115,13 +116,28 @@ impl<'s> Player<'s> {
         let addresses = listening.filter_map(|line| line.rsplit(' ').next()?.parse().ok());
         let acquirers = peers.iter().filter(|peer| !peer.is_partner).cloned();
         self.acquirers = acquirers.zip(addresses).collect();
-        self.settle();
-        Ok(())
+        self.settle()
     }
 
-    /// Gives the switch time to read the answers to its sign-on: until then no request leaves.
-    fn settle(&mut self) {
+    /// Lets the switch read the answers to its sign-on: until then no request leaves. What it is
+    /// sent afterwards, it answers afterwards; an echo to each worker tells, and some to spare.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let Some((tongue, address)) = self.acquirers.first().map(|(it, at)| (it.tongue, *at))
+        else {
+            return Ok(());
+        };
+        let echoes = 4 * self.scenario.setup.workers as usize;
+        let before = self.stage.heard.len();
+        for stan in 1..=echoes {
+            let connection = self.stage.call(address, tongue).map_err(Failure::Run)?;
+            let echo = Message::new(0x0800).with(11, format!("9{stan:05}")).with(70, "301");
+            self.stage.write(connection, &tongue.encode(&echo));
+        }
+        let until_ns = now_ns() + READY_WITHIN_S * NS_PER_S;
+        self.stage.run(until_ns, |stage| stage.heard.len() >= before + echoes);
         self.stage.run(now_ns() + SETTLED_AFTER.as_nanos() as u64, |_| false);
+        self.stage.heard.truncate(before);
+        Ok(())
     }
 
     fn step(&mut self, step: &Step) -> Result<Vec<String>, Failure> {
@@ -184,7 +200,7 @@ impl<'s> Player<'s> {
         for name in &step.down {
             let partner = self.stage.partner(name).map_err(Failure::Usage)?;
             self.stage.close(partner);
-            self.settle();
+            self.settle()?;
         }
         for name in &step.up {
             let partner = self.stage.partner(name).map_err(Failure::Usage)?;
@@ -196,7 +212,7 @@ impl<'s> Player<'s> {
             if !self.stage.run(now_ns() + READY_WITHIN_S * NS_PER_S, there) {
                 return Err(Failure::Run(format!("the switch does not call {name} again")));
             }
-            self.settle();
+            self.settle()?;
         }
         Ok(())
     }
@@ -327,8 +343,8 @@ fn sited(scenario: &Scenario, zero: Zero) -> Result<(Site, Vec<Peer>), String> {
 /// How long the switch may take to start, to call a partner again, to read its files again.
 const READY_WITHIN_S: u64 = 20;
 
-/// How long the switch may take to act upon an answer of a partner.
-const SETTLED_AFTER: Duration = Duration::from_millis(40);
+/// How long the switch may take to act upon what it has read.
+const SETTLED_AFTER: Duration = Duration::from_millis(20);
 
 /// How long something may take to reach a partner when all answers are there.
 const SOON: Duration = Duration::from_secs(2);
