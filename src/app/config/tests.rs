@@ -42,7 +42,7 @@ const DECISIONS: [(&str, &str, &str); 23] = [
     ("280244567856723026", "HK-PEAK-0001", "alipayhk-home"),
     ("280244567856723026", "CN-0001", "alipayplus-cn"),
     ("2893612204263667830", "SG-MRT-01", "alipayplus-abroad"),
-    ("251001020123456789012345", "ASOS", "alipayplus-abroad"),
+    ("251001020123456789012345", "ASOS", "alipayplus-europe"),
     ("134919586213926735", "SHANGHAI-PVG-7", "92"),
     ("134919586213926735", "KAKAO-0001", "58"),
     ("281091012345678901234567", "IN-DELHI-1", "paytm-home"),
