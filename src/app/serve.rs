@@ -158,6 +158,13 @@ fn print_notice(say: &Voice, notice: &Notice, names: &[String], roles: &[Role]) 
             };
             say.line(format!("journal      worker {}: {what}", worker.0));
         }
+        Notice::Health { worker, link, is_asked } => {
+            let (word, what) = match is_asked {
+                false => ("left alone", "it does not answer; requests go elsewhere"),
+                true => ("asked again", "it answers"),
+            };
+            say.line(format!("{word:<12} {} by worker {}: {what}", name(*link), worker.0));
+        }
         Notice::MailDropped { worker } => {
             say.line(format!(
                 "dropped      answers for worker {}: its mailbox stayed full",

@@ -103,6 +103,7 @@ impl Blueprint {
                 sign_on: partner.sign_on,
                 echo_interval: (!silent).then_some(partner.echo_interval),
                 in_flight_max: partner.in_flight_max,
+                breaker: partner.breaker,
             });
         }
         let settings = config.settings.clone();

@@ -83,7 +83,7 @@ impl Folder {
     }
 
     /// The same, with files that are written past the cache of the system, where that can be done:
-    /// for what is synced at once and hardly read again ([`super::direct`]).
+    /// for what is synced at once and hardly read again.
     pub fn direct(self) -> Self {
         Self { is_direct: true, ..self }
     }

@@ -91,6 +91,15 @@ pub enum Notice {
         /// To what.
         storage: Storage,
     },
+    /// A partner is left alone because it does not answer, or asked again.
+    Health {
+        /// By which worker.
+        worker: WorkerId,
+        /// Which partner.
+        link: LinkId,
+        /// True if it is asked again.
+        is_asked: bool,
+    },
     /// A worker has finished draining.
     Drained {
         /// Which worker.

@@ -133,6 +133,10 @@ impl<C: Core> Worker<C> {
         for command in commands.drain(..) {
             match command {
                 Command::Close { session, cause } => self.close(session, cause),
+                Command::Note { link, is_asked } => {
+                    let worker = self.parts.id;
+                    self.parts.notices.push(Notice::Health { worker, link, is_asked });
+                }
                 Command::Share { session, up: true } => self.lend(session),
                 // Other workers may still wait for answers on it; they settle before it closes.
                 Command::Share { up: false, .. } if self.phase != Phase::Running => {}

@@ -162,6 +162,12 @@ impl RouteTable {
             capabilities: Default::default(),
             mode: Default::default(),
         };
+        Self::of_route(route)
+    }
+
+    /// This route for whatever decodes.
+    pub fn of_route(route: Route) -> Self {
+        let budget = route.budget;
         Self {
             version: 1,
             networks: Vec::new(),

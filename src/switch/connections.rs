@@ -119,6 +119,9 @@ impl Switch {
             self.give_up(now, place, Fault::PartnerLost, outbox);
             from = place + 1;
         }
+        if from > 0 {
+            self.partner_failed(now, session.link, outbox);
+        }
         if is_partner {
             self.owed_session_lost(session.link, id, now.instant);
         }

@@ -17,6 +17,7 @@ pub mod event;
 pub mod fault;
 mod fits;
 mod form;
+pub mod health;
 pub mod index;
 mod lane;
 mod lookup;
@@ -46,6 +47,7 @@ pub mod sound;
 pub mod standin;
 pub mod stats;
 mod stood_in;
+mod timeout;
 mod told;
 pub mod transaction;
 
@@ -57,7 +59,6 @@ pub use outbox::{CloseCause, Command, Outbox};
 pub use setup::{LinkSetup, Role, Setup};
 pub use stats::{Counter, Stats};
 
-use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, SessionId};
 use crate::base::limits;
 use crate::base::time::{Instant, Now, Today};
@@ -92,6 +93,8 @@ pub struct Switch {
     partner_sessions: Vec<SessionId>,
     /// By link: the sessions a request may be sent on, and whose turn it is.
     ready: Vec<Ready>,
+    /// By route: how many requests its weights have dealt out.
+    dealt: Vec<u64>,
     transactions: Transactions,
     /// Lent to whoever compares an answer with a request that waits no more.
     spare: Option<Transaction>,
@@ -190,6 +193,7 @@ impl Switch {
             pending,
             partner_sessions: Vec::new(),
             ready,
+            dealt: Vec::new(),
             transactions: Transactions::default(),
             spare: Some(Transaction::vacant()),
             recent: Recent::new(setup.worker, index),
@@ -397,71 +401,6 @@ impl Switch {
         self.network_deadlines(now, outbox);
         self.hand_over_due(now, outbox);
         0
-    }
-
-    /// The partner did not answer in time, or can no longer, or the terminal does not want it any
-    /// more: decline, once, and take back what the partner may have done.
-    fn give_up(&mut self, now: Now, place: u32, fault: Fault, outbox: &mut Outbox) {
-        self.stats.count(fault.counter());
-        let never_left = self.withdraw(place, outbox);
-        let granted = match fault {
-            Fault::TakenBack => None,
-            _ => self.grant_given_up(now, place, never_left),
-        };
-        let in_turn = granted.is_none() || !self.setup.has(Bug::AdviceFirst);
-        if !never_left && in_turn {
-            self.owe_in_flight(now, place, outbox);
-        }
-        let way = (place, never_left);
-        if granted.is_some_and(|granted| self.stand_in_given_up(now, way, &granted, outbox)) {
-            self.end(place, outbox);
-            return outbox.close_full_batch();
-        }
-        self.refuse_waiting(now, place, fault, outbox);
-        let Some(asked) = self.transactions.at(place) else { return };
-        let (partner, stan, number) = (asked.partner, asked.stan, asked.number);
-        let taken_back = fault == Fault::TakenBack && !never_left;
-        let number = self.recent.end(number);
-        if let Some(past) = self.recent.past_mut(number) {
-            past.code = repeat::padded(ResponseCode::INOPERATIVE);
-            past.at = now.instant;
-            past.fate = match fault {
-                // There is nothing to take back, now or later.
-                _ if never_left => Fate::Declined,
-                Fault::TakenBack => Fate::Reversed,
-                _ => Fate::Unknown,
-            };
-            noted::outcome(past, outbox);
-            let id = past.id;
-            if taken_back {
-                self.note_taken_back(id, outbox);
-            }
-        }
-        self.recent.settle(number);
-        let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
-        let fate = match never_left {
-            true => pending::Fate::Free,
-            false => pending::Fate::GivenUp(number as u32),
-        };
-        let settled = ring.is_some_and(|ring| ring.settle(stan, fate));
-        debug_assert!(settled, "a live transaction waits in its ring");
-        self.end(place, outbox);
-        // One moment may be the deadline of more than a journal takes at once.
-        outbox.close_full_batch();
-    }
-
-    /// Keeps a request from leaving, if no byte of it has left yet: its intent is not durable, or
-    /// the partner takes nothing. What its partner never saw need not be taken back.
-    fn withdraw(&mut self, place: u32, outbox: &mut Outbox) -> bool {
-        let Some(asked) = self.transactions.at(place) else { return false };
-        let (from, count) = asked.sent_at;
-        let never_left = self.setup.has(Bug::SentTakenForUnsent)
-            || !self.setup.has(Bug::ForwardedLate)
-                && outbox.withdraw(asked.partner_session, from, count);
-        if never_left {
-            self.stats.count(Counter::Withdrawn);
-        }
-        never_left && !self.setup.has(Bug::WithdrawnReversed)
     }
 
     /// The transaction has its answer, and so has everybody who waits for it.

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::ids::{SessionId, WorkerId};
+use crate::base::ids::{LinkId, SessionId, WorkerId};
 
 use super::batch::Batch;
 pub use super::cause::CloseCause;
@@ -64,6 +64,13 @@ pub enum Command {
         session: SessionId,
         /// True if requests may be sent on it.
         up: bool,
+    },
+    /// The partner is left alone because it does not answer, or asked again: tell the operator.
+    Note {
+        /// Which partner.
+        link: LinkId,
+        /// True if it is asked again.
+        is_asked: bool,
     },
 }
 

@@ -2,12 +2,16 @@
 //!
 //! Not whether the partner may be asked at all: that is the route's to say, and the ring's.
 
-use crate::base::ids::{LinkId, SessionId};
+use crate::base::ids::{LinkId, RouteId, SessionId};
 use crate::base::time::{Instant, Now};
 
 use super::Switch;
-use super::outbox::Outbox;
+use super::health::Health;
+use super::outbox::{Command, Outbox};
+use super::pending::Pending;
 use super::setup::Setup;
+use super::stats::Counter;
+use crate::routing::Route;
 
 /// Sessions of a partner link that are up.
 #[derive(Debug, Default)]
@@ -15,6 +19,7 @@ pub(super) struct Ready {
     pub(super) sessions: Vec<SessionId>,
     pub(super) turn: usize,
     moved_at: Instant,
+    health: Health,
 }
 
 impl Ready {
@@ -24,6 +29,54 @@ impl Ready {
 }
 
 impl Switch {
+    /// True if the partner is not left alone because it did not answer ([`super::health`]).
+    #[inline]
+    pub(super) fn may_be_asked(&mut self, now: Now, partner: LinkId) -> bool {
+        let place = usize::from(partner.0);
+        let Some(ready) = self.ready.get_mut(place) else { return false };
+        if ready.health.is_sound() {
+            return true;
+        }
+        let ring = self.pending.get(place).and_then(Option::as_ref);
+        ready.health.may_be_asked(now.instant, ring.map_or(0, Pending::waiting))
+    }
+
+    /// It has answered a request.
+    #[inline]
+    pub(super) fn partner_answered(&mut self, partner: LinkId, outbox: &mut Outbox) {
+        let Some(ready) = self.ready.get_mut(usize::from(partner.0)) else { return };
+        if ready.health.answered() {
+            outbox.commands.push(Command::Note { link: partner, is_asked: true });
+        }
+    }
+
+    /// It has left a request without an answer, or a connection with requests on it was lost.
+    #[cold]
+    pub(super) fn partner_failed(&mut self, now: Now, partner: LinkId, outbox: &mut Outbox) {
+        let breaker = self.setup.link(partner).and_then(|link| link.breaker);
+        let Some(ready) = self.ready.get_mut(usize::from(partner.0)) else { return };
+        if ready.health.failed(now.instant, breaker) {
+            self.stats.count(Counter::LeftAlone);
+            outbox.commands.push(Command::Note { link: partner, is_asked: false });
+        }
+    }
+
+    /// The place of the partner whose turn it is to be asked first, by the weights of the route.
+    #[inline]
+    pub(super) fn whose_turn(&mut self, id: RouteId, route: &Route) -> usize {
+        if route.turns.is_empty() {
+            return 0;
+        }
+        let place = usize::from(id.0);
+        if place >= self.dealt.len() {
+            self.dealt.resize(place + 1, 0);
+        }
+        self.dealt.get_mut(place).map_or(0, |dealt| {
+            *dealt += 1;
+            route.first(*dealt - 1)
+        })
+    }
+
     /// The first of `partners` that is up, else the first: for what need not leave at once.
     pub(super) fn preferred(&self, partners: &[LinkId]) -> Option<LinkId> {
         let ready = |partner: &&LinkId| self.ready.get(usize::from(partner.0));

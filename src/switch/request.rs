@@ -245,8 +245,9 @@ impl Switch {
         }
     }
 
-    /// Sends the request to the first partner of the route that can take it now, or to the one it
-    /// is bound to. After the first byte is in a partner's lane there is no second choice.
+    /// Sends the request to the partner of the route whose turn it is, or the first of the others
+    /// that can take it now; or to the one it is bound to. After the first byte is in a partner's
+    /// lane there is no second choice.
     #[inline]
     fn forward(
         &mut self,
@@ -260,7 +261,12 @@ impl Switch {
         let mut fault = Fault::NoPartner;
         let route = batch.routes.route(chosen.route);
         let partners = bound.map_or(&*route.partners, |bound| slice::from_ref(&bound.partner));
-        for &partner in partners {
+        let first = if bound.is_none() { self.whose_turn(chosen.route, route) } else { 0 };
+        let steps = 0..partners.len();
+        for partner in steps.map_while(|step| at_step(partners, first, step)) {
+            if !self.may_be_asked(batch.now, partner) {
+                continue;
+            }
             if self.owes_too_much(partner) {
                 fault = Fault::Overload;
                 continue;
@@ -473,6 +479,17 @@ impl Switch {
         self.close(id, CloseCause::Drops, outbox);
         false
     }
+}
+
+/// The one at the place `first` at step 0, then the others in their order.
+#[inline]
+fn at_step(partners: &[LinkId], first: usize, step: usize) -> Option<LinkId> {
+    let place = match step {
+        0 => first,
+        _ if step <= first => step - 1,
+        _ => step,
+    };
+    partners.get(place).copied()
 }
 
 /// An answer can be matched by who asked: the STAN was read, and the terminal, unless the request

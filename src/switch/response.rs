@@ -187,6 +187,7 @@ impl Switch {
         let ring = self.pending.get_mut(usize::from(batch.link_id.0)).and_then(Option::as_mut);
         let settled = ring.is_some_and(|ring| ring.settle(stan, Fate::Answered(number as u32)));
         debug_assert!(settled, "the ring said it waits");
+        self.partner_answered(batch.link_id, outbox);
         self.end(place, outbox);
     }
 

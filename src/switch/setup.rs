@@ -13,6 +13,7 @@ use crate::iso8583::transcode::Transcoder;
 use crate::routing::RouteTable;
 
 use super::bug::Bug;
+use super::health::Breaker;
 use super::index::TransactionIndex;
 use super::pending::Share;
 use super::recent::Recent;
@@ -63,6 +64,8 @@ pub struct LinkSetup {
     pub echo_interval: Option<Duration>,
     /// Partner: most requests in flight per worker.
     pub in_flight_max: usize,
+    /// Partner: when it is left alone; `None` never.
+    pub breaker: Option<Breaker>,
 }
 
 /// Who asks whom.
@@ -177,6 +180,7 @@ impl Default for LinkSetup {
             sign_on: false,
             echo_interval: None,
             in_flight_max: limits::IN_FLIGHT_MAX / 4,
+            breaker: None,
         }
     }
 }

@@ -96,6 +96,8 @@ pub enum Counter {
     FoundOlder,
     /// Requests refused because what they name could not be looked up.
     NotLookedUp,
+    /// Times that a partner was left alone because it did not answer.
+    LeftAlone,
 }
 
 impl Counter {
@@ -147,9 +149,10 @@ impl Counter {
         Self::LookUps,
         Self::FoundOlder,
         Self::NotLookedUp,
+        Self::LeftAlone,
     ];
 
-    const COUNT: usize = 46;
+    const COUNT: usize = 47;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
@@ -200,6 +203,7 @@ impl Counter {
             Self::LookUps => "look_ups",
             Self::FoundOlder => "found_older",
             Self::NotLookedUp => "not_looked_up",
+            Self::LeftAlone => "left_alone",
         }
     }
 }

@@ -4,6 +4,7 @@ mod advices;
 mod bad_input;
 mod copies;
 mod forms;
+mod health;
 mod long_ago;
 mod money;
 mod network;

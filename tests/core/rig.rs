@@ -146,7 +146,7 @@ impl Rig {
     pub(crate) fn closes(&mut self) -> Vec<SessionId> {
         let closed = |command: Command| match command {
             Command::Close { session, .. } => Some(session),
-            Command::Share { .. } => None,
+            Command::Share { .. } | Command::Note { .. } => None,
         };
         self.outbox.commands.drain(..).filter_map(closed).collect()
     }

@@ -296,7 +296,7 @@ impl World {
         // What comes behind what it is closed for is not read.
         let is_close = |command: &Command| match command {
             Command::Close { session: closed, .. } => *closed == session,
-            Command::Share { .. } => false,
+            Command::Share { .. } | Command::Note { .. } => false,
         };
         let closes = self.outbox_of(id).is_some_and(|outbox| outbox.commands.iter().any(is_close));
         for message in messages.iter().filter(|_| !closes) {

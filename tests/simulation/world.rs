@@ -25,6 +25,7 @@ use authswitch::base::ids::{LinkId, SessionId, WorkerId};
 use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;
 use authswitch::routing::RouteTable;
+use authswitch::switch::health::Breaker;
 use authswitch::switch::{
     CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Storage, Switch,
 };
@@ -158,6 +159,11 @@ impl World {
         if key.is_multiple_of(4) && !world.undisturbed {
             // Its clients ask for more than their connections may carry.
             world.setup.bounds.session_in_flight = 1;
+        }
+        if key % 3 == 1 {
+            // A few silences in a row, and a partner is left alone for a while.
+            let breaker = Breaker { failures: 2, pause: Duration::from_millis(700) };
+            world.setup.links.iter_mut().for_each(|link| link.breaker = Some(breaker));
         }
         world.digest = seed;
         world.populate(sales);

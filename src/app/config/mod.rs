@@ -46,6 +46,7 @@ use crate::iso8583::dialect::Dialect;
 use crate::routing::build::{NetworkPlan, RefusalPlan, RoutePlan};
 use crate::routing::route::Mode;
 use crate::routing::{Codes, RouteTable};
+use crate::switch::health::Breaker;
 use log::Log;
 use source::Source;
 use table::Table;
@@ -146,6 +147,8 @@ pub struct Partner {
     pub sessions: usize,
     /// How it writes ISO 8583.
     pub dialect: Arc<Dialect>,
+    /// When it is left alone because it does not answer; `None` never.
+    pub breaker: Option<Breaker>,
     /// Whether we sign on (0800, DE 70 = 001) before the first request.
     pub sign_on: bool,
     /// How often we send an echo (0800, DE 70 = 301) on an idle session; zero means never.

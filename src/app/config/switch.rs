@@ -17,6 +17,7 @@ use crate::app::dialect_file;
 use crate::base::ids::LinkId;
 use crate::base::limits::{self, Bounds};
 use crate::iso8583::dialect::Dialect;
+use crate::switch::health::Breaker;
 
 /// What `switch.toml` says.
 #[derive(Debug)]
@@ -221,9 +222,11 @@ impl Links {
             log.add(&entry.span, "an echo more than once a second; \"0s\" sends none");
         }
         let echo_interval = echo.unwrap_or(ECHO);
+        let breaker = breaker(&mut table, log);
         table.finish(log);
         if let (Some(name), Some(connect), Some(dialect)) = (name, connect, dialect) {
             self.partners.push(Partner {
+                breaker,
                 link,
                 name,
                 connect,
@@ -299,6 +302,13 @@ impl Links {
     }
 }
 
+/// After how many failures a partner is left alone, and for how long.
+fn breaker(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Breaker> {
+    let failures = table.number("breaker_failures", 0..=u16::MAX, BREAKER.failures, log);
+    let pause = table.duration("breaker_pause", BREAKER_PAUSES, BREAKER.pause, log);
+    (failures > 0).then_some(Breaker { failures, pause })
+}
+
 /// `host:port`. The host is looked up when the partner is called, and again after it was lost.
 fn connect(entry: &Entry<'_>, log: &mut Log<'_>) -> Option<String> {
     let text = entry.text(log)?;
@@ -333,4 +343,10 @@ const DRAIN_MAX: Duration = Duration::from_secs(600);
 
 const ECHO: Duration = Duration::from_secs(30);
 const ECHO_MIN: Duration = Duration::from_secs(1);
+const BREAKER_PAUSES: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(600);
+
+/// Few enough to be noticed within a second of a silent partner's budget, more than one bad moment.
+const BREAKER: Breaker = Breaker { failures: 20, pause: Duration::from_secs(5) };
+
 const ECHO_RANGE: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);

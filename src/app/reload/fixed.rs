@@ -64,6 +64,10 @@ fn links(config: &Config) -> Vec<Link<'_>> {
     });
     let partners = config.partners.iter().map(|partner| {
         let Partner { name, connect, sessions, dialect, sign_on, .. } = partner;
+        let breaker = partner.breaker.map_or_else(
+            || ("0".to_owned(), "none".to_owned()),
+            |breaker| (breaker.failures.to_string(), written(breaker.pause)),
+        );
         let says = vec![
             ("role", "partner".to_owned()),
             ("dialect", dialect.name().to_owned()),
@@ -72,6 +76,8 @@ fn links(config: &Config) -> Vec<Link<'_>> {
             ("sign_on", sign_on.to_string()),
             ("echo_interval", written(partner.echo_interval)),
             ("in_flight_max", partner.in_flight_max.to_string()),
+            ("breaker_failures", breaker.0),
+            ("breaker_pause", breaker.1),
         ];
         Link { role: "partner", name, dialect, says }
     });

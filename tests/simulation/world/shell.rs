@@ -169,6 +169,7 @@ impl World {
     fn does(&mut self, worker: usize, command: Command) -> bool {
         let (session, cause) = match command {
             Command::Close { session, cause } => (session, cause),
+            Command::Note { .. } => return false,
             Command::Share { session, up } => {
                 // Others may still wait for answers on it; they settle before it closes.
                 let drains = self.process.as_ref().is_some_and(|p| p.leaves_by.is_some());

@@ -1,0 +1,141 @@
+//! A partner that does not answer is left alone; weights deal requests out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use authswitch::base::ids::{LinkId, RouteId};
+use authswitch::routing::{Route, RouteTable};
+use authswitch::switch::health::Breaker;
+use authswitch::switch::{Command, Counter, Event, Setup};
+
+use crate::advices::{OTHER, OTHER_HOST, at_other, two_partners};
+use crate::rig::{BUDGET, HOST, PARTNER, POS, Plain, Rig, answer_to, framed, sale};
+
+const PAUSE: Duration = Duration::from_secs(5);
+const FAILURES: u16 = 4;
+
+fn with_breaker(setup: &mut Setup) {
+    setup.links[1].breaker = Some(Breaker { failures: FAILURES, pause: PAUSE });
+    two_partners(setup);
+}
+
+fn rig() -> Rig {
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", with_breaker);
+    rig.open(OTHER_HOST, OTHER);
+    rig
+}
+
+/// Asks and says whom it reached.
+fn asked(rig: &mut Rig, stan: u32) -> Option<LinkId> {
+    rig.ask(POS, &sale(stan));
+    // What is owed goes on meanwhile.
+    let is_request = |message: &Plain| message.mti == "0200";
+    let first = rig.at_host().into_iter().filter(is_request).count();
+    let other = at_other(rig).into_iter().filter(is_request).count();
+    match (first, other) {
+        (1, 0) => Some(PARTNER),
+        (0, 1) => Some(OTHER),
+        (0, 0) => None,
+        _ => panic!("it reached both"),
+    }
+}
+
+/// What the operator was told of partners.
+fn notes(rig: &mut Rig) -> Vec<(LinkId, bool)> {
+    let note = |command| match command {
+        Command::Note { link, is_asked } => Some((link, is_asked)),
+        Command::Close { .. } | Command::Share { .. } => None,
+    };
+    rig.outbox.commands.drain(..).filter_map(note).collect()
+}
+
+/// The partner says nothing to so many requests.
+fn silent(rig: &mut Rig, stans: std::ops::Range<u32>) {
+    for stan in stans {
+        assert_eq!(asked(rig, stan), Some(PARTNER));
+    }
+    rig.wait(BUDGET);
+    assert!(rig.at_pos().iter().all(|answer| answer.code() == "91"));
+}
+
+#[test]
+fn a_silent_partner_is_left_alone_and_tried_again() {
+    let mut rig = rig();
+    silent(&mut rig, 1..4);
+    assert_eq!(asked(&mut rig, 10), Some(PARTNER), "three are not enough");
+    rig.wait(BUDGET);
+    assert_eq!(notes(&mut rig).last(), Some(&(PARTNER, false)));
+    assert_eq!(rig.count(Counter::LeftAlone), 1);
+    assert_eq!(asked(&mut rig, 11), Some(OTHER), "at once, and to the next");
+    // One request at a time finds out.
+    rig.wait(PAUSE);
+    rig.at_host();
+    rig.ask(POS, &sale(12));
+    let probe = rig.at_host().pop().expect("it is tried");
+    assert_eq!(asked(&mut rig, 13), Some(OTHER));
+    rig.answer(&probe, "51");
+    for stan in 14..18 {
+        rig.ask(POS, &sale(stan));
+        let probe = rig.at_host().pop().expect("it answers");
+        assert_eq!(asked(&mut rig, stan + 100), Some(OTHER));
+        rig.answer(&probe, "00");
+    }
+    assert_eq!(notes(&mut rig), [(PARTNER, true)]);
+    assert_eq!(asked(&mut rig, 20), Some(PARTNER));
+    assert_eq!(asked(&mut rig, 21), Some(PARTNER), "as ever");
+}
+
+#[test]
+fn who_is_the_only_one_is_declined_at_once() {
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| {
+        setup.links[1].breaker = Some(Breaker { failures: FAILURES, pause: PAUSE });
+    });
+    silent(&mut rig, 1..5);
+    rig.ask(POS, &sale(9));
+    assert_eq!(rig.at_pos()[0].code(), "91", "without a wait");
+    assert!(rig.at_host().iter().all(|message| message.mti != "0200"));
+    assert_eq!(rig.count(Counter::PartnersDown), 1);
+}
+
+#[test]
+fn what_partners_decline_is_no_failure() {
+    let mut rig = rig();
+    for stan in 1..40 {
+        let request = rig.sale(stan);
+        rig.answer(&request, ["05", "91", "96", "68"][stan as usize % 4]);
+    }
+    assert_eq!(rig.count(Counter::LeftAlone), 0);
+    assert_eq!(asked(&mut rig, 999), Some(PARTNER));
+}
+
+#[test]
+fn lost_connections_count_once_each() {
+    let mut rig = rig();
+    for stan in 1..=u32::from(FAILURES) {
+        for request in 0..10 {
+            assert_eq!(asked(&mut rig, stan * 100 + request), Some(PARTNER));
+        }
+        rig.feed(Event::Closed { session: HOST });
+        assert_eq!(rig.count(Counter::LeftAlone), u64::from(stan == u32::from(FAILURES)));
+        rig.open(HOST, PARTNER);
+    }
+    assert_eq!(asked(&mut rig, 1), Some(OTHER));
+}
+
+#[test]
+fn weights_deal_requests_out_and_the_others_step_in() {
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| {
+        two_partners(setup);
+        let table = RouteTable::single(vec![PARTNER, OTHER], BUDGET);
+        let route = Route { turns: vec![0, 1, 0, 0], ..table.route(RouteId(0)).clone() };
+        setup.routes = Arc::new(RouteTable::of_route(route));
+    });
+    rig.open(OTHER_HOST, OTHER);
+    let dealt: Vec<LinkId> = (1..=8).filter_map(|stan| asked(&mut rig, stan)).collect();
+    assert_eq!(dealt, [PARTNER, OTHER, PARTNER, PARTNER, PARTNER, OTHER, PARTNER, PARTNER]);
+    rig.feed(Event::Closed { session: HOST });
+    rig.at_pos();
+    assert!((11..19).all(|stan| asked(&mut rig, stan) == Some(OTHER)), "no turn is lost");
+    let frame = framed(&rig.partner.clone(), &answer_to(&sale(1), "00"));
+    rig.send(OTHER_HOST, &frame);
+}
