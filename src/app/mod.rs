@@ -5,6 +5,7 @@ pub mod audit;
 pub mod cli;
 pub mod closing;
 pub mod config;
+mod courtesy;
 pub mod demo;
 pub mod dialect_file;
 pub mod dialects;

@@ -11,6 +11,7 @@ use super::names::unknown;
 use super::networks::Networks;
 use super::regions::area;
 use super::source::Source;
+use crate::app::courtesy::Courtesy;
 use crate::base::ids::Area;
 use crate::base::map::Map;
 use crate::routing::merchants::{
@@ -47,7 +48,9 @@ fn rows(text: &str, networks: &Networks, words: &Vocabulary, log: &mut Log<'_>) 
     let mut rows = MerchantRows::default();
     rows.reserve(text.len() / ROW_BYTES);
     let mut prefix_lines: Vec<usize> = Vec::new();
+    let mut courtesy = Courtesy::default();
     for (place, line) in lines {
+        courtesy.row();
         if !is_row(line) {
             continue;
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::items::groups;
 use super::{Line, List, SHOWN_MAX, Section};
 use crate::app::config::Config;
+use crate::app::courtesy::Courtesy;
 use crate::base::ids::{Area, NetworkId};
 use crate::routing::merchants::{Merchant, MerchantTable, NetworkSet, RowName};
 
@@ -25,7 +26,9 @@ pub(super) fn compared(old: &Config, new: &Config) -> Section {
     };
     let numbering = Numbering::new(old, new);
     let (mut added, mut changed, mut removed) = Default::default();
+    let mut courtesy = Courtesy::default();
     for (name, merchant) in after.rows() {
+        courtesy.row();
         match before.row(&name) {
             None => keep(&mut section.added, &mut added, name),
             Some(former) if !numbering.is_same(former, merchant) => {
@@ -34,8 +37,11 @@ pub(super) fn compared(old: &Config, new: &Config) -> Section {
             Some(_) => {}
         }
     }
-    for (name, _) in before.rows().filter(|(name, _)| after.row(name).is_none()) {
-        keep(&mut section.removed, &mut removed, name);
+    for (name, _) in before.rows() {
+        courtesy.row();
+        if after.row(&name).is_none() {
+            keep(&mut section.removed, &mut removed, name);
+        }
     }
     let told = |table: &MerchantTable, config: &Config, name: &RowName| {
         table.row(name).map_or_else(String::new, |merchant| told(merchant, config))
