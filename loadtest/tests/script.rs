@@ -108,6 +108,17 @@ fn planted_mistakes_are_found() {
         (r#"send = { again = "first", mti = "0201" }"#, r#"send = { like = "sale" }"#, "did"),
         ("\nshows", "\nswitch.down = [\"kakaopay\", \"alipayplus-kr\"]\nshows", "it is 91"),
         (r#"39 = "00","#, r#"39 = "00", after = "1s","#, "in 1000 to 8000 ms"),
+        (r#"38 = "A1B2C3", 55"#, r#"codes = { 91 = 1 }, 55"#, "expected 1 to 1 answers 91, 0 came"),
+        (
+            r#"send = { like = "sale", as"#,
+            r#"send = { like = "sale", 42 = "NOBODY", as"#,
+            "DE 39 in the answer to be 00, it is 03",
+        ),
+        (
+            r#"send = { like = "sale", as"#,
+            r#"send = { like = "sale", 4 = "{x.4}", as"#,
+            "refers to nothing that was sent",
+        ),
         (
             "what = \"a cafe\"",
             "what = \"a cafe\"\nwait = \"1100ms\"\nby = \"0s\"",
@@ -124,7 +135,7 @@ fn planted_mistakes_are_found() {
     for (_, wrong, words) in planted {
         assert!(table.contains(words), "{wrong}: no {words:?} in {table}");
     }
-    assert!(table.contains("0 of 18 scenarios passed"), "each of them is found: {table}");
+    assert!(table.contains("0 of 21 scenarios passed"), "each of them is found: {table}");
     assert!(!table.contains("0123456789"), "account data in clear: {table}");
 }
 

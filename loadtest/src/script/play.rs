@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -147,12 +148,20 @@ impl<'s> Player<'s> {
         let said_before = self.stage.said.len();
         self.prepare(step)?;
         self.stage.run(start_ns, |_| false);
-        if let Some(reload) = &step.reload {
-            misses.extend(self.reload(reload)?);
+        let mut reload = step.reload.as_ref();
+        if let Some(reload) = reload.take_if(|reload| !reload.midway) {
+            let before = self.reload(reload)?;
+            misses.extend(self.reloaded(reload, before));
         }
         let mut asked = Vec::new();
         if let Some(sent) = &step.sent {
-            asked = self.send(sent)?;
+            let (half, before) = (reload.map(|_| sent.messages / 2), self.stage.said.len());
+            asked = self.send(sent, 1..=half.unwrap_or(sent.messages))?;
+            if let (Some(half), Some(reload)) = (half, reload) {
+                self.reload(reload)?;
+                asked.extend(self.send(sent, half + 1..=sent.messages)?);
+                misses.extend(self.reloaded(reload, before));
+            }
         }
         let patience = step.sent.as_ref().map_or(REACHES_WITHIN, |sent| sent.answer.within);
         let answers = match &step.sent {
@@ -217,31 +226,36 @@ impl<'s> Player<'s> {
         Ok(())
     }
 
-    /// Writes other files and tells the switch; what it says must be what is expected.
-    fn reload(&mut self, reload: &Reload) -> Result<Option<String>, Failure> {
+    /// Writes other files and tells the switch. Returns how much it had said before.
+    fn reload(&mut self, reload: &Reload) -> Result<usize, Failure> {
         self.site.change(&reload.changes).map_err(Failure::Usage)?;
-        self.site.write().map_err(Failure::Run)?;
         let before = self.stage.said.len();
-        let words = if reload.refused { "not reloaded" } else { "reloaded" };
+        self.site.write().map_err(Failure::Run)?;
         self.process.reload().map_err(Failure::Run)?;
-        let is_it =
-            |line: &String| line.starts_with("reloaded") || line.starts_with("not reloaded");
-        let said = |stage: &Stage| stage.said.iter().skip(before).any(is_it);
-        self.stage.run(now_ns() + READY_WITHIN_S * NS_PER_S, said);
-        let line = self.stage.said.iter().skip(before).find(|line| is_it(line));
-        Ok(match line {
-            Some(line) if line.starts_with(words) => None,
-            Some(line) => Some(format!("expected {words:?}, and the switch said {line:?}")),
-            None => Some(format!("expected {words:?}, and the switch said nothing of it")),
-        })
+        Ok(before)
     }
 
-    /// Sends all messages of a step.
-    fn send(&mut self, sent: &Sent) -> Result<Vec<Asked>, Failure> {
+    /// What the switch says of a reload, unless it is what is expected.
+    fn reloaded(&mut self, reload: &Reload, before: usize) -> Option<String> {
+        let is_it = |line: &&String| RELOADED.iter().any(|words| line.contains(words));
+        let until_ns = now_ns() + READY_WITHIN_S * NS_PER_S;
+        self.stage.run(until_ns, |stage| stage.said.iter().skip(before).find(is_it).is_some());
+        let line = self.stage.said.iter().skip(before).find(is_it);
+        let words = RELOADED[usize::from(reload.refused)];
+        match line {
+            Some(line) if line.contains(words) => None,
+            Some(line) => Some(format!("expected {words:?}, the switch said {line:?}")),
+            None => Some(format!("expected {words:?}, the switch said nothing of it")),
+        }
+    }
+
+    /// Sends messages of a step, those of these numbers.
+    fn send(&mut self, sent: &Sent, numbers: RangeInclusive<u64>) -> Result<Vec<Asked>, Failure> {
         let mut asked = Vec::new();
         let (tongue, address) = self.acquirer(&sent.acquirer)?;
         let mut due_ns = now_ns();
-        for number in 1..=sent.messages {
+        let so_far = self.stage.heard.len();
+        for number in numbers {
             let message = self.composer.compose(&sent.content, number).map_err(Failure::Usage)?;
             let bytes = tongue.encode(&message);
             for copy in 1..=sent.copies {
@@ -267,7 +281,7 @@ impl<'s> Player<'s> {
                 None => {
                     let until_ns = now_ns() + sent.answer.within.as_nanos() as u64;
                     let window = sent.window as usize;
-                    self.stage.run(until_ns, |stage| stage.heard.len() + window > total);
+                    self.stage.run(until_ns, |stage| stage.heard.len() + window > total + so_far);
                 }
             }
         }
@@ -342,6 +356,9 @@ fn sited(scenario: &Scenario, zero: Zero) -> Result<(Site, Vec<Peer>), String> {
 
 /// How long the switch may take to start, to call a partner again, to read its files again.
 const READY_WITHIN_S: u64 = 20;
+
+/// What the switch says of other files: that they are in force, or that the former ones stay so.
+const RELOADED: [&str; 2] = [" in force after ", " stays in force: "];
 
 /// How long the switch may take to act upon what it has read.
 const SETTLED_AFTER: Duration = Duration::from_millis(20);

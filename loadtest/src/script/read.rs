@@ -21,7 +21,7 @@
 //! ```
 //!
 //! A value is text, a list of which one must be there, or true and false for present and absent.
-//! All keys are those of the functions below.
+//! All keys are told in `loadtest/scenarios/README.md`.
 
 use std::fs;
 use std::path::Path;
@@ -133,9 +133,9 @@ impl Reader<'_> {
             Some(entry) => {
                 let mut table = entry.table()?;
                 let changes = self.changes(&mut table)?;
-                let refused = table.flag("refused")?;
+                let (refused, midway) = (table.flag("refused")?, table.flag("midway")?);
                 table.finish()?;
-                Some(Reload { changes, refused })
+                Some(Reload { changes, refused, midway })
             }
             None => None,
         };

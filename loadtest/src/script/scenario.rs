@@ -81,6 +81,8 @@ pub(crate) struct Reload {
     pub(crate) changes: Vec<Change>,
     /// It must refuse the files and go on with those it has.
     pub(crate) refused: bool,
+    /// Half of the messages are sent before it is told, half after.
+    pub(crate) midway: bool,
 }
 
 /// What a partner does.

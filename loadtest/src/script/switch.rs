@@ -167,17 +167,36 @@ fn tables<'t>(root: &'t DeTable<'t>, key: &str) -> impl Iterator<Item = &'t DeTa
     list.into_iter().flatten().filter_map(|item| DeValue::as_table(item.get_ref()))
 }
 
-/// `text` with a number for `{n}`, or for `{n:5}` with five digits.
+/// `text` with a number for `{n}`: with five digits for `{n:5}`, and counted again from 1 after
+/// eighteen for `{n%18}` and `{n%18:5}`.
 pub(crate) fn numbered(text: &str, number: u64) -> String {
-    let mut text = text.replace("{n}", &number.to_string());
-    while let Some((from, digits)) = text.find("{n:").and_then(|from| {
-        let end = text[from..].find('}')?;
-        Some((from, text[from + 3..from + end].parse::<usize>().ok()?))
-    }) {
-        let end = from + text[from..].find('}').unwrap_or(0);
-        text.replace_range(from..=end, &format!("{number:0digits$}"));
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("{n") {
+        let said = behind.split_once('}').and_then(|(said, after)| {
+            let (round, digits) = said.split_once(':').unwrap_or((said, "0"));
+            let round = match round.strip_prefix('%') {
+                Some(round) => round.parse().ok().filter(|round| *round > 0)?,
+                None if round.is_empty() => u64::MAX,
+                None => return None,
+            };
+            Some((round, digits.parse::<usize>().ok()?, after))
+        });
+        filled.push_str(before);
+        match said {
+            Some((round, digits, after)) => {
+                filled.push_str(&format!("{:0digits$}", (number - 1) % round + 1));
+                rest = after;
+            }
+            // The name of a message may begin so.
+            None => {
+                filled.push_str("{n");
+                rest = behind;
+            }
+        }
     }
-    text
+    filled.push_str(rest);
+    filled
 }
 
 /// The running program, which ends with this.
@@ -268,6 +287,13 @@ mod tests {
         let twice = change("routes.toml", Edit::Replace("ALIPAYPLUS".into(), "x".into()));
         let error = site.change(&[twice]).unwrap_err();
         assert!(error.starts_with("the change in line 7: \"ALIPAYPLUS\" stands"), "{error}");
+    }
+
+    #[test]
+    fn messages_are_numbered() {
+        assert_eq!(numbered("A{n}-{n:3}-{n%18}", 20), "A20-020-2");
+        assert_eq!(numbered("{n%18:2} {n%18:2}", 18), "18 18");
+        assert_eq!(numbered("{name.37} {n", 7), "{name.37} {n");
     }
 
     #[test]
