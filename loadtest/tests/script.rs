@@ -108,6 +108,18 @@ fn planted_mistakes_are_found() {
         (r#"send = { again = "first", mti = "0201" }"#, r#"send = { like = "sale" }"#, "did"),
         ("\nshows", "\nswitch.down = [\"kakaopay\", \"alipayplus-kr\"]\nshows", "it is 91"),
         (r#"39 = "00","#, r#"39 = "00", after = "1s","#, "in 1000 to 8000 ms"),
+        ("= \"again\"\n", "= \"again\"\nreload.refused = true\n", "to be refused, came"),
+        (
+            "= \"again\"\n",
+            "= \"again\"\nreload.change = { file = \"routes.toml\", append = \"x\" }\n",
+            "to be in force, came \"refused",
+        ),
+        (
+            "= \"again\"\n",
+            "= \"again\"\nreload.refused = true\n\
+             reload.change = { file = \"merchants.csv\", append = \"NEW,KR,*,,\" }\n",
+            "to be refused, came \"routes",
+        ),
         (r#"38 = "A1B2C3", 55"#, r#"codes = { 91 = 1 }, 55"#, "expected 1 to 1 answers 91, 0 came"),
         (
             r#"send = { like = "sale", as"#,
@@ -135,7 +147,7 @@ fn planted_mistakes_are_found() {
     for (_, wrong, words) in planted {
         assert!(table.contains(words), "{wrong}: no {words:?} in {table}");
     }
-    assert!(table.contains("0 of 21 scenarios passed"), "each of them is found: {table}");
+    assert!(table.contains("0 of 24 scenarios passed"), "each of them is found: {table}");
     assert!(!table.contains("0123456789"), "account data in clear: {table}");
 }
 

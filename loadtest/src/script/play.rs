@@ -237,15 +237,20 @@ impl<'s> Player<'s> {
 
     /// What the switch says of a reload, unless it is what is expected.
     fn reloaded(&mut self, reload: &Reload, before: usize) -> Option<String> {
-        let is_it = |line: &&String| RELOADED.iter().any(|words| line.contains(words));
+        let is_taken =
+            |line: &str| line.starts_with("routes ") && line.contains(" in force after ");
+        let is_refused = |line: &str| line.starts_with("refused ") && line.contains(" in force");
+        let is_same = |line: &str| line.contains(" stays in force: the files say the same");
+        let is_it = |line: &&String| is_taken(line) || is_refused(line) || is_same(line);
         let until_ns = now_ns() + READY_WITHIN_S * NS_PER_S;
-        self.stage.run(until_ns, |stage| stage.said.iter().skip(before).find(is_it).is_some());
+        self.stage.run(until_ns, |stage| stage.said.iter().skip(before).any(|line| is_it(&line)));
         let line = self.stage.said.iter().skip(before).find(is_it);
-        let words = RELOADED[usize::from(reload.refused)];
+        let wanted = if reload.refused { "refused" } else { "in force" };
         match line {
-            Some(line) if line.contains(words) => None,
-            Some(line) => Some(format!("expected {words:?}, the switch said {line:?}")),
-            None => Some(format!("expected {words:?}, the switch said nothing of it")),
+            Some(line) if reload.refused && is_refused(line) => None,
+            Some(line) if !reload.refused && is_taken(line) => None,
+            Some(line) => Some(format!("expected the files to be {wanted}, came {line:?}")),
+            None => Some(format!("expected the files to be {wanted}, nothing was said of them")),
         }
     }
 
@@ -356,9 +361,6 @@ fn sited(scenario: &Scenario, zero: Zero) -> Result<(Site, Vec<Peer>), String> {
 
 /// How long the switch may take to start, to call a partner again, to read its files again.
 const READY_WITHIN_S: u64 = 20;
-
-/// What the switch says of other files: that they are in force, or that the former ones stay so.
-const RELOADED: [&str; 2] = [" in force after ", " stays in force: "];
 
 /// How long the switch may take to act upon what it has read.
 const SETTLED_AFTER: Duration = Duration::from_millis(20);
