@@ -127,3 +127,28 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether they hold is seen by playing them; that they can be played, here.
+    #[test]
+    fn every_corridor_can_be_played_and_has_its_number() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/corridors");
+        let mut rows = Vec::new();
+        for file in files(&[folder]).expect("a folder") {
+            let scenario = read::read(&file).expect("a scenario");
+            assert_eq!(play::check(&scenario), Ok(()));
+            let name = file.file_name().and_then(|name| name.to_str()).expect("plain characters");
+            assert!(name.starts_with(&format!("{:02}-", scenario.row)), "{name}");
+            assert!(scenario.title.chars().count() <= 57, "{name}: its title fits the table");
+            let whats = scenario.steps.iter().map(|step| step.what.chars().count());
+            assert!(whats.max() <= Some(55), "{name}: each step fits the table");
+            rows.push(scenario.row);
+        }
+        let all = rows.len();
+        rows.dedup();
+        assert_eq!(rows.len(), all, "one scenario for each row");
+    }
+}
