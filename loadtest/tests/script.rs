@@ -30,6 +30,11 @@ reaches = { partner = "kakaopay", code = "281006012345678901234567", 4 = "000000
 what = "again"
 send = { again = "first", mti = "0201" }
 answer = { same_as = "first" }
+
+[[step]]
+what = "a partner asks whether anybody is there"
+send = { mti = "0800", partner = "alipayplus-kr", 70 = "301" }
+answer = { mti = "0810", 70 = "301", 39 = ["00"] }
 "#;
 
 struct Folder(PathBuf);
@@ -96,7 +101,7 @@ fn planted_mistakes_are_found() {
         (r#"{ partner = "kakaopay", code"#, r#"{ partner = "kakaopay", count = 2, code"#, "1 came"),
         (
             r#"answer = { 39 = "00", 38 = "A1B2C3", 55 = false }"#,
-            "",
+            "quiet = \"1s\"",
             "expected no answer, and 0210",
         ),
         (r#"same_as = "first""#, r#"same_as = "first", 39 = "91""#, "to be 91, it is 00"),
@@ -107,6 +112,7 @@ fn planted_mistakes_are_found() {
         (r#"do = "approve","#, r#"do = "decline:51","#, "to be 00, it is 51"),
         (r#"send = { again = "first", mti = "0201" }"#, r#"send = { like = "sale" }"#, "did"),
         ("\nshows", "\nswitch.down = [\"kakaopay\", \"alipayplus-kr\"]\nshows", "it is 91"),
+        (r#"39 = ["00"]"#, r#"39 = ["91", "96"]"#, "DE 39 in the answer to be 91 or 96, it is 00"),
         (r#"39 = "00","#, r#"39 = "00", after = "1s","#, "in 1000 to 8000 ms"),
         ("= \"again\"\n", "= \"again\"\nreload.refused = true\n", "to be refused, came"),
         (
@@ -147,7 +153,7 @@ fn planted_mistakes_are_found() {
     for (_, wrong, words) in planted {
         assert!(table.contains(words), "{wrong}: no {words:?} in {table}");
     }
-    assert!(table.contains("0 of 24 scenarios passed"), "each of them is found: {table}");
+    assert!(table.contains("0 of 25 scenarios passed"), "each of them is found: {table}");
     assert!(!table.contains("0123456789"), "account data in clear: {table}");
 }
 
@@ -168,7 +174,12 @@ fn a_file_that_makes_no_sense_is_refused_at_its_line() {
         ("38 = \"A1B2C3\" }", "38 = \"A1B2C3\", delay = \"5\" }", 14, "is not a duration"),
         ("\nshows", "\nswitch.change = [{ file = \"a.toml\" }]\nshows", 4, "none of switch.toml"),
         ("{ partner = \"kakaopay\"", "{ partner = \"kakao\"", 12, "is called \"kakao\""),
-        (", as = \"first\" }", ", as = \"first\", acquirer = \"atm\" }", 12, "no acquirer"),
+        (
+            ", as = \"first\" }",
+            ", as = \"first\", acquirer = \"atm\" }",
+            12,
+            "no partner or acquirer",
+        ),
     ] {
         assert_eq!(GOOD.matches(good).count(), 1, "{good}");
         let file = folder.write("wrong.toml", &GOOD.replacen(good, wrong, 1));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::compose::{Asked, Composer};
 use super::scenario::{Answer, Key, Reach, Values, Wanted};
-use super::stage::{Heard, Partner, Reached};
+use super::stage::{Heard, Party, Reached};
 use crate::books::message::Message;
 
 /// Matches what was heard with what was asked, and says what is not as it must be.
@@ -88,12 +88,12 @@ fn answer(expected: &Answer, request: &Message, message: &Message) -> Vec<String
     misses
 }
 
-/// Matches what reached partners with what must have, and says what is not so.
+/// Matches what reached partners and acquirers with what must have, and says what is not so.
 pub(crate) fn reaches(
     expected: &[Reach],
     asked: &[Asked],
     reached: &[Reached],
-    partners: &[Partner],
+    parties: &[Party],
 ) -> Vec<String> {
     let mut misses = Misses::default();
     let mut counts = vec![0; expected.len()];
@@ -101,11 +101,11 @@ pub(crate) fn reaches(
         asked.iter().map(|it| (it.message.of(37), &it.message)).collect();
     let own = asked.first().map(|it| it.message.mti & !1);
     for it in reached {
-        let (message, name) = (&it.message, &partners[it.partner].name);
+        let (message, name) = (&it.message, &parties[it.party].name);
         // An expected message that names no MTI is what was sent.
         let fits = |reach: &Reach| {
             let said = reach.values.iter().find(|(key, _)| *key == Key::Mti);
-            reach.partner == *name
+            reach.party == *name
                 && match said {
                     Some((key, wanted)) => meets(wanted, value(*key, message).as_deref()),
                     None => own.is_none_or(|mti| message.mti & !1 == mti),
@@ -129,7 +129,7 @@ pub(crate) fn reaches(
     }
     for (reach, count) in expected.iter().zip(counts).filter(|(reach, count)| *count < reach.least)
     {
-        let (name, wanted) = (&reach.partner, reach.least);
+        let (name, wanted) = (&reach.party, reach.least);
         misses.add(format!("expected {wanted} at {name}, {count} came"));
     }
     misses.0

@@ -5,7 +5,6 @@
 //! follows would only follow from it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +15,6 @@ use super::moment::Zero;
 use super::scenario::{Conduct, Reload, Scenario, Sent, Step};
 use super::stage::Stage;
 use super::switch::{Peer, Process, Site};
-use super::tongue::Tongue;
 use crate::books::message::Message;
 use crate::clock::{NS_PER_S, now_ns};
 use crate::failure::Failure;
@@ -54,9 +52,8 @@ struct Player<'s> {
     site: Site,
     stage: Stage,
     process: Process,
-    acquirers: Vec<(Peer, SocketAddr)>,
     /// Connections of acquirers by their names.
-    connections: BTreeMap<(String, String), usize>,
+    connections: BTreeMap<(usize, String), usize>,
     composer: Composer,
 }
 
@@ -65,11 +62,11 @@ impl<'s> Player<'s> {
         let zero = Zero::next();
         let (mut site, peers) = sited(scenario, zero).map_err(Failure::Usage)?;
         let mut stage = Stage::new(&peers).map_err(Failure::Run)?;
-        for partner in &stage.partners {
+        for partner in stage.partners() {
             site.place(&partner.name, partner.address);
         }
         for name in &scenario.setup.down {
-            stage.close(stage.partner(name).map_err(Failure::Usage)?);
+            stage.close(stage.party(name).map_err(Failure::Usage)?);
         }
         site.write().map_err(Failure::Run)?;
         let process = Process::start(program, &site, &scenario.setup, &stage.events);
@@ -80,21 +77,20 @@ impl<'s> Player<'s> {
             site,
             stage,
             process,
-            acquirers: Vec::new(),
             connections: BTreeMap::new(),
             composer: Composer::default(),
         };
-        player.await_ready(&peers)?;
+        player.await_ready()?;
         Ok(player)
     }
 
     /// Waits until the switch listens and all its connections to partners are up.
-    fn await_ready(&mut self, peers: &[Peer]) -> Result<(), Failure> {
+    fn await_ready(&mut self) -> Result<(), Failure> {
         let until_ns = now_ns() + READY_WITHIN_S * NS_PER_S;
         let is_ready = |stage: &Stage| stage.said.iter().any(|line| line == "ready");
         let down = &self.scenario.setup.down;
         let there = |stage: &Stage| {
-            let mut up = stage.partners.iter().filter(|partner| !down.contains(&partner.name));
+            let mut up = stage.partners().filter(|partner| !down.contains(&partner.name));
             up.all(|partner| partner.up >= partner.sessions)
         };
         let process = &mut self.process;
@@ -115,22 +111,21 @@ impl<'s> Player<'s> {
         }
         let listening = self.stage.said.iter().filter(|line| line.starts_with("listening "));
         let addresses = listening.filter_map(|line| line.rsplit(' ').next()?.parse().ok());
-        let acquirers = peers.iter().filter(|peer| !peer.is_partner).cloned();
-        self.acquirers = acquirers.zip(addresses).collect();
+        let acquirers = self.stage.parties.iter_mut().filter(|party| !party.is_partner);
+        acquirers.zip(addresses).for_each(|(acquirer, address)| acquirer.address = address);
         self.settle()
     }
 
     /// Lets the switch read the answers to its sign-on: until then no request leaves. What it is
     /// sent afterwards, it answers afterwards; an echo to each worker tells, and some to spare.
     fn settle(&mut self) -> Result<(), Failure> {
-        let Some((tongue, address)) = self.acquirers.first().map(|(it, at)| (it.tongue, *at))
-        else {
-            return Ok(());
-        };
+        let acquirer = self.stage.parties.iter().position(|party| !party.is_partner);
+        let Some(acquirer) = acquirer else { return Ok(()) };
+        let tongue = self.stage.parties[acquirer].tongue;
         let echoes = 4 * self.scenario.setup.workers as usize;
         let before = self.stage.heard.len();
         for stan in 1..=echoes {
-            let connection = self.stage.call(address, tongue).map_err(Failure::Run)?;
+            let connection = self.stage.call(acquirer).map_err(Failure::Run)?;
             let echo = Message::new(0x0800).with(11, format!("9{stan:05}")).with(70, "301");
             self.stage.write(connection, &tongue.encode(&echo));
         }
@@ -185,7 +180,7 @@ impl<'s> Player<'s> {
         } else if let Some(first) = heard.first() {
             misses.push(format!("an acquirer heard {}", judge::heard(first)));
         }
-        misses.extend(judge::reaches(&step.reaches, &asked, &reached, &self.stage.partners));
+        misses.extend(judge::reaches(&step.reaches, &asked, &reached, &self.stage.parties));
         if step.by.is_some_and(|by| over_ns > self.zero.after(by)) {
             misses.push("it took too long: what it is to show had to be before its moment".into());
         }
@@ -202,20 +197,20 @@ impl<'s> Player<'s> {
 
     /// Sets partners up.
     fn prepare(&mut self, step: &Step) -> Result<(), Failure> {
-        for partner in &mut self.stage.partners {
-            let told = step.conducts.iter().find(|(name, _)| *name == partner.name);
-            partner.conduct = told.map_or_else(Conduct::default, |(_, conduct)| conduct.clone());
+        for party in &mut self.stage.parties {
+            let told = step.conducts.iter().find(|(name, _)| *name == party.name);
+            party.conduct = told.map_or_else(Conduct::default, |(_, conduct)| conduct.clone());
         }
         for name in &step.down {
-            let partner = self.stage.partner(name).map_err(Failure::Usage)?;
+            let partner = self.stage.party(name).map_err(Failure::Usage)?;
             self.stage.close(partner);
             self.settle()?;
         }
         for name in &step.up {
-            let partner = self.stage.partner(name).map_err(Failure::Usage)?;
+            let partner = self.stage.party(name).map_err(Failure::Usage)?;
             self.stage.open(partner).map_err(Failure::Run)?;
             let there = |stage: &Stage| {
-                let partner = &stage.partners[partner];
+                let partner = &stage.parties[partner];
                 partner.up >= partner.sessions
             };
             if !self.stage.run(now_ns() + READY_WITHIN_S * NS_PER_S, there) {
@@ -257,7 +252,8 @@ impl<'s> Player<'s> {
     /// Sends messages of a step, those of these numbers.
     fn send(&mut self, sent: &Sent, numbers: RangeInclusive<u64>) -> Result<Vec<Asked>, Failure> {
         let mut asked = Vec::new();
-        let (tongue, address) = self.acquirer(&sent.acquirer)?;
+        let sender = self.stage.party(&sent.sender).map_err(Failure::Usage)?;
+        let tongue = self.stage.parties[sender].tongue;
         let mut due_ns = now_ns();
         let so_far = self.stage.heard.len();
         for number in numbers {
@@ -269,7 +265,7 @@ impl<'s> Player<'s> {
                     (1, connections) => format!("{}.{}", sent.connection, number % connections),
                     _ => format!("{}.{copy}", sent.connection),
                 };
-                let connection = self.connection(&sent.acquirer, name, address, tongue)?;
+                let connection = self.connection(sender, name)?;
                 let at_ns = now_ns();
                 asked.push(Asked { connection, at_ns, message: message.clone(), answer: None });
                 self.stage.write(connection, &bytes);
@@ -293,24 +289,18 @@ impl<'s> Player<'s> {
         Ok(asked)
     }
 
-    fn acquirer(&self, name: &str) -> Result<(Tongue, SocketAddr), Failure> {
-        let found = self.acquirers.iter().find(|(peer, _)| peer.name == name);
-        let unknown = || Failure::Usage(format!("no acquirer is called {name:?}"));
-        found.map(|(peer, address)| (peer.tongue, *address)).ok_or_else(unknown)
-    }
-
-    fn connection(
-        &mut self,
-        acquirer: &str,
-        name: String,
-        address: SocketAddr,
-        tongue: Tongue,
-    ) -> Result<usize, Failure> {
-        let key = (acquirer.to_owned(), name);
+    /// The connection of this name, which an acquirer makes if it has none.
+    fn connection(&mut self, sender: usize, name: String) -> Result<usize, Failure> {
+        let party = &self.stage.parties[sender];
+        if party.is_partner {
+            let gone = || Failure::Run(format!("the switch has no connection to {}", party.name));
+            return self.stage.last_of(sender).ok_or_else(gone);
+        }
+        let key = (sender, name);
         if let Some(connection) = self.connections.get(&key) {
             return Ok(*connection);
         }
-        let connection = self.stage.call(address, tongue).map_err(Failure::Run)?;
+        let connection = self.stage.call(sender).map_err(Failure::Run)?;
         self.connections.insert(key, connection);
         Ok(connection)
     }
@@ -335,25 +325,24 @@ fn sited(scenario: &Scenario, zero: Zero) -> Result<(Site, Vec<Peer>), String> {
     let unusable = |text| format!("{file}: {text}");
     let site = Site::new(&scenario.setup.changes, zero).map_err(unusable)?;
     let peers = site.peers().map_err(unusable)?;
-    let is_known = |name: &String, is_partner: bool| {
-        peers.iter().any(|peer| peer.name == *name && peer.is_partner == is_partner)
-    };
+    let is_partner = |name: &&String| peers.iter().any(|it| it.is_partner && it.name == **name);
+    let is_anybody = |name: &&String| peers.iter().any(|it| it.name == **name);
     let at = |line: usize, kind: &str, name: &String| {
         format!("{file}:{line}: no {kind} of the configuration is called {name:?}")
     };
-    if let Some(name) = scenario.setup.down.iter().find(|name| !is_known(name, true)) {
+    if let Some(name) = scenario.setup.down.iter().find(|name| !is_partner(name)) {
         return Err(at(1, "partner", name));
     }
     for step in &scenario.steps {
-        let conducts = step.conducts.iter().map(|(name, _)| name);
-        let reaches = step.reaches.iter().map(|reach| &reach.partner);
-        let mut partners = conducts.chain(reaches).chain(&step.down).chain(&step.up);
-        if let Some(name) = partners.find(|name| !is_known(name, true)) {
+        if let Some(name) = step.down.iter().chain(&step.up).find(|name| !is_partner(name)) {
             return Err(at(step.line, "partner", name));
         }
-        let acquirer = step.sent.as_ref().map(|sent| &sent.acquirer);
-        if let Some(name) = acquirer.filter(|name| !is_known(name, false)) {
-            return Err(at(step.line, "acquirer", name));
+        let conducts = step.conducts.iter().map(|(name, _)| name);
+        let mut named = conducts
+            .chain(step.reaches.iter().map(|reach| &reach.party))
+            .chain(step.sent.iter().map(|sent| &sent.sender));
+        if let Some(name) = named.find(|name| !is_anybody(name)) {
+            return Err(at(step.line, "partner or acquirer", name));
         }
     }
     Ok((site, peers))

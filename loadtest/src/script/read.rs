@@ -124,7 +124,8 @@ impl Reader<'_> {
         let mut table = entry.table()?;
         let what = table.need("what")?.text()?.to_owned();
         let mut conducts = Vec::new();
-        if let Some(entry) = table.take("partner") {
+        for side in SIDES {
+            let Some(entry) = table.take(side) else { continue };
             for (name, entry) in entry.table()?.rest() {
                 conducts.push((name.to_owned(), conduct(&entry)?));
             }
@@ -168,7 +169,7 @@ impl Reader<'_> {
     fn sent(&mut self, entry: &Entry<'_>, answer: Option<Entry<'_>>) -> Read<Sent> {
         let mut table = entry.table()?;
         let name = table.text("as")?.map(str::to_owned);
-        let acquirer = table.text("acquirer")?.unwrap_or("pos").to_owned();
+        let sender = side(&mut table)?.unwrap_or_else(|| "pos".to_owned());
         let connection = table.text("connection")?.unwrap_or("1").to_owned();
         let messages = table.number("messages", 1..900_001, 1)?;
         let copies = table.number("copies", 1..1_001, 1)?;
@@ -196,7 +197,7 @@ impl Reader<'_> {
         }
         self.sent.extend(name.clone());
         Ok(Sent {
-            acquirer,
+            sender,
             connection,
             content,
             name,
@@ -283,9 +284,18 @@ impl Reader<'_> {
 }
 
 fn reach(mut table: Table<'_>) -> Read<Reach> {
-    let partner = table.need("partner")?.text()?.to_owned();
+    let at = table.at.clone();
+    let missing = || Mistake { at, text: "partner is missing".to_owned() };
+    let party = side(&mut table)?.ok_or_else(missing)?;
     let (least, most) = table.take("count").map_or(Ok((1, 1)), |entry| bounds(&entry))?;
-    Ok(Reach { partner, least, most, values: values(table)? })
+    Ok(Reach { party, least, most, values: values(table)? })
+}
+
+/// The name of a partner or an acquirer.
+fn side(table: &mut Table<'_>) -> Read<Option<String>> {
+    let names = SIDES.map(|side| table.text(side));
+    let [partner, acquirer] = names;
+    Ok(partner?.or(acquirer?).map(str::to_owned))
 }
 
 /// A number, or the least and the most of a list.
@@ -372,6 +382,9 @@ fn mti(entry: &Entry<'_>) -> Read<u16> {
 fn owned(texts: Vec<&str>) -> Vec<String> {
     texts.into_iter().map(str::to_owned).collect()
 }
+
+/// Who can be named.
+const SIDES: [&str; 2] = ["partner", "acquirer"];
 
 /// Files of a configuration.
 const FILES: [&str; 3] = ["switch.toml", "routes.toml", "merchants.csv"];

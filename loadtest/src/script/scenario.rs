@@ -65,7 +65,7 @@ pub(crate) struct Step {
     /// Partners that close everything, and that are there again.
     pub(crate) down: Vec<String>,
     pub(crate) up: Vec<String>,
-    /// What partners do with what reaches them in this step.
+    /// What partners, and acquirers, do with what reaches them in this step.
     pub(crate) conducts: Vec<(String, Conduct)>,
     /// The configuration changes while the switch runs.
     pub(crate) reload: Option<Reload>,
@@ -113,11 +113,11 @@ impl Default for Conduct {
     }
 }
 
-/// What an acquirer sends.
+/// What an acquirer sends, or a partner.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    /// The acquirer of the configuration, and the connection to it.
-    pub(crate) acquirer: String,
+    /// Who sends, and over which connection; a partner has only those that the switch made.
+    pub(crate) sender: String,
     pub(crate) connection: String,
     pub(crate) content: Content,
     /// How later steps call it.
@@ -175,10 +175,10 @@ pub(crate) struct Answer {
     pub(crate) not_before: Duration,
 }
 
-/// What must reach a partner.
+/// What must reach a partner, or an acquirer.
 #[derive(Clone, Debug)]
 pub(crate) struct Reach {
-    pub(crate) partner: String,
+    pub(crate) party: String,
     pub(crate) least: u64,
     pub(crate) most: u64,
     pub(crate) values: Values,

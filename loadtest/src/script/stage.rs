@@ -46,12 +46,13 @@ pub(crate) enum Event {
 pub(crate) struct Stage {
     pub(crate) events: Sender<Event>,
     happened: Receiver<Event>,
-    pub(crate) partners: Vec<Partner>,
+    /// Partners, then acquirers.
+    pub(crate) parties: Vec<Party>,
     connections: Vec<Connection>,
     /// Answers of partners that wait for their time, by it and a number.
     due: BTreeMap<(u64, u64), Due>,
     counted: u64,
-    /// What reached partners, and what acquirers heard, until it is taken.
+    /// Requests that came, and answers, until they are taken.
     pub(crate) reached: Vec<Reached>,
     pub(crate) heard: Vec<Heard>,
     /// What the switch said.
@@ -59,11 +60,12 @@ pub(crate) struct Stage {
     pub(crate) complaints: Vec<String>,
 }
 
-/// A partner of the configuration.
+/// A partner or an acquirer of the configuration.
 #[derive(Debug)]
-pub(crate) struct Partner {
+pub(crate) struct Party {
     pub(crate) name: String,
-    tongue: Tongue,
+    pub(crate) is_partner: bool,
+    pub(crate) tongue: Tongue,
     pub(crate) sessions: usize,
     sign_on: bool,
     /// Connections that the switch made, or on which it signed on if it does that, since it last
@@ -78,8 +80,7 @@ pub(crate) struct Partner {
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
-    tongue: Tongue,
-    partner: Option<usize>,
+    party: usize,
     is_open: bool,
 }
 
@@ -90,14 +91,15 @@ struct Due {
     act: Act,
 }
 
-/// A message that reached a partner.
+/// A request that reached a partner, or an acquirer.
 #[derive(Clone, Debug)]
 pub(crate) struct Reached {
-    pub(crate) partner: usize,
+    pub(crate) party: usize,
     pub(crate) message: Message,
 }
 
-/// What came to an acquirer's connection; no message if it was closed or cannot be read.
+/// An answer that came to whoever asks; no message if an acquirer's connection was closed or what
+/// came cannot be read.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
     pub(crate) connection: usize,
@@ -108,7 +110,7 @@ pub(crate) struct Heard {
 impl Drop for Stage {
     fn drop(&mut self) {
         // Threads that read or accept end with what they wait for.
-        self.partners.iter_mut().for_each(Partner::hang_up);
+        self.parties.iter_mut().for_each(Party::hang_up);
         for connection in &self.connections {
             let _ = connection.stream.shutdown(Shutdown::Both);
         }
@@ -116,13 +118,13 @@ impl Drop for Stage {
 }
 
 impl Stage {
-    /// Partners that listen on free ports.
+    /// Partners that listen on free ports, and acquirers.
     pub(crate) fn new(peers: &[Peer]) -> Result<Stage, String> {
         let (events, happened) = channel();
         let mut stage = Stage {
             events,
             happened,
-            partners: Vec::new(),
+            parties: Vec::new(),
             connections: Vec::new(),
             due: BTreeMap::new(),
             counted: 0,
@@ -131,33 +133,40 @@ impl Stage {
             said: Vec::new(),
             complaints: Vec::new(),
         };
-        for peer in peers.iter().filter(|peer| peer.is_partner) {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let conduct = Conduct::default();
-            stage.partners.push(Partner {
+        let (partners, acquirers) = (peers.iter().filter(|it| it.is_partner), peers.iter());
+        for peer in partners.chain(acquirers.filter(|it| !it.is_partner)) {
+            stage.parties.push(Party {
                 name: peer.name.clone(),
+                is_partner: peer.is_partner,
                 tongue: peer.tongue,
                 sessions: peer.sessions,
                 sign_on: peer.sign_on,
                 up: 0,
-                address,
+                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
                 listener: None,
-                conduct,
+                conduct: Conduct::default(),
             });
-            stage.open(stage.partners.len() - 1)?;
+            if peer.is_partner {
+                stage.open(stage.parties.len() - 1)?;
+            }
         }
         Ok(stage)
     }
 
-    /// The partner of this name.
-    pub(crate) fn partner(&self, name: &str) -> Result<usize, String> {
-        let place = self.partners.iter().position(|partner| partner.name == name);
-        place.ok_or_else(|| format!("no partner of the configuration is called {name:?}"))
+    /// Who is called this.
+    pub(crate) fn party(&self, name: &str) -> Result<usize, String> {
+        let place = self.parties.iter().position(|party| party.name == name);
+        place.ok_or_else(|| format!("nobody in the configuration is called {name:?}"))
+    }
+
+    /// All partners.
+    pub(crate) fn partners(&self) -> impl Iterator<Item = &Party> {
+        self.parties.iter().filter(|party| party.is_partner)
     }
 
     /// Lets a partner listen, where it did before.
     pub(crate) fn open(&mut self, partner: usize) -> Result<(), String> {
-        let it = &mut self.partners[partner];
+        let it = &mut self.parties[partner];
         let (name, address) = (it.name.clone(), it.address);
         let failed = |error| format!("{name} cannot listen at {address}: {error}");
         let listener = TcpListener::bind(it.address).map_err(failed)?;
@@ -176,8 +185,8 @@ impl Stage {
 
     /// Lets a partner close everything and refuse what comes.
     pub(crate) fn close(&mut self, partner: usize) {
-        self.partners[partner].hang_up();
-        let mine = self.connections.iter_mut().filter(|it| it.partner == Some(partner));
+        self.parties[partner].hang_up();
+        let mine = self.connections.iter_mut().filter(|it| it.party == partner);
         for connection in mine {
             connection.is_open = false;
             let _ = connection.stream.shutdown(Shutdown::Both);
@@ -185,23 +194,24 @@ impl Stage {
     }
 
     /// A new connection of an acquirer.
-    pub(crate) fn call(&mut self, address: SocketAddr, tongue: Tongue) -> Result<usize, String> {
+    pub(crate) fn call(&mut self, acquirer: usize) -> Result<usize, String> {
+        let address = self.parties[acquirer].address;
         let stream = TcpStream::connect(address)
             .map_err(|error| format!("the switch is not at {address}: {error}"))?;
-        self.add(stream, tongue, None)
+        self.add(stream, acquirer)
     }
 
-    fn add(
-        &mut self,
-        stream: TcpStream,
-        tongue: Tongue,
-        partner: Option<usize>,
-    ) -> Result<usize, String> {
+    /// The connection that the switch made to a partner last.
+    pub(crate) fn last_of(&self, partner: usize) -> Option<usize> {
+        self.connections.iter().rposition(|it| it.party == partner && it.is_open)
+    }
+
+    fn add(&mut self, stream: TcpStream, party: usize) -> Result<usize, String> {
         let failed = |error| format!("a connection cannot be used: {error}");
         stream.set_nodelay(true).map_err(failed)?;
         let (mut input, events) = (stream.try_clone().map_err(failed)?, self.events.clone());
         let connection = self.connections.len();
-        self.connections.push(Connection { stream, tongue, partner, is_open: true });
+        self.connections.push(Connection { stream, party, is_open: true });
         thread::spawn(move || {
             let (mut bytes, mut chunk) = (Vec::new(), vec![0; CHUNK_BYTES]);
             while let Ok(read @ 1..) = input.read(&mut chunk) {
@@ -252,18 +262,18 @@ impl Stage {
     fn take(&mut self, event: Event) {
         match event {
             Event::Called { partner, stream } => {
-                let it = &mut self.partners[partner];
+                let it = &mut self.parties[partner];
                 if it.listener.is_some() {
                     it.up += usize::from(!it.sign_on);
                     // One that cannot be used is as good as one that was refused.
-                    let tongue = it.tongue;
-                    let _ = self.add(stream, tongue, Some(partner));
+                    let _ = self.add(stream, partner);
                 }
             }
             Event::Frame { connection, bytes } => self.frame(connection, &bytes),
             Event::Closed { connection } => {
                 let it = &mut self.connections[connection];
-                if std::mem::take(&mut it.is_open) && it.partner.is_none() {
+                let was_open = std::mem::take(&mut it.is_open);
+                if was_open && !self.parties[it.party].is_partner {
                     self.heard.push(Heard { connection, at_ns: now_ns(), message: None });
                 }
             }
@@ -273,24 +283,22 @@ impl Stage {
     }
 
     fn frame(&mut self, connection: usize, bytes: &[u8]) {
-        let it = &self.connections[connection];
-        let message = it.tongue.decode(bytes);
-        match (it.partner, message) {
-            (None, message) => {
-                self.heard.push(Heard { connection, at_ns: now_ns(), message });
-            }
-            (Some(partner), Some(message)) => self.reach(partner, connection, message),
-            (Some(partner), None) => {
+        let party = self.connections[connection].party;
+        let it = &self.parties[party];
+        match it.tongue.decode(bytes) {
+            Some(message) if !message.is_answer() => self.reach(party, connection, message),
+            None if it.is_partner => {
                 // It counts as a message nobody expects.
-                self.reached.push(Reached { partner, message: Message::new(0) });
+                self.reached.push(Reached { party, message: Message::new(0) });
             }
+            message => self.heard.push(Heard { connection, at_ns: now_ns(), message }),
         }
     }
 
-    /// What a partner does with a message: what it is told, but network management and reversals
+    /// What somebody does with a request: what they are told, but network management and reversals
     /// are accepted always.
-    fn reach(&mut self, partner: usize, connection: usize, message: Message) {
-        let it = &mut self.partners[partner];
+    fn reach(&mut self, party: usize, connection: usize, message: Message) {
+        let it = &mut self.parties[party];
         it.up += usize::from(message.class() == 8 && message.of(70) == "001");
         let (conduct, tongue) = (&it.conduct, it.tongue);
         let (act, delay, more) = match message.class() {
@@ -301,7 +309,7 @@ impl Stage {
         answer.fields.extend(more.into_iter().flatten().map(|(de, value)| (*de, value.clone())));
         let bytes = tongue.encode(&answer);
         if message.class() != 8 {
-            self.reached.push(Reached { partner, message });
+            self.reached.push(Reached { party, message });
         }
         self.counted += 1;
         let at = (now_ns() + delay.as_nanos() as u64, self.counted);
@@ -325,7 +333,7 @@ impl Stage {
     }
 }
 
-impl Partner {
+impl Party {
     fn hang_up(&mut self) {
         self.up = 0;
         if let Some(listener) = self.listener.take() {
