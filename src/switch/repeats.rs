@@ -1,6 +1,6 @@
 //! Copies of a request that wait for the same answer as the first.
 //!
-//! What it is not: it does not know which request is a copy of which, see [`super::repeat`].
+//! What it is not: it does not know which request is a copy of which, see `repeat.rs`.
 
 use crate::base::ids::SessionId;
 
