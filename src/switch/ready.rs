@@ -117,3 +117,14 @@ impl Switch {
         None
     }
 }
+
+/// The one at the place `first` at step 0, then the others in their order.
+#[inline]
+pub(super) fn at_step(partners: &[LinkId], first: usize, step: usize) -> Option<LinkId> {
+    let place = match step {
+        0 => first,
+        _ if step <= first => step - 1,
+        _ => step,
+    };
+    partners.get(place).copied()
+}

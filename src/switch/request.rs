@@ -27,7 +27,7 @@ use super::session::State;
 use super::setup;
 use super::sound::{self, Sound};
 use super::stats::Counter;
-use super::{Batch, Drain, Storage, Switch, noted, repeat, reply};
+use super::{Batch, Drain, Storage, Switch, noted, ready, repeat, reply};
 
 impl Switch {
     /// One message of an acquirer. False if the connection is to be read no further.
@@ -263,7 +263,7 @@ impl Switch {
         let partners = bound.map_or(&*route.partners, |bound| slice::from_ref(&bound.partner));
         let first = if bound.is_none() { self.whose_turn(chosen.route, route) } else { 0 };
         let steps = 0..partners.len();
-        for partner in steps.map_while(|step| at_step(partners, first, step)) {
+        for partner in steps.map_while(|step| ready::at_step(partners, first, step)) {
             if !self.may_be_asked(batch.now, partner) {
                 continue;
             }
@@ -479,17 +479,6 @@ impl Switch {
         self.close(id, CloseCause::Drops, outbox);
         false
     }
-}
-
-/// The one at the place `first` at step 0, then the others in their order.
-#[inline]
-fn at_step(partners: &[LinkId], first: usize, step: usize) -> Option<LinkId> {
-    let place = match step {
-        0 => first,
-        _ if step <= first => step - 1,
-        _ => step,
-    };
-    partners.get(place).copied()
 }
 
 /// An answer can be matched by who asked: the STAN was read, and the terminal, unless the request
