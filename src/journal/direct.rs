@@ -42,7 +42,7 @@ impl Direct {
         Some(Self { file, memory, is_refused })
     }
 
-    /// Writes all of `bytes`; false if that must be done in the other way, and nothing was written.
+    /// Writes all of `bytes`; false if all of that must be done in the other way.
     pub(super) fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
         let takes = self.takes(offset, bytes.len());
         Ok(takes && self.with_memory(|memory| self.write(offset, bytes, memory))?)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::condition::Condition;
 use super::stand_in::Policy;
+use crate::base::authorization::{Form, Instrument};
 use crate::base::ids::{LinkId, RouteNumber};
 
 /// A way to one or more partners.
@@ -54,6 +55,17 @@ pub enum Mode {
 }
 
 impl Route {
+    /// The place in `partners` of the one to ask first for a card or code: always the same one, so
+    /// that what undoes a payment goes where it went even if nobody remembers it. `None` if the
+    /// instrument does not tell payers apart.
+    pub fn first_for(&self, instrument: Instrument) -> Option<usize> {
+        // Neighbouring numbers must not be neighbours any more: the finalizer of SplitMix64.
+        let mut mixed = instrument.head();
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (instrument.form() != Form::Application).then(|| self.first(mixed ^ mixed >> 31))
+    }
+
     /// The place in `partners` of the one to ask first. `turn` grows by one from request to
     /// request; over as many turns as the weights add up to, each partner has its share, evenly
     /// spread.

@@ -70,8 +70,9 @@ impl Switch {
             Origin::Sought => return Ok(Heard::Later),
             Origin::Unknown => match batch.routes.decide_at(&sound.facts, batch.now.wall) {
                 Ok(chosen) => {
-                    let partners = &batch.routes.route(chosen.route).partners;
-                    (self.preferred(partners).ok_or(Fault::NoPartner)?, None)
+                    let route = batch.routes.route(chosen.route);
+                    let first = self.whose_turn(chosen.route, route, sound.facts.instrument);
+                    (self.preferred(&route.partners, first).ok_or(Fault::NoPartner)?, None)
                 }
                 Err(declined) => {
                     self.say_declined(batch, message, &declined, outbox);

@@ -67,6 +67,7 @@ impl Switch {
             owed.lane.connection_up(self.now.instant);
         }
         if !shared {
+            self.partner_is_back(link);
             outbox.commands.push(Command::Share { session: id, up: true });
         }
     }
@@ -114,12 +115,13 @@ impl Switch {
         self.went_down(id, session.link, session.shared, outbox);
         let is_partner =
             self.setup.link(session.link).is_some_and(|link| link.role == Role::Partner);
-        let mut from = 0;
+        let (mut from, mut any_left) = (0, false);
         while let Some(place) = self.transactions.on_session(id, from).filter(|_| is_partner) {
-            self.give_up(now, place, Fault::PartnerLost, outbox);
+            any_left |= !self.give_up(now, place, Fault::PartnerLost, outbox);
             from = place + 1;
         }
-        if from > 0 {
+        // A session that was lent may be recalled in good order.
+        if any_left && !session.shared {
             self.partner_failed(now, session.link, outbox);
         }
         if is_partner {

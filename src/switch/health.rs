@@ -6,10 +6,10 @@
 //! whether it answers again.
 //!
 //! Only what the partner does to us counts: a request that ran into its deadline after it had left,
-//! a connection that was lost with requests on it. Declines do not, whoever says them, nor what we
-//! did not send. An answer of any kind is a good sign. Each worker judges for itself, by what it
-//! sees; nothing is shared, so nothing is locked. What is owed to a partner has its own pace and
-//! goes on.
+//! a connection that was lost with such requests on it. Declines do not, whoever says them, nor
+//! what we did not send. An answer to a request is a good sign, whatever it says, and so is a
+//! connection that comes up. Each worker judges for itself, by what it sees; nothing is shared, so
+//! nothing is locked. What is owed to a partner has its own pace and goes on.
 
 use std::time::Duration;
 
@@ -47,12 +47,14 @@ impl Health {
     pub(super) fn may_be_asked(&mut self, now: Instant, waiting: usize) -> bool {
         match *self {
             Self::Sound { .. } => true,
+            // What is still out was asked before: it must not pass for the request that finds out.
+            _ if waiting > 0 => false,
             Self::Alone { until, .. } if now < until => false,
             Self::Alone { pause, .. } => {
                 *self = Self::Probation { answers: 0, pause };
-                waiting == 0
+                true
             }
-            Self::Probation { .. } => waiting == 0,
+            Self::Probation { .. } => true,
         }
     }
 
@@ -67,12 +69,19 @@ impl Health {
         let was_sound = self.is_sound();
         *self = match *self {
             Self::Sound { failures } => Self::Sound { failures: failures.saturating_sub(1) },
-            // To something that was asked before: it is there again.
-            Self::Alone { pause, .. } => Self::Probation { answers: 0, pause },
+            // To something that was asked before: it may be tried when that is over.
+            Self::Alone { pause, .. } => Self::Alone { until: Instant::from_ns(0), pause },
             Self::Probation { answers, .. } if answers + 1 >= PROBATION_ANSWERS => SOUND,
             Self::Probation { answers, pause } => Self::Probation { answers: answers + 1, pause },
         };
         !was_sound && self.is_sound()
+    }
+
+    /// It has come back: it may be tried at once.
+    pub(super) fn is_back(&mut self) {
+        if let Self::Alone { pause, .. } = *self {
+            *self = Self::Alone { until: Instant::from_ns(0), pause };
+        }
     }
 
     /// It has failed. True if it is left alone from now on.
@@ -165,12 +174,34 @@ mod tests {
     }
 
     #[test]
-    fn a_late_sign_of_life_counts_and_late_failures_do_not() {
+    fn what_was_asked_before_decides_nothing() {
         let mut health = failing(3);
         assert!(!health.failed(at(1), Some(BREAKER)));
-        assert!(!health.may_be_asked(at(4), 0));
+        assert!(!health.may_be_asked(at(9), 1), "it is not tried before that is over");
+        for _ in 0..20 {
+            assert!(!health.failed(at(9), Some(BREAKER)), "nor left alone for longer");
+            assert!(!health.answered(), "nor trusted");
+            assert!(!health.may_be_asked(at(9), 1));
+        }
+        assert!(health.may_be_asked(at(9), 0));
+        assert!(health.failed(at(9), Some(BREAKER)));
+        assert!(!health.may_be_asked(at(18), 0), "ten seconds now");
+        assert!(health.may_be_asked(at(19), 0));
+    }
+
+    #[test]
+    fn a_sign_of_life_ends_the_pause() {
+        let mut health = failing(3);
+        assert!(!health.may_be_asked(at(1), 0));
         health.answered();
-        assert!(health.may_be_asked(at(4), 0), "it is there again");
+        assert!(health.may_be_asked(at(1), 0));
+        let mut health = failing(3);
+        health.is_back();
+        assert!(!health.may_be_asked(at(1), 2));
+        assert!(health.may_be_asked(at(1), 0));
+        let mut sound = failing(2);
+        sound.is_back();
+        assert!(sound.failed(at(1), Some(BREAKER)), "two and one");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Not whether the partner may be asked at all: that is the route's to say, and the ring's.
 
+use crate::base::authorization::Instrument;
 use crate::base::ids::{LinkId, RouteId, SessionId};
 use crate::base::time::{Instant, Now};
 
@@ -63,9 +64,17 @@ impl Switch {
 
     /// The place of the partner whose turn it is to be asked first, by the weights of the route.
     #[inline]
-    pub(super) fn whose_turn(&mut self, id: RouteId, route: &Route) -> usize {
+    pub(super) fn whose_turn(
+        &mut self,
+        id: RouteId,
+        route: &Route,
+        instrument: Option<Instrument>,
+    ) -> usize {
         if route.turns.is_empty() {
             return 0;
+        }
+        if let Some(first) = instrument.and_then(|instrument| route.first_for(instrument)) {
+            return first;
         }
         let place = usize::from(id.0);
         if place >= self.dealt.len() {
@@ -77,11 +86,20 @@ impl Switch {
         })
     }
 
-    /// The first of `partners` that is up, else the first: for what need not leave at once.
-    pub(super) fn preferred(&self, partners: &[LinkId]) -> Option<LinkId> {
-        let ready = |partner: &&LinkId| self.ready.get(usize::from(partner.0));
-        let up = |partner: &&LinkId| ready(partner).is_some_and(|r| !r.sessions.is_empty());
-        partners.iter().find(up).or(partners.first()).copied()
+    /// Of `partners` the one at `first`, or the next that is up if it is not: for what need not
+    /// leave at once.
+    pub(super) fn preferred(&self, partners: &[LinkId], first: usize) -> Option<LinkId> {
+        let ready = |partner: &LinkId| self.ready.get(usize::from(partner.0));
+        let up = |partner: &LinkId| ready(partner).is_some_and(|r| !r.sessions.is_empty());
+        let mut steps = (0..partners.len()).map_while(|step| at_step(partners, first, step));
+        steps.find(up).or(partners.get(first).copied())
+    }
+
+    /// A connection of the partner has come up: what was thought of it may be old.
+    pub(super) fn partner_is_back(&mut self, partner: LinkId) {
+        if let Some(ready) = self.ready.get_mut(usize::from(partner.0)) {
+            ready.health.is_back();
+        }
     }
 
     /// The partner session whose turn it is, among those that are up and keep up. All requests of

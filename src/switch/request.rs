@@ -261,7 +261,10 @@ impl Switch {
         let mut fault = Fault::NoPartner;
         let route = batch.routes.route(chosen.route);
         let partners = bound.map_or(&*route.partners, |bound| slice::from_ref(&bound.partner));
-        let first = if bound.is_none() { self.whose_turn(chosen.route, route) } else { 0 };
+        let first = match bound {
+            None => self.whose_turn(chosen.route, route, sound.facts.instrument),
+            Some(_) => 0,
+        };
         let steps = 0..partners.len();
         for partner in steps.map_while(|step| ready::at_step(partners, first, step)) {
             if !self.may_be_asked(batch.now, partner) {

@@ -17,7 +17,14 @@ use super::{Switch, noted, pending, repeat};
 impl Switch {
     /// The partner did not answer in time, or can no longer, or the terminal does not want it any
     /// more: decline, once, and take back what the partner may have done.
-    pub(super) fn give_up(&mut self, now: Now, place: u32, fault: Fault, outbox: &mut Outbox) {
+    /// True if no byte of the request had left.
+    pub(super) fn give_up(
+        &mut self,
+        now: Now,
+        place: u32,
+        fault: Fault,
+        outbox: &mut Outbox,
+    ) -> bool {
         self.stats.count(fault.counter());
         let never_left = self.withdraw(place, outbox);
         if fault == Fault::TimedOut
@@ -37,10 +44,11 @@ impl Switch {
         let way = (place, never_left);
         if granted.is_some_and(|granted| self.stand_in_given_up(now, way, &granted, outbox)) {
             self.end(place, outbox);
-            return outbox.close_full_batch();
+            outbox.close_full_batch();
+            return never_left;
         }
         self.refuse_waiting(now, place, fault, outbox);
-        let Some(asked) = self.transactions.at(place) else { return };
+        let Some(asked) = self.transactions.at(place) else { return never_left };
         let (partner, stan, number) = (asked.partner, asked.stan, asked.number);
         let taken_back = fault == Fault::TakenBack && !never_left;
         let number = self.recent.end(number);
@@ -70,6 +78,7 @@ impl Switch {
         self.end(place, outbox);
         // One moment may be the deadline of more than a journal takes at once.
         outbox.close_full_batch();
+        never_left
     }
 
     /// Keeps a request from leaving, if no byte of it has left yet: its intent is not durable, or

@@ -8,8 +8,8 @@ use authswitch::routing::{Route, RouteTable};
 use authswitch::switch::health::Breaker;
 use authswitch::switch::{Command, Counter, Event, Setup};
 
-use crate::advices::{OTHER, OTHER_HOST, at_other, two_partners};
-use crate::rig::{BUDGET, HOST, PARTNER, POS, Plain, Rig, answer_to, framed, sale};
+use crate::advices::{OTHER, OTHER_HOST, at_other, completion, two_partners};
+use crate::rig::{BUDGET, HOST, PARTNER, POS, Plain, Rig, sale};
 
 const PAUSE: Duration = Duration::from_secs(5);
 const FAILURES: u16 = 4;
@@ -119,11 +119,25 @@ fn lost_connections_count_once_each() {
         assert_eq!(rig.count(Counter::LeftAlone), u64::from(stan == u32::from(FAILURES)));
         rig.open(HOST, PARTNER);
     }
-    assert_eq!(asked(&mut rig, 1), Some(OTHER));
+    assert_eq!(asked(&mut rig, 1), Some(PARTNER), "it has come back: it is tried at once");
+    assert_eq!(asked(&mut rig, 2), Some(OTHER), "by one request");
 }
 
 #[test]
-fn weights_deal_requests_out_and_the_others_step_in() {
+fn what_never_left_is_no_failure_of_the_partner() {
+    let mut rig = rig();
+    for stan in 1..=u32::from(FAILURES) + 2 {
+        // Nobody takes the bytes of this one.
+        rig.ask(POS, &sale(stan));
+        rig.feed(Event::Closed { session: HOST });
+        rig.open(HOST, PARTNER);
+    }
+    assert_eq!(rig.count(Counter::LeftAlone), 0);
+    assert_eq!(rig.count(Counter::Withdrawn), u64::from(FAILURES) + 2);
+}
+
+#[test]
+fn weights_deal_cards_out_and_the_others_step_in() {
     let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| {
         two_partners(setup);
         let table = RouteTable::single(vec![PARTNER, OTHER], BUDGET);
@@ -131,11 +145,25 @@ fn weights_deal_requests_out_and_the_others_step_in() {
         setup.routes = Arc::new(RouteTable::of_route(route));
     });
     rig.open(OTHER_HOST, OTHER);
-    let dealt: Vec<LinkId> = (1..=8).filter_map(|stan| asked(&mut rig, stan)).collect();
-    assert_eq!(dealt, [PARTNER, OTHER, PARTNER, PARTNER, PARTNER, OTHER, PARTNER, PARTNER]);
+    let card = |number: u32| format!("476134{number:010}");
+    let to = |rig: &mut Rig, stan: u32, number: u32| {
+        rig.ask(POS, &sale(stan).with(2, &card(number)));
+        match (rig.at_host().len(), at_other(rig).len()) {
+            (1, 0) => PARTNER,
+            (0, 1) => OTHER,
+            found => panic!("{found:?}"),
+        }
+    };
+    let dealt: Vec<LinkId> = (1..=400).map(|number| to(&mut rig, number, number)).collect();
+    let others = dealt.iter().filter(|link| **link == OTHER).count();
+    assert!((70..=130).contains(&others), "a quarter, about: {others} of 400");
+    let again: Vec<LinkId> = (1..=400).map(|number| to(&mut rig, 400 + number, number)).collect();
+    assert_eq!(again, dealt, "each card has its partner");
+    // What completes a sale that nobody remembers goes where the sale went.
+    let far = dealt.iter().position(|link| *link == OTHER).expect("one") as u32 + 1;
+    rig.ask(POS, &completion(900, 899).without(90).with(2, &card(far)));
+    assert_eq!(at_other(&mut rig).len(), 1);
     rig.feed(Event::Closed { session: HOST });
     rig.at_pos();
-    assert!((11..19).all(|stan| asked(&mut rig, stan) == Some(OTHER)), "no turn is lost");
-    let frame = framed(&rig.partner.clone(), &answer_to(&sale(1), "00"));
-    rig.send(OTHER_HOST, &frame);
+    assert!((1..=20).all(|number| to(&mut rig, 1000 + number, number) == OTHER), "none is lost");
 }
