@@ -318,6 +318,7 @@ fn switch_toml(site: &Site, durability: Durability, dialect: &str, partners: u64
     for number in 1..=partners {
         text += &format!(
             "\n[[partner]]\nname = \"partner-{number}\"\nconnect = \"{partner}\"\nsessions = 4\n\
+             breaker_failures = 0\n\
              dialect = \"{dialect}\"\n"
         );
     }
