@@ -13,6 +13,7 @@
 //! --------------------------------------------------------- below: pure, synchronous, no time
 //!  3  switch     (now, event) in, outbox out
 //!  2  routing    facts in, a route or a decline out
+//!     risk       the same facts in, a pass or a decline out           dashmap
 //!  1  iso8583    bytes to messages and back
 //!  0  base       time, money, card data, codes, limits
 //! ```
@@ -36,6 +37,7 @@
 //!    bytes.
 //! 5. [`routing::RouteTable::decide_at`]: two lookups and one array access. What it can be told
 //!    of wallets that pay abroad: [`manual::corridors`].
+//!    [`risk::Rules::decide`] asks behind it whether the request is wanted.
 //! 6. [`net`]: how a turn gathers what is ready and writes once; [`net::Shell`] is its front door.
 //! 7. [`app::config`] and [`app::dialect_file`]: how files become all of the above;
 //!    [`app::reload`]: how they do so again while the switch runs.
@@ -56,6 +58,7 @@ pub mod base;
 pub mod iso8583;
 pub mod journal;
 pub mod net;
+pub mod risk;
 pub mod routing;
 pub mod switch;
 

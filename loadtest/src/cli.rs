@@ -3,6 +3,7 @@
 //! Arguments are turned into the plain plans of the modules here, so that no other module knows
 //! the command line exists.
 
+mod run;
 mod speed;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -11,16 +12,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::speed::{DrainArgs, RestartArgs, VersusArgs};
+use self::run::{CompareArgs, ReportArgs, RunArgs};
+use self::speed::{DrainArgs, RestartArgs};
 use crate::books::{self, Books, Faults, Span};
 use crate::failure::Failure;
 use crate::fate::{Decline, Fate, Share};
 use crate::floor::{self, Floor};
 use crate::frame::Form;
-use crate::partner::{self, Fault, Latency, Partner, Rules, duration_ns};
-use crate::report;
-use crate::run::{self, Load, Plan, Terms};
-use crate::{child, drain, restart, script, versus};
+use crate::partner::{self, Fault, Freeze, Latency, Partner, Rules, duration_ns};
+use crate::{child, drain, restart, script};
 
 /// Parses the command line and does what it says.
 pub(crate) fn run() -> Result<(), Failure> {
@@ -28,11 +28,9 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Partner(args) => args.run(),
         Command::Floor(args) => args.run(),
         Command::Books(args) => books::run(&args.plan()?),
-        Command::Run(args) if args.versus.vs_floor => {
-            let (terms, json) = (args.terms(), args.json);
-            versus::run(&args.versus.plan(terms, json)?)
-        }
         Command::Run(args) => args.run(),
+        Command::Report(args) => args.run(),
+        Command::Compare(args) => args.run(),
         Command::Drain(args) => drain::run(&args.plan()?),
         Command::Restart(args) => restart::run(&args.plan()?),
         Command::Script(args) => script::run(&args.plan()),
@@ -51,6 +49,10 @@ struct Cli {
 enum Command {
     /// Send load, judge every answer, and report rates and latencies
     Run(Box<RunArgs>),
+    /// Make the page of a run again from its JSON
+    Report(ReportArgs),
+    /// Hold runs against the first of them: what changed beyond noise
+    Compare(CompareArgs),
     /// Simulate the host that authorizes
     Partner(PartnerArgs),
     /// Forward between acquirer and partner with the least work possible: the yardstick
@@ -96,7 +98,8 @@ struct PartnerArgs {
     /// Address to listen on; port 0 takes a free one and prints it
     #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: SocketAddr,
-    /// How long an answer takes: 0us, 5ms, uniform:1ms-3ms, exp:5ms, normal:5ms,1ms
+    /// How long an answer takes: 0us, 5ms, uniform:1ms-3ms, exp:5ms, normal:5ms,1ms,
+    /// log-normal:5ms,0.5
     #[arg(long, default_value = "0us", value_name = "SPEC")]
     latency: Latency,
     /// Share of requests declined, and the DE 39 they get: 5 or 5:51
@@ -108,6 +111,9 @@ struct PartnerArgs {
     /// Plant mistakes: wrong-stan, wrong-rrn, wrong-amount, wrong-code or duplicate
     #[arg(long, value_name = "KIND:PERCENT")]
     fault: Option<Fault>,
+    /// Stand still for so long, every so often: 100ms/1s
+    #[arg(long, value_name = "LENGTH/EVERY")]
+    freeze: Option<Freeze>,
     /// Messages carry no TPDU
     #[arg(long)]
     no_tpdu: bool,
@@ -207,56 +213,6 @@ struct BooksArgs {
     record: Option<PathBuf>,
 }
 
-#[derive(Args)]
-struct RunArgs {
-    /// Address to send to
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    #[arg(required_unless_present = "vs_floor", conflicts_with = "vs_floor")]
-    target: Option<SocketAddr>,
-    /// Open loop: requests per second over all connections, whatever is answered
-    #[arg(long, value_name = "PER_SECOND", conflicts_with = "closed")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    #[arg(required_unless_present_any = ["closed", "vs_floor"])]
-    rate: Option<u64>,
-    /// Closed loop: keep --in-flight requests under way on every connection
-    #[arg(long)]
-    closed: bool,
-    /// Connections to open
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000))]
-    connections: u32,
-    /// Requests under way per connection in a closed loop
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    in_flight: u32,
-    /// How long to measure
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
-    duration: Duration,
-    /// How long to send before measuring; answers are judged all the same
-    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration)]
-    warm_up: Duration,
-    /// When a request without an answer counts as lost, and an answer as late
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = duration)]
-    timeout: Duration,
-    /// The partner's --decline: its answers are then required to be exactly these
-    #[arg(long, default_value = "0", value_name = "PERCENT[:CODE]")]
-    expect_decline: Decline,
-    /// Messages carry no TPDU
-    #[arg(long)]
-    no_tpdu: bool,
-    /// Core to run on
-    #[arg(long, value_name = "CORE", conflicts_with = "vs_floor")]
-    pin: Option<usize>,
-    /// Fail (exit code 99) if the p99 latency is above this
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "vs_floor")]
-    max_p99: Option<Duration>,
-    /// Write the report as JSON as well
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    #[command(flatten)]
-    versus: VersusArgs,
-}
-
 impl PartnerArgs {
     fn run(self) -> Result<(), Failure> {
         if self.leashed {
@@ -269,6 +225,7 @@ impl PartnerArgs {
             latency: self.latency,
             threads: self.threads,
             counts_reversals: self.count_reversals,
+            freeze: self.freeze,
         })
     }
 }
@@ -322,41 +279,6 @@ impl BooksArgs {
             then: self.then,
             record: self.record,
         })
-    }
-}
-
-impl RunArgs {
-    fn terms(&self) -> Terms {
-        let fate = Fate { decline: self.expect_decline, silence: Share::default() };
-        let timeout_ns = self.timeout.as_nanos() as u64;
-        Terms { form: form(self.no_tpdu), fate, timeout_ns }
-    }
-
-    fn run(self) -> Result<(), Failure> {
-        if let Some(core) = self.pin {
-            child::pin(core)?;
-        }
-        let target = self.target.ok_or_else(|| Failure::Usage("--target is missing".into()))?;
-        let load = match self.rate {
-            Some(rate_per_s) => Load::Open { rate_per_s },
-            None => Load::Closed { in_flight: self.in_flight as usize },
-        };
-        let plan = Plan {
-            target,
-            load,
-            connections: self.connections as usize,
-            warm_up: self.warm_up,
-            duration: self.duration,
-            terms: self.terms(),
-        };
-        let mut progress = report::Progress::of_run(&plan);
-        let outcome = run::measure(&plan, &mut |stage| progress.show(stage))?;
-        progress.finish();
-        report::print_run(&plan, &outcome);
-        if let Some(path) = &self.json {
-            report::write_json(path, &outcome)?;
-        }
-        report::judge_run(&outcome, self.max_p99)
     }
 }
 

@@ -144,7 +144,7 @@ impl Field {
             connections: CONNECTIONS,
             warm_up: WARM_UP,
             duration,
-            terms: Terms { form: drain.form, fate, timeout_ns: TIMEOUT.as_nanos() as u64 },
+            terms: Terms::new(drain.form, fate, TIMEOUT.as_nanos() as u64),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The load-test tool of the authorization switch.
 //!
-//! `loadtest run` sends load and judges every answer, `loadtest partner` simulates the host
+//! `loadtest run` sends load, by flags or by a scenario, and judges every answer; `loadtest report`
+//! and `loadtest compare` show what was kept of runs, `loadtest partner` simulates the host
 //! behind the switch, `loadtest floor` is the least that could stand between them, and
 //! `loadtest run --vs-floor` measures a switch against that. `loadtest books` plays both sides and
 //! compares what each believes about the money. `loadtest script` plays both sides from files that
@@ -20,9 +21,12 @@ mod fate;
 mod floor;
 mod frame;
 mod goal;
+mod load;
 mod machine;
 mod message;
+mod mix;
 mod net;
+mod page;
 mod partner;
 mod record;
 mod report;

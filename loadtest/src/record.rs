@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{Moment, NS_PER_S, wall_ns};
 use crate::failure::Failure;
@@ -16,32 +16,44 @@ use crate::report;
 
 /// Writes `result` to a file, with where it comes from in front.
 pub(crate) fn write(path: &Path, result: &impl Serialize) -> Result<(), Failure> {
-    let moment = Moment::of(wall_ns() / NS_PER_S);
-    let Moment { year, month, day, hour, minute, .. } = moment;
-    let origin = Record {
-        date: format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}Z"),
-        commit: checkout("--short=12")
-            .map(|(commit, changed)| if changed { format!("{commit}+") } else { commit }),
-        command: command(std::env::args()),
-        machine: Machine::this(),
-        result,
-    };
-    report::write_json(path, &origin)
+    report::write_json(path, &Record { origin: Origin::now(), result })
 }
 
 #[derive(Serialize)]
 struct Record<'r, R> {
-    date: String,
-    /// None outside of a repository.
-    commit: Option<String>,
-    command: String,
-    machine: Machine,
+    #[serde(flatten)]
+    origin: Origin,
     #[serde(flatten)]
     result: &'r R,
 }
 
+/// Where a result comes from.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Origin {
+    pub(crate) date: String,
+    /// None outside of a repository.
+    pub(crate) commit: Option<String>,
+    pub(crate) command: String,
+    pub(crate) machine: Machine,
+}
+
+impl Origin {
+    /// Here and now.
+    pub(crate) fn now() -> Origin {
+        let moment = Moment::of(wall_ns() / NS_PER_S);
+        let Moment { year, month, day, hour, minute, .. } = moment;
+        Origin {
+            date: format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}Z"),
+            commit: checkout("--short=12")
+                .map(|(commit, changed)| if changed { format!("{commit}+") } else { commit }),
+            command: command(std::env::args()),
+            machine: Machine::this(),
+        }
+    }
+}
+
 /// What it ran on.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Machine {
     processor: String,
     cores: usize,

@@ -149,7 +149,7 @@ impl Site {
             connections: CONNECTIONS,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs_f64(seconds),
-            terms: Terms { form, fate, timeout_ns: TIMEOUT.as_nanos() as u64 },
+            terms: Terms::new(form, fate, TIMEOUT.as_nanos() as u64),
         };
         let outcome = run::measure(&plan, &mut |_| ())?;
         let mistakes: u64 = outcome.counts.mistakes().iter().map(|(_, count)| count).sum();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::child::{Running, ask};
 use crate::clock::{now_ns, pause};
@@ -19,7 +19,7 @@ use crate::fate::{Decline, Fate, Share};
 use crate::frame::Form;
 
 /// What of the switch's state survives what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Durability {
     /// Nothing: there is no journal.

@@ -342,14 +342,27 @@ impl Library<'_> {
         Ok(None)
     }
 
-    /// Reads what became of it.
+    /// Reads what became of it, and of what gave it back.
     fn complete(&mut self, older: &mut Older) -> Result<(), Unreadable> {
-        let mut rows = self.rows([older::of_transaction(older.id()); 2])?;
-        rows.sort_unstable_by_key(|(_, place)| *place);
-        for (_, place) in rows {
+        for place in self.places_of(older.id())? {
             self.block(place, &mut |batch| older.read(batch.clear, batch.secret))?;
         }
+        for refund in older.refunds() {
+            for place in self.places_of(refund)? {
+                self.block(place, &mut |batch| {
+                    older.read_refund(refund, batch.clear, batch.secret);
+                })?;
+            }
+        }
         Ok(())
+    }
+
+    /// Where what became of a transaction stands, in the order in which it did.
+    fn places_of(&mut self, id: u64) -> Result<Vec<Place>, Unreadable> {
+        let rows = self.rows([older::of_transaction(id); 2])?;
+        let mut places: Vec<Place> = rows.into_iter().map(|(_, place)| place).collect();
+        places.sort_unstable();
+        Ok(places)
     }
 
     fn rows(&mut self, [first, last]: [IndexKey; 2]) -> Result<Vec<(IndexKey, Place)>, Unreadable> {

@@ -10,6 +10,7 @@ use crossbeam::queue::ArrayQueue;
 
 use super::archive::{self, Archive};
 use super::closing::Office;
+use super::recount::Recount;
 use crate::base::ids::WorkerId;
 use crate::base::time::{Instant, Now};
 use crate::journal::{
@@ -17,6 +18,7 @@ use crate::journal::{
 };
 use crate::net::{self, Clock, Make, Store};
 use crate::switch::batch::Batch;
+use crate::switch::record::{self, Record};
 use crate::switch::recover::Recovery;
 use crate::switch::{Outbox, Storage, Switch};
 
@@ -62,8 +64,10 @@ pub fn open(
     plan: &JournalPlan,
     workers: u8,
     transactions: usize,
+    mut limits: Option<Recount>,
 ) -> Result<(Writer, Desks), String> {
     let mut report = Vec::new();
+    let began = Clock::start().now().wall;
     let files = Folder::at(&plan.folder)
         .map_err(|error| format!("journal folder {}: {error}", plan.folder.display()))?;
     let files = match plan.durability {
@@ -82,6 +86,13 @@ pub fn open(
     let mut recovery = Recovery::of_newest(transactions);
     let found = journal::recover(&options, &files, &mut |batch| {
         recovery.read_batch(WorkerId(batch.worker), batch.number, batch.clear, batch.secret);
+        if let Some(limits) = &mut limits {
+            for record in record::read(batch.clear, batch.secret) {
+                if let Record::Intent(intent) = record {
+                    limits.add(&intent, began);
+                }
+            }
+        }
     })
     .map_err(|halt| halt.to_string())?;
     let (transactions, owed) = recovery.counts();
@@ -90,6 +101,7 @@ pub fn open(
         plan.folder.display(),
         found.batches
     ));
+    report.extend(limits.as_ref().map(Recount::report));
     if let Some(place) = &found.cut {
         report.push(format!(
             "journal      cut behind offset {} of segment {}: torn by a crash",
@@ -263,7 +275,7 @@ mod tests {
             key: None,
             segment_bytes: 4 << 20,
         };
-        let (writer, desks) = open(&plan, 2, 64).expect("a new journal");
+        let (writer, desks) = open(&plan, 2, 64, None).expect("a new journal");
         std::thread::scope(|scope| {
             let first = scope.spawn(|| drop(desks.equip(WorkerId(0), core())));
             std::thread::park_timeout(Duration::from_millis(200));

@@ -76,6 +76,18 @@ pub fn refuse(refusal: &Refusal, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"fields\":{}}");
 }
 
+/// Every element of a message that was decoded, in its notation: a JSON string each.
+pub fn elements(message: &Message<'_>, shown: Shown) -> Vec<(u8, String)> {
+    let mut out = Vec::new();
+    let mut neutral = Vec::new();
+    let elements = message.present().iter().map(|element| {
+        out.clear();
+        write_element(message, element, shown, &mut neutral, &mut out);
+        (element, String::from_utf8_lossy(&out).into_owned())
+    });
+    elements.collect()
+}
+
 fn write_error(error: &DecodeError, reason: &str, out: &mut Vec<u8>) {
     let DecodeError { field, offset, need, have, .. } = error;
     let place = format!("\"error\":{{\"field\":{field},\"offset\":{offset},");
@@ -119,13 +131,23 @@ fn write_message(message: &Message<'_>, mti: Option<Mti>, shown: Shown, out: &mu
         out.push(b'"');
         out.extend_from_slice(element.to_string().as_bytes());
         out.extend_from_slice(b"\":");
-        let units = message.index.span(element).map_or(0, |span| span.units);
-        neutral.clear();
-        let field = message.dialect.field(element);
-        value::read(field, message.value(element).unwrap_or(&[]), units, &mut neutral);
-        write_value(element, field, &neutral, shown, out);
+        write_element(message, element, shown, &mut neutral, out);
     }
     out.push(b'}');
+}
+
+fn write_element(
+    message: &Message<'_>,
+    element: u8,
+    shown: Shown,
+    neutral: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) {
+    let units = message.index.span(element).map_or(0, |span| span.units);
+    neutral.clear();
+    let field = message.dialect.field(element);
+    value::read(field, message.value(element).unwrap_or(&[]), units, neutral);
+    write_value(element, field, neutral, shown, out);
 }
 
 /// Appends the neutral form of a value as a JSON string.

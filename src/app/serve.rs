@@ -77,6 +77,7 @@ pub fn run(blueprint: Blueprint, about: &str, origin: Option<Origin>) -> io::Res
         stats.merge(&worker);
     }
     print_stats(&say, &stats);
+    reload.into_iter().flat_map(Reload::finish).for_each(|line| say.line(line));
     if let Some(writer) = writer {
         writer.stop();
     }

@@ -13,12 +13,14 @@ use super::archive::Archive;
 use super::closing::Office;
 use super::config::{self, Config};
 use super::journal::{self, JournalPlan};
+use super::recount::Recount;
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits::{self, Bounds};
 use crate::base::map;
 use crate::iso8583::dialect::Dialect;
 use crate::journal::{Durability, Writer};
 use crate::net::{Dial, Listen, Notice, Plan, Shell};
+use crate::risk::Rules;
 use crate::routing::RouteTable;
 use crate::switch::index::TransactionIndex;
 use crate::switch::recent::Recent;
@@ -33,6 +35,8 @@ pub struct Blueprint {
     pub links: Vec<LinkSetup>,
     /// Where requests go.
     pub routes: Arc<RouteTable>,
+    /// What is not wanted, if that is said.
+    pub rules: Option<Arc<Rules>>,
     /// Where the journal is, if one is kept.
     pub journal: Option<JournalPlan>,
 }
@@ -80,31 +84,14 @@ impl Blueprint {
     ///
     /// One sentence, if a partner's host name cannot be resolved.
     pub fn from_config(config: &Config) -> Result<Self, String> {
-        let mut links = Vec::new();
+        let links = links(config);
         let (mut listeners, mut dials) = (Vec::new(), Vec::new());
         for acquirer in &config.acquirers {
             listeners.push(Listen { address: acquirer.listen, link: acquirer.link });
-            links.push(LinkSetup {
-                name: acquirer.name.clone(),
-                role: Role::Acquirer,
-                dialect: Arc::clone(&acquirer.dialect),
-                sign_on: acquirer.sign_on_required,
-                ..LinkSetup::default()
-            });
         }
         for partner in &config.partners {
             let address = resolve(&partner.connect)?;
             dials.push(Dial { address, link: partner.link, sessions: partner.sessions });
-            let silent = partner.echo_interval.is_zero();
-            links.push(LinkSetup {
-                name: partner.name.clone(),
-                role: Role::Partner,
-                dialect: Arc::clone(&partner.dialect),
-                sign_on: partner.sign_on,
-                echo_interval: (!silent).then_some(partner.echo_interval),
-                in_flight_max: partner.in_flight_max,
-                breaker: partner.breaker,
-            });
         }
         let settings = config.settings.clone();
         let durability = match settings.durability {
@@ -132,7 +119,8 @@ impl Blueprint {
             drain_deadline: settings.drain_deadline,
             tap: None,
         };
-        Ok(Self { plan, links, routes: Arc::clone(&config.routes), journal })
+        let (routes, rules) = (Arc::clone(&config.routes), config.rules.clone());
+        Ok(Self { plan, links, routes, rules, journal })
     }
 
     /// What a few options describe: whatever decodes is forwarded.
@@ -172,7 +160,7 @@ impl Blueprint {
             tap: None,
         };
         let routes = Arc::new(RouteTable::single(vec![partner], pair.deadline));
-        Self { plan, links, routes, journal: None }
+        Self { plan, links, routes, rules: None, journal: None }
     }
 
     /// Reads the journal back, binds the listeners and starts the workers.
@@ -182,7 +170,7 @@ impl Blueprint {
     /// What the operating system said, or what is wrong with the journal.
     pub fn start(self, notices: SyncSender<Notice>) -> io::Result<Running> {
         let workers = self.plan.workers.clamp(1, limits::WORKERS_MAX) as u8;
-        let (links, routes) = (self.links, self.routes);
+        let (links, routes, rules) = (self.links, self.routes, self.rules);
         let (bounds, tap) = (self.plan.bounds.clone(), self.plan.tap.is_some());
         let recent_bytes = match &self.journal {
             Some(_) => self.plan.bounds.recent_bytes,
@@ -190,7 +178,8 @@ impl Blueprint {
         };
         let transactions = Recent::transactions_in(recent_bytes);
         let remembered = usize::from(workers) * transactions;
-        let journal = self.journal.map(|plan| journal::open(&plan, workers, remembered));
+        let limits = rules.as_ref().map(|rules| Recount::new(rules, &routes, &links));
+        let journal = self.journal.map(|plan| journal::open(&plan, workers, remembered, limits));
         let journal = journal.transpose().map_err(io::Error::other)?;
         let (key, epoch) = match &journal {
             Some((_, journal)) => (journal.secret, journal.epoch),
@@ -214,6 +203,7 @@ impl Blueprint {
                 recent_bytes,
                 index: Some(Arc::clone(&index)),
                 has_archive,
+                rules: rules.clone(),
                 ..Setup::new(Arc::clone(&routes))
             });
             match &desks {
@@ -224,6 +214,31 @@ impl Blueprint {
         let shell = Shell::start(&self.plan, make, notices)?;
         Ok(Running { shell, writer, office, archive, report })
     }
+}
+
+/// The links of a configuration, by [`LinkId`].
+pub fn links(config: &Config) -> Vec<LinkSetup> {
+    let acquirers = config.acquirers.iter().map(|acquirer| LinkSetup {
+        name: acquirer.name.clone(),
+        role: Role::Acquirer,
+        dialect: Arc::clone(&acquirer.dialect),
+        sign_on: acquirer.sign_on_required,
+        ..LinkSetup::default()
+    });
+    let partners = config.partners.iter().map(|partner| {
+        let silent = partner.echo_interval.is_zero();
+        LinkSetup {
+            name: partner.name.clone(),
+            role: Role::Partner,
+            dialect: Arc::clone(&partner.dialect),
+            sign_on: partner.sign_on,
+            echo_interval: (!silent).then_some(partner.echo_interval),
+            in_flight_max: partner.in_flight_max,
+            breaker: partner.breaker,
+            inquiry: partner.inquiry.clone(),
+        }
+    });
+    acquirers.chain(partners).collect()
 }
 
 fn resolve(host_and_port: &str) -> Result<SocketAddr, String> {

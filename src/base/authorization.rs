@@ -1,5 +1,6 @@
 //! The facts of a request, as routing and risk see them: parsed, small, without bytes.
 
+use crate::base::ids::LinkId;
 use crate::base::money::Amount;
 
 /// What a request asks, reduced to what decisions need.
@@ -21,6 +22,8 @@ pub struct Authorization {
     pub mcc: u16,
     /// DE 22, POS entry mode, 0 if absent.
     pub entry_mode: u16,
+    /// The link that it came over; `None` if nobody in particular asks.
+    pub link: Option<LinkId>,
 }
 
 /// What a request asks.

@@ -86,8 +86,15 @@ pub const RECENT_BYTES_UNKEPT: usize = 8 << 20;
 /// most.
 pub const LOOK_UPS_MAX: usize = 1024;
 
+/// Refunds of one sale: each is looked up with it, in a fraction of a millisecond.
+pub const REFUNDS_MAX: usize = 200;
+
 /// How long such a message waits.
 pub const LOOK_UP_DEADLINE: Duration = Duration::from_millis(500);
+
+/// Requests of one worker about which one partner is asked at a time, before they are reversed.
+/// Each takes a message of some 300 bytes; a time-out beyond them is reversed unasked.
+pub const INQUIRIES_MAX: usize = 256;
 
 /// From sending a copy of a reversal or advice to giving its answer up.
 pub const SAF_ANSWER_DEADLINE: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ use super::composite::Composite;
 use super::error::Reason;
 use super::field::{Content, Field, Shape};
 use super::mti::Mti;
+use super::scan::Scan;
 use super::spec::{HeaderKind, Spec, Wire};
 use crate::base::limits;
 use crate::base::pan::Secrecy;
@@ -30,6 +31,8 @@ pub struct Dialect {
     pub(super) begins_packed: bool,
     /// True if frames are of the commonest kind.
     pub(super) plain_frames: bool,
+    /// Where scanned codes stand.
+    pub scan: Scan,
     /// Elements that may be kept after authorization, and from which a reversal is written.
     pub kept: Bitmap,
     /// The same of an advice: it is delivered from what is kept of it, so that is more.
@@ -101,6 +104,7 @@ impl Dialect {
         let kept = KEPT.into_iter().filter(open).collect();
         let kept_of_advice = KEPT.into_iter().chain(KEPT_OF_ADVICE).filter(open).collect();
         Self {
+            scan: Scan::compile(&spec),
             kept,
             kept_of_advice,
             id,

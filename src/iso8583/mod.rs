@@ -20,6 +20,7 @@ pub mod message;
 pub mod mti;
 pub mod names;
 pub mod qr;
+pub mod scan;
 mod span;
 pub mod spec;
 pub mod tlv;

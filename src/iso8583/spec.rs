@@ -43,6 +43,8 @@ pub struct Spec {
     pub presence: BTreeMap<String, Presence>,
     /// Where a reversal names its original.
     pub original: OriginalSpec,
+    /// Where a scanned payment code stands, and what says that one was scanned.
+    pub scan: ScanSpec,
     /// Elements that carry a MAC, which forwarding must not copy (64, 128).
     pub mac: Vec<u8>,
     /// Messages that this dialect must decode and encode to the same bytes.
@@ -75,6 +77,24 @@ impl Default for OriginalSpec {
     /// DE 90, n42: MTI 4, STAN 6, DE 7 10, DE 32 11, DE 33 11 (ISO 8583:1987).
     fn default() -> Self {
         Self { element: 90, parts: vec![(0, 4), (11, 6), (7, 10), (32, 11), (33, 11)] }
+    }
+}
+
+/// Scanned payment codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanSpec {
+    /// First two digits of DE 22 that say that a code was scanned, 0 to 99.
+    pub entry_modes: Vec<u8>,
+    /// Where it may stand: the element and, if that has an inner structure, a tag or the name of a
+    /// part. The first place that is there counts.
+    pub places: Vec<(u8, Option<String>)>,
+}
+
+impl Default for ScanSpec {
+    /// DE 22 = 03x, a bar code; tag A3 of DE 59 (terminals of Chinese make), else DE 2, else DE 35
+    /// (those of Thai banks).
+    fn default() -> Self {
+        Self { entry_modes: vec![3], places: vec![(59, Some("A3".into())), (2, None), (35, None)] }
     }
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::files::{File, Files};
-use super::format::{Block, HEADER_BYTES, SegmentHeader, length_at_front};
+use super::format::{Block, HEADER_BYTES, SegmentHeader, Sound, length_at_front};
 use super::halt::{Damage, Halt};
 use super::key::Key;
 use super::open::{Last, Opener};
@@ -126,10 +126,18 @@ impl Piece {
         offset: u64,
         crc_start: u32,
     ) -> io::Result<Option<Block<'_>>> {
-        if Block::at_front(self.behind(offset), crc_start).is_none() {
-            self.load(file, offset, crc_start)?;
-        }
-        Ok(Block::at_front(self.behind(offset), crc_start))
+        // Checked once: the check reads every byte.
+        let sound = match self.sound(offset, crc_start) {
+            None => self.load(file, offset, crc_start)?,
+            sound => sound,
+        };
+        let block =
+            sound.and_then(|sound| Some(sound.over(self.behind(offset).get(..sound.bytes)?)));
+        Ok(block)
+    }
+
+    fn sound(&self, offset: u64, crc_start: u32) -> Option<Sound> {
+        Block::at_front(self.behind(offset), crc_start).map(|block| block.sound())
     }
 
     fn behind(&self, offset: u64) -> &[u8] {
@@ -139,15 +147,16 @@ impl Piece {
 
     /// Reads what may be a block at `offset`, and some of what is behind it; all of the block, if
     /// it says how long it is.
-    fn load(&mut self, file: &dyn File, offset: u64, crc_start: u32) -> io::Result<()> {
+    fn load(&mut self, file: &dyn File, offset: u64, crc_start: u32) -> io::Result<Option<Sound>> {
         self.read(file, offset, self.next_bytes.max(FIRST_BYTES))?;
         let whole = length_at_front(&self.bytes).unwrap_or(0);
-        let is_block = Block::at_front(&self.bytes, crc_start).is_some();
-        self.next_bytes = if is_block { (2 * self.bytes.len()).min(PIECE_BYTES) } else { 0 };
-        if !is_block && whole > self.bytes.len() && whole <= WHOLE_BYTES_MAX {
-            self.read(file, offset, whole)?;
+        let sound = self.sound(offset, crc_start);
+        self.next_bytes = sound.map_or(0, |_| (2 * self.bytes.len()).min(PIECE_BYTES));
+        if sound.is_some() || whole <= self.bytes.len() || whole > WHOLE_BYTES_MAX {
+            return Ok(sound);
         }
-        Ok(())
+        self.read(file, offset, whole)?;
+        Ok(self.sound(offset, crc_start))
     }
 
     fn read(&mut self, file: &dyn File, offset: u64, bytes: usize) -> io::Result<()> {

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::guests::Visit;
 use crate::base::ids::{LinkId, SessionId, WorkerId};
+use crate::risk::Rules;
 use crate::routing::RouteTable;
 use crate::switch::outbox::Told;
 
@@ -31,7 +32,7 @@ pub(super) struct Commons {
 pub(super) struct Door {
     pub(super) mail: ArrayQueue<Mail>,
     /// Room for one: the newest table wins.
-    pub(super) routes: ArrayQueue<Arc<RouteTable>>,
+    pub(super) tables: ArrayQueue<Tables>,
     /// Empty buffers coming home.
     pub(super) spent: ArrayQueue<Vec<u8>>,
     pub(super) bell: Notify,
@@ -39,6 +40,9 @@ pub(super) struct Door {
     pub(super) acquirers: AtomicUsize,
     pub(super) draining: AtomicBool,
 }
+
+/// Routes, and the rules that name their networks.
+type Tables = (Arc<RouteTable>, Option<Arc<Rules>>);
 
 /// What workers tell each other.
 #[derive(Debug)]
@@ -127,7 +131,7 @@ impl Door {
     fn new() -> Self {
         Self {
             mail: ArrayQueue::new(MAILS_MAX),
-            routes: ArrayQueue::new(1),
+            tables: ArrayQueue::new(1),
             spent: ArrayQueue::new(SPENT_MAX),
             bell: Notify::new(),
             acquirers: AtomicUsize::new(0),

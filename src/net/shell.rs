@@ -23,6 +23,7 @@ use super::worker::{Parts, Worker};
 use super::{Core, accept, dial, socket, spin};
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits::{self, Bounds};
+use crate::risk::Rules;
 use crate::routing::RouteTable;
 use crate::switch::decision::Decision;
 use crate::switch::outbox::Outbox;
@@ -78,7 +79,7 @@ pub struct Shell<S> {
     threads: Vec<JoinHandle<S>>,
 }
 
-/// Hands route tables to workers.
+/// Hands routes and rules to workers.
 #[derive(Debug)]
 pub struct Publisher {
     commons: Arc<Commons>,
@@ -210,12 +211,12 @@ impl<S: Clone + Default + Send + 'static> Shell<S> {
 }
 
 impl Publisher {
-    /// Hands a new route table to every worker. A worker that has not taken the last one yet gets
-    /// only this one. Whoever keeps a handle on a table until it is the only one left is who frees
-    /// it: a worker only lets go.
-    pub fn publish(&self, routes: &Arc<RouteTable>) {
+    /// Hands new routes and rules to every worker. A worker that has not taken the last one yet
+    /// gets only this one. Whoever keeps a handle on a table until it is the only one left is who
+    /// frees it: a worker only lets go.
+    pub fn publish(&self, routes: &Arc<RouteTable>, rules: Option<&Arc<Rules>>) {
         for door in self.commons.doors() {
-            drop(door.routes.force_push(Arc::clone(routes)));
+            drop(door.tables.force_push((Arc::clone(routes), rules.cloned())));
             door.bell.notify_one();
         }
     }

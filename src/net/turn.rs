@@ -102,7 +102,7 @@ impl<C: Core> Worker<C> {
     fn end_turn(&mut self) -> Instant {
         let now = self.now();
         self.begin_drain_if_told();
-        self.take_routes();
+        self.take_tables();
         self.meet_deadlines(now.instant);
         for _ in 0..ROUNDS_MAX {
             self.flush();
@@ -252,13 +252,15 @@ impl<C: Core> Worker<C> {
         }
     }
 
-    fn take_routes(&mut self) {
+    fn take_tables(&mut self) {
         // Asking first is cheap; taking from an empty queue orders all memory.
-        if self.door().routes.is_empty() {
+        if self.door().tables.is_empty() {
             return;
         }
-        if let Some(routes) = self.door().routes.pop() {
+        if let Some((routes, rules)) = self.door().tables.pop() {
+            // Both before the next message: rules name networks by their places in the routes.
             self.feed(Event::Routes(routes));
+            self.feed(Event::Rules(rules));
         }
     }
 

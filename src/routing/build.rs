@@ -6,7 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::cells::{Cells, PARTS_MAX, ROUTES_MAX};
+pub use super::cells::ROUTES_MAX;
+use super::cells::{CELL_ROUTES_MAX, Cells, PARTS_MAX};
 use super::classify::{Classifier, CodeRule};
 use super::condition::{Condition, Refusal};
 use super::merchants::{MerchantTable, NETWORKS_MAX, NetworkSet};
@@ -27,6 +28,8 @@ pub struct Plan {
     pub routes: Vec<RoutePlan>,
     /// What is refused whatever routes say.
     pub refusals: Vec<RefusalPlan>,
+    /// Partners that are asked nothing new for the time being.
+    pub maintenance: Vec<LinkId>,
     /// The merchants; without them no region is known and no acceptance is checked.
     pub merchants: Option<MerchantTable>,
     /// DE 39 of each reason to decline.
@@ -50,6 +53,8 @@ pub struct NetworkPlan {
     pub twin_default: TwinDefault,
     /// Who knows whose code it is.
     pub consult: Option<LinkId>,
+    /// How long it may take to say so.
+    pub consult_within: Duration,
     /// The forms of its codes and card numbers.
     pub rules: Vec<CodeRule>,
 }
@@ -120,6 +125,13 @@ pub enum Conflict {
     Routes,
     /// More refusals, or combinations of them, than a cell can name.
     Refusals,
+    /// More routes for one network and area than are asked one by one.
+    Crowded {
+        /// Place of the first route too many.
+        route: usize,
+    },
+    /// More patterns than are asked one by one.
+    Patterns,
     /// More parts of regions than there are columns.
     Parts,
     /// More distinct budgets than there are budget classes; the first route too many.
@@ -234,6 +246,7 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
         numbered: routes.len() as u32,
         routes,
         refusals,
+        maintenance: plan.maintenance,
         cells,
         budgets,
         codes: plan.codes,
@@ -283,7 +296,8 @@ fn networks(plans: &[NetworkPlan], conflicts: &mut Vec<Conflict>) -> Vec<Network
         match networks.get_mut(usize::from(twin.0)) {
             Some(other) if usize::from(twin.0) != place && other.twin.is_none() => {
                 let (network, default) = (NetworkId(place as u16), plan.twin_default);
-                other.twin = Some(Twin { network, default, consult: plan.consult });
+                let (consult, consult_within) = (plan.consult, plan.consult_within);
+                other.twin = Some(Twin { network, default, consult, consult_within });
             }
             _ => conflicts.push(Conflict::Twin { network: place }),
         }
@@ -312,6 +326,11 @@ fn classifier(plans: &[NetworkPlan], conflicts: &mut Vec<Conflict>) -> Classifie
             rules.push((NetworkId(network as u16), *rule));
             places.push((network, place));
         }
+    }
+    let patterns = rules.iter().filter(|(_, rule)| rule.asks()).count();
+    if patterns > PATTERNS_MAX {
+        conflicts.push(Conflict::Patterns);
+        return Classifier::default();
     }
     let mut clashes = Vec::new();
     let classifier = Classifier::new(&rules, &mut clashes);
@@ -352,6 +371,10 @@ impl fmt::Display for Conflict {
             Self::Refusals => {
                 write!(f, "more than {REFUSALS_MAX} refusals, or too many combinations of them")
             }
+            Self::Crowded { .. } => {
+                write!(f, "more than {CELL_ROUTES_MAX} routes for one network and region")
+            }
+            Self::Patterns => write!(f, "more than {PATTERNS_MAX} patterns"),
             Self::Parts => write!(f, "more than {PARTS_MAX} parts of regions"),
             Self::Weights { .. } => {
                 write!(f, "expected a weight for each partner, {TURNS_MAX} together at most")
@@ -378,6 +401,9 @@ pub const BUDGET_MAX: Duration = Duration::from_secs(60);
 
 /// Distinct budgets: the switch keeps one queue of deadlines for each.
 pub const BUDGET_CLASSES_MAX: usize = 16;
+
+/// Forms of codes that ask for digits behind their first ones: such are asked one after the other.
+pub const PATTERNS_MAX: usize = 1024;
 
 /// Rules that refuse.
 pub const REFUSALS_MAX: usize = 256;

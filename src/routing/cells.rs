@@ -4,7 +4,7 @@
 //! routes to try, most specific network and area first, in the order of the file within each, up to
 //! the first that asks for nothing. Equal chains are kept once, and so are lists of refusals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Conflict, NetworkPlan, RefusalPlan, RoutePlan, way};
 use super::condition::{Case, Condition, Refusal};
@@ -118,6 +118,20 @@ impl Cells {
         chain.iter().find(holds).copied()
     }
 
+    /// The refusals and the routes of a cell, in the order in which they are asked.
+    pub(super) fn listed(&self, cell: Cell) -> (&[u16], Vec<u16>) {
+        let refusals = self.refusals.get(usize::from(cell.refusals)).map_or(&[][..], |list| list);
+        let routes = match cell.route {
+            NO_ROUTE => Vec::new(),
+            place if place & CHAIN == 0 => vec![place],
+            place => {
+                let chain = self.chains.get(usize::from(place & !CHAIN));
+                chain.map_or(Vec::new(), |chain| chain.to_vec())
+            }
+        };
+        (refusals, routes)
+    }
+
     /// True if some area of the row has a route.
     pub(super) fn serves(&self, row: usize) -> bool {
         let cells = self.cells.chunks_exact(self.columns()).nth(row);
@@ -137,6 +151,9 @@ impl Cells {
         let any_network = networks.len();
         let mut said: BTreeMap<(usize, u16), Vec<u16>> = BTreeMap::new();
         for (place, route) in routes.iter().enumerate() {
+            if conflicts.len() > CONFLICTS_MAX {
+                return;
+            }
             for network in or_any(&route.networks) {
                 for area in or_any(&route.areas) {
                     let row = network.map_or(any_network, |id| usize::from(id.0));
@@ -149,6 +166,9 @@ impl Cells {
                             network,
                             area,
                         }),
+                        None if cell.len() == CELL_ROUTES_MAX => {
+                            conflicts.push(Conflict::Crowded { route: place });
+                        }
                         None => cell.push(place as u16),
                     }
                 }
@@ -279,9 +299,9 @@ fn is_unconditional(routes: &[RoutePlan], place: u16) -> bool {
 }
 
 fn until_unconditional(places: impl Iterator<Item = u16>, routes: &[RoutePlan]) -> Vec<u16> {
-    let mut chain = Vec::new();
+    let (mut chain, mut seen) = (Vec::new(), BTreeSet::new());
     for place in places {
-        if !chain.contains(&place) {
+        if seen.insert(place) {
             chain.push(place);
         }
         if is_unconditional(routes, place) {
@@ -321,7 +341,13 @@ const CHAIN: u16 = 1 << 15;
 /// A cell without a route. As the place of a chain it leads to none.
 const NO_ROUTE: u16 = u16::MAX;
 
+/// Who made so many mistakes made one.
+const CONFLICTS_MAX: usize = 1000;
+
+/// Routes for one network and area, of which the first whose condition holds is taken.
+pub(super) const CELL_ROUTES_MAX: usize = 256;
+
 /// Routes of one table.
-pub(super) const ROUTES_MAX: usize = CHAIN as usize;
+pub const ROUTES_MAX: usize = CHAIN as usize;
 
 const _: () = assert!(REGION_CELLS + PARTS_MAX < ANYWHERE as usize);

@@ -198,6 +198,11 @@ impl CodeRule {
             && self.pattern.holds(instrument.head())
     }
 
+    /// True if it asks for digits behind its range.
+    pub(super) fn asks(&self) -> bool {
+        !self.pattern.is_any()
+    }
+
     /// How much the rule covers: range first, then number of lengths, then what its pattern admits.
     /// The smaller wins.
     pub fn breadth(&self) -> (u64, u8, u64) {

@@ -6,7 +6,7 @@
 
 use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
-use crate::base::ids::Region;
+use crate::base::ids::{LinkId, Region};
 use crate::base::time::Wall;
 use crate::base::zone::Zone;
 
@@ -26,6 +26,8 @@ pub struct Condition {
     pub kinds: Kinds,
     /// When; `None` is always.
     pub window: Option<Window>,
+    /// Who may ask: acquirer links; empty is anybody.
+    pub asked_by: Vec<LinkId>,
 }
 
 /// A set of kinds.
@@ -72,6 +74,23 @@ pub struct Refusal {
     pub condition: Condition,
 }
 
+/// What of a condition does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmet {
+    /// Another thing is asked.
+    Kind,
+    /// The merchant is in none of its groups.
+    Group,
+    /// The wallet is at home elsewhere.
+    Home,
+    /// Neither DE 18 nor the merchant's row has one of its categories.
+    Category,
+    /// Somebody else asks.
+    Asker,
+    /// It is not the time.
+    Window,
+}
+
 /// What conditions ask about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Case {
@@ -81,6 +100,8 @@ pub(super) struct Case {
     pub(super) groups: Groups,
     pub(super) kind: Kind,
     pub(super) wall: Wall,
+    /// Who asks; `None` if nobody in particular.
+    pub(super) link: Option<LinkId>,
 }
 
 impl Condition {
@@ -89,16 +110,35 @@ impl Condition {
         *self == Self::default()
     }
 
+    #[inline]
     pub(super) fn holds(&self, case: &Case) -> bool {
+        self.unmet(case).is_none()
+    }
+
+    /// The first thing that is asked and does not hold.
+    #[inline]
+    pub(super) fn unmet(&self, case: &Case) -> Option<Unmet> {
         let is_home = |home: Region| self.homes.contains(&home);
         let is_listed = |mcc: &u16| {
             *mcc != 0 && self.mccs.iter().any(|(first, last)| (first..=last).contains(&mcc))
         };
-        (self.kinds.is_empty() || self.kinds.contains(case.kind))
-            && (self.groups.is_empty() || self.groups.intersects(case.groups))
-            && (self.homes.is_empty() || case.home.is_some_and(is_home))
-            && (self.mccs.is_empty() || case.mccs.iter().any(is_listed))
-            && self.window.as_ref().is_none_or(|window| window.holds(case.wall))
+        if !self.kinds.is_empty() && !self.kinds.contains(case.kind) {
+            Some(Unmet::Kind)
+        } else if !self.groups.is_empty() && !self.groups.intersects(case.groups) {
+            Some(Unmet::Group)
+        } else if !self.homes.is_empty() && !case.home.is_some_and(is_home) {
+            Some(Unmet::Home)
+        } else if !self.mccs.is_empty() && !case.mccs.iter().any(is_listed) {
+            Some(Unmet::Category)
+        } else if !self.asked_by.is_empty()
+            && !case.link.is_some_and(|link| self.asked_by.contains(&link))
+        {
+            Some(Unmet::Asker)
+        } else if self.window.as_ref().is_some_and(|window| !window.holds(case.wall)) {
+            Some(Unmet::Window)
+        } else {
+            None
+        }
     }
 }
 
@@ -228,8 +268,10 @@ mod tests {
             groups: Groups::default().with(3),
             kind: Kind::Refund,
             wall: seoul(22, 12, 0),
+            link: Some(LinkId(3)),
         };
         let condition = Condition {
+            asked_by: vec![LinkId(1), LinkId(3)],
             homes: vec![Region(*b"CN"), kr],
             mccs: vec![(4000, 4999), (5812, 5812)],
             groups: Groups::default().with(3).with(4),
@@ -246,6 +288,8 @@ mod tests {
             Case { groups: Groups::default().with(5), ..case },
             Case { kind: Kind::Void, ..case },
             Case { wall: seoul(21, 23, 59), ..case },
+            Case { link: Some(LinkId(2)), ..case },
+            Case { link: None, ..case },
         ] {
             assert!(!condition.holds(&other), "{other:?}");
         }

@@ -110,6 +110,24 @@ impl MerchantTable {
         self.kind(self.seek(&facts.merchant), facts).map(|kind| &kind.merchant)
     }
 
+    /// The same with the row's name: who else stands in it.
+    pub fn named(&self, facts: &Authorization) -> Option<(RowName, &Merchant)> {
+        let found = self.merchant(facts)?;
+        let id = Id::new(&facts.merchant);
+        let exact = id.into_iter().flat_map(|id| {
+            let tills = tills(facts).into_iter().chain([Till::default()]);
+            tills.map(move |till| RowName(Named::Merchant(id, till)))
+        });
+        let key = key(&facts.merchant);
+        let around = self.written.iter().filter(|(low, end, _)| (*low..*end).contains(&key));
+        let mut prefixes: Vec<_> = around.map(|(low, end, _)| (*low, *end)).collect();
+        prefixes.sort_unstable_by_key(|(low, end)| end - low);
+        let prefixes = prefixes.into_iter().map(|(low, end)| RowName(Named::Prefix(low, end)));
+        let named = exact.chain(prefixes).find_map(|name| Some((name, self.row(&name)?)));
+        debug_assert!(named.is_some_and(|(_, row)| row == found), "the name of the row found");
+        named
+    }
+
     /// Rows for one merchant or till each.
     pub fn exact_len(&self) -> usize {
         self.exact.len() + self.refined.len()
@@ -183,11 +201,7 @@ impl MerchantTable {
     #[cold]
     fn refined(&self, number: u32, facts: &Authorization) -> Option<u32> {
         let id = Id::new(&facts.merchant)?;
-        let (acquirer, terminal) = (facts.acquirer, facts.terminal);
-        let tills = [(acquirer, terminal), (0, terminal), (acquirer, [0; 8])];
-        let mut tills = tills
-            .iter()
-            .map(|(acquirer, terminal)| Till { acquirer: *acquirer, terminal: *terminal });
+        let mut tills = tills(facts).into_iter();
         let own = tills.find_map(|till| self.refined.get(&(id, till)).copied());
         own.or(Some(number & !REFINED))
     }
@@ -370,6 +384,16 @@ impl fmt::Display for RowName {
             }
         }
     }
+}
+
+/// The tills that a request may be of, most specific first.
+fn tills(facts: &Authorization) -> [Till; 3] {
+    let (acquirer, terminal) = (facts.acquirer, facts.terminal);
+    [
+        Till { acquirer, terminal },
+        Till { acquirer: 0, terminal },
+        Till { acquirer, terminal: [0; 8] },
+    ]
 }
 
 fn exact_id(id: &[u8]) -> Result<Id, RowError> {

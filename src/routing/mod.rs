@@ -21,6 +21,8 @@ pub mod build;
 mod cells;
 pub mod classify;
 pub mod condition;
+mod declined;
+pub mod explain;
 pub mod merchants;
 mod pattern;
 mod ranges;
@@ -28,7 +30,6 @@ pub mod route;
 mod rows;
 pub mod stand_in;
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::base::authorization::{Authorization, Kind};
@@ -37,9 +38,10 @@ use crate::base::ids::{LinkId, NetworkId, Region, RouteId, RouteNumber};
 use crate::base::map::Map;
 use crate::base::time::Wall;
 use build::TwinDefault;
-use cells::Cells;
+use cells::{Cell, Cells};
 use classify::Classifier;
 use condition::{Case, Refusal};
+pub use declined::{Codes, Declined, Why};
 use merchants::{Groups, Kind as MerchantKind, Merchant, MerchantTable, NetworkSet};
 pub use route::Route;
 
@@ -56,6 +58,7 @@ pub struct RouteTable {
     /// Numbers that were given to routes so far, in this table and those before it.
     numbered: u32,
     refusals: Vec<Refusal>,
+    maintenance: Vec<LinkId>,
     cells: Cells,
     budgets: Vec<Duration>,
     codes: Codes,
@@ -77,6 +80,7 @@ struct Twin {
     network: NetworkId,
     default: TwinDefault,
     consult: Option<LinkId>,
+    consult_within: Duration,
 }
 
 /// What was decided for a request.
@@ -99,51 +103,10 @@ pub struct Chosen {
 pub struct Doubt {
     /// The network that was not chosen.
     pub other: NetworkId,
+    /// The network whose codes it knows: chosen or not.
+    pub own: NetworkId,
     /// Who knows. Without an answer the choice stands.
     pub consult: LinkId,
-}
-
-/// A request that goes nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Declined {
-    /// DE 39 of the answer.
-    pub code: ResponseCode,
-    /// The reason, for people.
-    pub why: Why,
-}
-
-/// Why a request goes nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// Neither a card number nor a payment code made of digits.
-    NoInstrument,
-    /// No rule knows the form of the code or card number.
-    UnknownCode,
-    /// No row names the merchant.
-    UnknownMerchant,
-    /// The merchant does not accept this network.
-    NetworkNotAccepted,
-    /// No route for this network in this region.
-    NoRoute,
-    /// A rule refuses it: its place, see [`RouteTable::refusal_name`].
-    Refused(u16),
-    /// The partners of the route cannot do what is asked.
-    NotServed,
-}
-
-/// DE 39 of each reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Codes {
-    /// For [`Why::NoInstrument`] and [`Why::UnknownCode`].
-    pub unknown_code: ResponseCode,
-    /// For [`Why::UnknownMerchant`].
-    pub unknown_merchant: ResponseCode,
-    /// For [`Why::NetworkNotAccepted`].
-    pub network_not_accepted: ResponseCode,
-    /// For [`Why::NoRoute`].
-    pub no_route: ResponseCode,
-    /// For [`Why::NotServed`].
-    pub not_served: ResponseCode,
 }
 
 impl RouteTable {
@@ -176,9 +139,10 @@ impl RouteTable {
             routes: vec![route],
             numbered: 1,
             refusals: Vec::new(),
+            maintenance: Vec::new(),
             cells: Cells::single(),
             budgets: vec![budget],
-            codes: Codes::default(),
+            codes: Codes { unknown_original: None, ..Codes::default() },
         }
     }
 
@@ -261,6 +225,13 @@ impl RouteTable {
         self.choose(&Question { facts, wall, row: row.flatten() }, Some((network, None)))
     }
 
+    /// How long it may take to hear whether a code is of the network `own` of a [`Doubt`].
+    pub fn time_to_consult(&self, own: NetworkId) -> Duration {
+        let twins = self.networks.iter().filter_map(|network| network.twin);
+        let of_own = twins.filter(|twin| twin.network == own);
+        of_own.map(|twin| twin.consult_within).max().unwrap_or_default()
+    }
+
     /// The route behind a handle that this table gave out.
     pub fn route(&self, id: RouteId) -> &Route {
         &self.routes[usize::from(id.0)]
@@ -274,6 +245,11 @@ impl RouteTable {
     /// Every route, in the order of their ids.
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// Partners that are asked nothing new, whatever routes name them.
+    pub fn maintenance(&self) -> &[LinkId] {
+        &self.maintenance
     }
 
     /// The name of a network of this table.
@@ -340,7 +316,8 @@ impl RouteTable {
                 };
                 let (network, other) =
                     if is_twin { (twin.network, class) } else { (class, twin.network) };
-                Some((network, twin.consult.map(|consult| Doubt { other, consult })))
+                let own = twin.network;
+                Some((network, twin.consult.map(|consult| Doubt { other, own, consult })))
             }
         }
     }
@@ -352,20 +329,9 @@ impl RouteTable {
         network: Option<(NetworkId, Option<Doubt>)>,
     ) -> Result<Chosen, Declined> {
         let (network, doubt) = network.map_or((None, None), |(id, doubt)| (Some(id), doubt));
-        let row = network.map_or(self.networks.len(), |id| usize::from(id.0));
-        let column = asked.row.map_or_else(|| self.cells.column(None), |kind| kind.column);
-        let cell = self.cells.cell(row, column).ok_or_else(|| self.declined(Why::NoRoute))?;
-        let known = network.and_then(|id| self.networks.get(usize::from(id.0)));
-        let home = known.and_then(|network| network.home);
-        let merchant = asked.row.map(|kind| &kind.merchant);
+        let cell = self.cell(asked, network).ok_or_else(|| self.declined(Why::NoRoute))?;
         // Most cells have one route and no condition: nothing is put together for them.
-        let case = || Case {
-            home,
-            mccs: [asked.facts.mcc, merchant.map_or(0, |merchant| merchant.mcc)],
-            groups: merchant.map_or(Groups::default(), |merchant| merchant.groups),
-            kind: asked.facts.kind,
-            wall: asked.wall,
-        };
+        let case = || self.case(asked, network);
         if let Some(place) = self.cells.refusal(cell, &self.refusals, case) {
             return Err(self.declined(Why::Refused(place)));
         }
@@ -377,8 +343,42 @@ impl RouteTable {
         if asked.facts.kind == Kind::Void && !route.capabilities.void {
             return Err(self.declined(Why::NotServed));
         }
-        let region = merchant.map(|merchant| merchant.area.region);
+        let region = asked.row.map(|kind| kind.merchant.area.region);
+        let home = self.home(network);
         Ok(Chosen { route: RouteId(place), network, region, home, doubt })
+    }
+
+    /// What holds for a network at the merchant.
+    #[inline]
+    fn cell(&self, asked: &Question<'_>, network: Option<NetworkId>) -> Option<Cell> {
+        let row = network.map_or(self.networks.len(), |id| usize::from(id.0));
+        let column = asked.row.map_or_else(|| self.cells.column(None), |kind| kind.column);
+        self.cells.cell(row, column)
+    }
+
+    /// What conditions ask about.
+    #[inline]
+    fn case(&self, asked: &Question<'_>, network: Option<NetworkId>) -> Case {
+        let merchant = asked.row.map(|kind| &kind.merchant);
+        Case {
+            home: self.home(network),
+            mccs: [asked.facts.mcc, merchant.map_or(0, |merchant| merchant.mcc)],
+            groups: merchant.map_or(Groups::default(), |merchant| merchant.groups),
+            kind: asked.facts.kind,
+            wall: asked.wall,
+            link: asked.facts.link,
+        }
+    }
+
+    #[inline]
+    fn home(&self, network: Option<NetworkId>) -> Option<Region> {
+        self.networks.get(usize::from(network?.0))?.home
+    }
+
+    /// What a void or refund is told that names an original which nobody knows, in DE 90; `None`
+    /// if it goes by its route all the same.
+    pub fn unknown_original(&self) -> Option<Declined> {
+        self.codes.unknown_original.map(|_| self.declined(Why::UnknownOriginal))
     }
 
     fn declined(&self, why: Why) -> Declined {
@@ -388,6 +388,7 @@ impl RouteTable {
             Why::NetworkNotAccepted => self.codes.network_not_accepted,
             Why::NoRoute => self.codes.no_route,
             Why::NotServed => self.codes.not_served,
+            Why::UnknownOriginal => self.codes.unknown_original.unwrap_or(ResponseCode::NOT_FOUND),
             Why::Refused(place) => {
                 let refusal = self.refusals.get(usize::from(place));
                 refusal.map_or(self.codes.no_route, |refusal| refusal.code)
@@ -414,38 +415,6 @@ impl Network {
 fn why_unclassified(facts: &Authorization) -> Why {
     if facts.instrument.is_some() { Why::UnknownCode } else { Why::NoInstrument }
 }
-
-impl Default for Codes {
-    fn default() -> Self {
-        Self {
-            unknown_code: ResponseCode::INVALID_CARD,
-            unknown_merchant: INVALID_MERCHANT,
-            network_not_accepted: ResponseCode::NOT_PERMITTED_TERMINAL,
-            no_route: ResponseCode::NO_ROUTE,
-            not_served: ResponseCode::NOT_PERMITTED_CARDHOLDER,
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoInstrument => "no card number and no payment code",
-            Self::UnknownCode => "payment code or card number of no known form",
-            Self::UnknownMerchant => "unknown merchant",
-            Self::NetworkNotAccepted => "merchant does not accept this network",
-            Self::NoRoute => "no route for this network in this region",
-            Self::Refused(_) => "refused by a rule",
-            Self::NotServed => "the partners of the route cannot do what is asked",
-        })
-    }
-}
-
-/// ISO 8583:1987 DE 39 = 03, invalid merchant.
-const INVALID_MERCHANT: ResponseCode = match ResponseCode::from_number(3) {
-    Some(code) => code,
-    None => ResponseCode::NO_ROUTE,
-};
 
 #[cfg(test)]
 mod model;

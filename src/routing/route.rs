@@ -6,6 +6,7 @@ use super::condition::Condition;
 use super::stand_in::Policy;
 use crate::base::authorization::{Form, Instrument};
 use crate::base::ids::{LinkId, RouteNumber};
+use crate::base::map::mixed;
 
 /// A way to one or more partners.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +60,9 @@ impl Route {
     /// that what undoes a payment goes where it went even if nobody remembers it. `None` if the
     /// instrument does not tell payers apart.
     pub fn first_for(&self, instrument: Instrument) -> Option<usize> {
-        // Neighbouring numbers must not be neighbours any more: the finalizer of SplitMix64.
-        let mut mixed = instrument.head();
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (instrument.form() != Form::Application).then(|| self.first(mixed ^ mixed >> 31))
+        // Neighbouring numbers must not be neighbours any more.
+        let turn = mixed(instrument.head());
+        (instrument.form() != Form::Application).then(|| self.first(turn))
     }
 
     /// The place in `partners` of the one to ask first. `turn` grows by one from request to

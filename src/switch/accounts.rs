@@ -9,15 +9,16 @@ use crate::iso8583::tlv;
 
 use super::fault::Fault;
 
-/// Account data that comes twice must agree: DE 35 and EMV tags 57 and 5A with DE 2.
+/// Account data that comes twice must agree: DE 35 and EMV tags 57 and 5A with DE 2. In place of a
+/// track DE 35 may hold a payment code.
 #[inline]
-pub(super) fn accounts(message: &Message<'_>) -> Result<(), Fault> {
+pub(super) fn accounts(message: &Message<'_>, is_code: bool) -> Result<(), Fault> {
     if !message.has(35) && !message.index.emv_accounts {
         return Ok(());
     }
     let mut buffer = [0; 19];
     let pan = message.characters(2, &mut buffer).and_then(|count| buffer.get(..count));
-    track(message, pan)?;
+    track(message, pan, is_code)?;
     if !message.index.emv_accounts {
         return Ok(());
     }
@@ -39,7 +40,7 @@ pub(super) fn accounts(message: &Message<'_>) -> Result<(), Fault> {
 }
 
 /// Track 2: one separator, and in front of it the PAN of DE 2.
-fn track(message: &Message<'_>, pan: Option<&[u8]>) -> Result<(), Fault> {
+fn track(message: &Message<'_>, pan: Option<&[u8]>, is_code: bool) -> Result<(), Fault> {
     if !message.has(35) {
         return Ok(());
     }
@@ -48,8 +49,10 @@ fn track(message: &Message<'_>, pan: Option<&[u8]>) -> Result<(), Fault> {
     let track = buffer.get(..count).unwrap_or(&[]);
     let is_separator = |character: &u8| matches!(character, b'=' | b'D');
     let mut separators = (0..count).filter(|at| track.get(*at).is_some_and(is_separator));
-    let (Some(first), None) = (separators.next(), separators.next()) else {
-        return Err(Fault::Value(35));
+    let first = match (separators.next(), separators.next()) {
+        (Some(first), None) => first,
+        (None, _) if is_code => return Ok(()),
+        _ => return Err(Fault::Value(35)),
     };
     match pan {
         Some(pan) if track.get(..first) != Some(pan) => Err(Fault::Contradiction(35)),

@@ -7,6 +7,7 @@
 //! worker. What cannot be taken over (no route, no room, nothing to put it on record with) is
 //! refused and not remembered, so that it can be told again.
 
+use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits;
@@ -100,7 +101,7 @@ impl Switch {
         let id = self.recent.past(number).map(|past| past.id).ok_or(Fault::Overload)?;
         let mut kept = std::mem::take(&mut self.kept);
         kept.fill_advice(message);
-        let original = bound.map(|bound| bound.data);
+        let original = bound.as_ref().map(|bound| bound.data);
         let advice = Advice { acquirer: batch.link_id, partner, approval: None, original };
         let stan = self.owe_advice(batch.now, id, &advice, kept.bytes(), outbox);
         if stan.is_some() {
@@ -114,6 +115,10 @@ impl Switch {
             past.fate = Fate::Approved { waiting: 1, handed: true };
             noted::told(batch.now, past, &kept, outbox);
             noted::outcome(past, outbox);
+            if let (Kind::Void | Kind::Refund, Some(bound)) = (sound.facts.kind, &bound) {
+                // It was given back already, however much it is.
+                self.weighs(number, bound, sound.amount.unwrap_or(0), outbox);
+            }
         }
         self.kept = kept;
         stan.ok_or(Fault::Untranslatable(0))?;

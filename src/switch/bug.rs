@@ -171,6 +171,24 @@ pub enum Bug {
     MailNotDrained,
     /// What is in flight counts for whatever route stands in its place in a new version.
     RouteByPlace,
+    /// Refunds of a sale may be more than the sale.
+    RefundsNotSummed,
+    /// What was given back is not remembered again with its sale.
+    RefundsForgotten,
+    /// An inquiry leaves before the reversal it holds back is durable.
+    InquiryUngated,
+    /// The answer to an inquiry is matched by its STAN alone.
+    AnyInquiryAnswer,
+    /// Whatever is said to an inquiry and is not clear is a decline.
+    UnclearIsDeclined,
+    /// What an inquiry does not find is never taken back.
+    UnfoundIsDeclined,
+    /// Silence to an inquiry is a decline.
+    InquirySilenceEnds,
+    /// What is taken back while it is asked whose code it is goes on all the same.
+    ConsultedTakenBack,
+    /// Copies that waited to hear whose code it is are forgotten.
+    ConsultForgetsCopies,
 }
 
 impl Bug {
@@ -286,5 +304,14 @@ impl Bug {
             Self::RouteByPlace,
             "what is in flight counts for the route in its place in a new version",
         ),
+        (Self::RefundsNotSummed, "refunds of a sale may be more than the sale"),
+        (Self::RefundsForgotten, "what was given back is not remembered again with its sale"),
+        (Self::InquiryUngated, "an inquiry leaves before its reversal is durable"),
+        (Self::AnyInquiryAnswer, "the answer to an inquiry is matched by its STAN alone"),
+        (Self::UnclearIsDeclined, "whatever an inquiry hears that is not clear is a decline"),
+        (Self::UnfoundIsDeclined, "what an inquiry does not find is never taken back"),
+        (Self::InquirySilenceEnds, "silence to an inquiry is a decline"),
+        (Self::ConsultedTakenBack, "what is taken back while its code is asked about goes on"),
+        (Self::ConsultForgetsCopies, "copies of what its code is asked about are forgotten"),
     ];
 }

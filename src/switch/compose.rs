@@ -74,6 +74,34 @@ impl Switch {
         })
     }
 
+    /// Writes the question what became of `original`, framed. False if the partner's dialect has
+    /// no element that names it.
+    pub(super) fn write_inquiry(
+        &mut self,
+        now: Now,
+        original: &Original,
+        kept: &[u8],
+        mti: Mti,
+        (scratch, out): (&mut Vec<u8>, &mut Vec<u8>),
+    ) -> bool {
+        let ways = (original.acquirer, original.partner);
+        let mut is_named = false;
+        let written = self.write_from_kept(ways, kept, scratch, out, |kept, to, texts| {
+            is_named = to.has(90) || kept.has(37) && to.has(37);
+            texts.stan(to, original.stan);
+            let mut processing = [b'0'; 6];
+            kept.characters(3, &mut processing);
+            processing[..2].copy_from_slice(b"31");
+            texts.put(3, &processing);
+            // Whoever takes it for a purchase has nothing to book.
+            texts.put_amount(kept.has(4).then_some(0));
+            texts.put(7, &now.wall.civil().de7());
+            texts.put(90, &original_data(kept, original.stan, original.told, to));
+            Some(mti)
+        });
+        written && is_named
+    }
+
     /// Writes an 0120 or 0220 as it will be sent, framed.
     pub(super) fn write_advice(
         &mut self,

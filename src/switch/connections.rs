@@ -143,6 +143,13 @@ impl Switch {
         }
     }
 
+    /// Counts a request of `id` out, or in again, without more.
+    pub(super) fn count_in_flight(&mut self, id: SessionId, count: fn(u32, u32) -> u32) {
+        if let Some(session) = self.sessions.of_mut(id) {
+            session.in_flight = count(session.in_flight, 1);
+        }
+    }
+
     /// Another worker has nothing more to answer on the session.
     pub(super) fn guest_left(
         &mut self,

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::base::ids::{LinkId, SessionId, WorkerId};
+use crate::risk::Rules;
 use crate::routing::RouteTable;
 
 use super::older::Answer;
@@ -64,6 +65,8 @@ pub enum Event<'a> {
     Deadline,
     /// A new route table; every request from here on sees it, whole.
     Routes(Arc<RouteTable>),
+    /// Other rules on what is wanted, or none any more; every request from here on sees them.
+    Rules(Option<Arc<Rules>>),
     /// What can be put on record has changed.
     Storage(Storage),
     /// The records of this worker's batches up to this one are about to be removed for their age:

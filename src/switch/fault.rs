@@ -76,6 +76,8 @@ pub enum Fault {
     UnknownOriginal,
     /// A reversal whose amount is not that of its original.
     OriginalAmount,
+    /// More would be given back than the original took.
+    RefundExceeds,
 }
 
 /// Whose fault it is.
@@ -142,7 +144,7 @@ impl Fault {
             | Self::UnknownClass
             | Self::UnknownTransaction
             | Self::UnknownNetworkCode => Effect::Reply(ResponseCode::INVALID_TRANSACTION),
-            Self::Amount => Effect::Reply(ResponseCode::INVALID_AMOUNT),
+            Self::Amount | Self::RefundExceeds => Effect::Reply(ResponseCode::INVALID_AMOUNT),
             Self::NotRecorded | Self::NotLookedUp => Effect::Reply(ResponseCode::MALFUNCTION),
             Self::Conflict => Effect::Reply(ResponseCode::DUPLICATE),
             Self::UnknownOriginal => Effect::Reply(ResponseCode::NOT_FOUND),
@@ -188,6 +190,7 @@ impl Fault {
             Self::Unsaid(counter) => counter,
             Self::Conflict => Counter::Conflicts,
             Self::UnknownOriginal => Counter::UnknownOriginals,
+            Self::RefundExceeds => Counter::RefundsExceeding,
             _ => Counter::RequestsRefused,
         }
     }

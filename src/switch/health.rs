@@ -33,6 +33,8 @@ pub(super) enum Health {
     Alone { until: Instant, pause: Duration },
     /// It is asked one request at a time, and has answered so many.
     Probation { answers: u8, pause: Duration },
+    /// It is worked on, and asked nothing new until the routes say otherwise.
+    Resting,
 }
 
 impl Health {
@@ -47,6 +49,7 @@ impl Health {
     pub(super) fn may_be_asked(&mut self, now: Instant, waiting: usize) -> bool {
         match *self {
             Self::Sound { .. } => true,
+            Self::Resting => false,
             // What is still out was asked before: it must not pass for the request that finds out.
             _ if waiting > 0 => false,
             Self::Alone { until, .. } if now < until => false,
@@ -71,6 +74,7 @@ impl Health {
             Self::Sound { failures } => Self::Sound { failures: failures.saturating_sub(1) },
             // To something that was asked before: it may be tried when that is over.
             Self::Alone { pause, .. } => Self::Alone { until: Instant::from_ns(0), pause },
+            Self::Resting => Self::Resting,
             Self::Probation { answers, .. } if answers + 1 >= PROBATION_ANSWERS => SOUND,
             Self::Probation { answers, pause } => Self::Probation { answers: answers + 1, pause },
         };
@@ -84,6 +88,15 @@ impl Health {
         }
     }
 
+    /// The routes say whether it is worked on. Afterwards it is asked as if nothing had been.
+    pub(super) fn rest(&mut self, rests: bool) {
+        *self = match (rests, *self) {
+            (true, _) => Self::Resting,
+            (false, Self::Resting) => SOUND,
+            (false, health) => health,
+        };
+    }
+
     /// It has failed. True if it is left alone from now on.
     #[cold]
     pub(super) fn failed(&mut self, now: Instant, breaker: Option<Breaker>) -> bool {
@@ -94,7 +107,7 @@ impl Health {
                 return false;
             }
             // Asked before: that it fails is no news.
-            Self::Alone { .. } => return false,
+            Self::Alone { .. } | Self::Resting => return false,
             Self::Sound { .. } => breaker.pause,
             Self::Probation { pause, .. } => (2 * pause).min(PAUSE_MAX.max(breaker.pause)),
         };
@@ -202,6 +215,22 @@ mod tests {
         let mut sound = failing(2);
         sound.is_back();
         assert!(sound.failed(at(1), Some(BREAKER)), "two and one");
+    }
+
+    #[test]
+    fn who_rests_is_not_asked_whatever_comes_of_what_was_asked_before() {
+        for mut health in [Health::default(), failing(2), failing(3)] {
+            health.rest(true);
+            health.rest(true);
+            assert!((0..20).all(|_| !health.answered() && !health.failed(at(0), Some(BREAKER))));
+            health.is_back();
+            assert!(!health.may_be_asked(at(1_000), 0));
+            health.rest(false);
+            assert!(health.may_be_asked(at(0), 1_000));
+        }
+        let mut alone = failing(3);
+        alone.rest(false);
+        assert!(!alone.may_be_asked(at(1), 0), "who does not rest is left alone");
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::base::limits;
 use crate::base::time::{Instant, Now, Today};
 use crate::iso8583::frame::{self, Cut};
 
+use super::consult::Whose;
 use super::fault::Fault;
 use super::older::{Found, Older, Question, Sought};
 use super::outbox::Outbox;
@@ -40,6 +41,8 @@ pub(super) enum About {
     Itself,
     /// The transaction that it names.
     Original,
+    /// The transfer that has spent its reference.
+    Reference,
 }
 
 /// What came of it.
@@ -63,8 +66,13 @@ enum Said {
 pub(super) struct Looked {
     itself: Said,
     original: Said,
+    reference: Said,
     /// How often it was put aside.
     times: u8,
+    /// How long asking whose code it is may take, if that was asked: one of the times.
+    consult_ms: u16,
+    /// What was said to that.
+    whose: Whose,
 }
 
 impl Looked {
@@ -73,10 +81,31 @@ impl Looked {
         self.original == Said::Found
     }
 
+    /// Of one that was put aside so often, and then waited to hear whose code it is.
+    pub(super) fn of_consulted(times: u8, consult_ms: u16, whose: Whose) -> Self {
+        Self { times: times.saturating_add(1), consult_ms, whose, ..Self::default() }
+    }
+
+    /// What was said of whose its code is.
+    pub(super) const fn whose(self) -> Whose {
+        self.whose
+    }
+
+    /// True of one that was taken before, and goes on.
+    pub(super) fn goes_on(self) -> bool {
+        self.whose != Whose::Unasked
+    }
+
+    /// How often it was put aside.
+    pub(super) const fn times(self) -> u8 {
+        self.times
+    }
+
     const fn of(self, about: About) -> Said {
         match about {
             About::Itself => self.itself,
             About::Original => self.original,
+            About::Reference => self.reference,
         }
     }
 
@@ -84,6 +113,7 @@ impl Looked {
         match about {
             About::Itself => self.itself = said,
             About::Original => self.original = said,
+            About::Reference => self.reference = said,
         }
         self.times += 1;
         self
@@ -199,6 +229,7 @@ impl Switch {
         let claimed = self.recent.claim(Claim { id, key, acquirer, at }, |past| past.id == id);
         if let Known::New(number) = claimed {
             self.recent.fill(number, older.past, &older.kept);
+            self.returned((id, number), &older.returns);
         }
         Said::Found
     }
@@ -241,14 +272,20 @@ impl Switch {
 }
 
 impl Batch<'_> {
-    /// What is left of a budget: who was looked up has spent up to the time that may take. It is
+    /// What is left of a budget: who was put aside has spent up to the time that may take. It is
     /// the same for all of them, so that they expire in the order in which they were forwarded.
     #[inline]
     pub(super) fn left_of(&self, budget: Duration) -> Duration {
-        match u32::from(self.looked.times) {
-            0 => budget,
-            times => budget.saturating_sub(LOOK_UP_MAX * times).max(budget / (2 * times)),
-        }
+        if self.looked.times == 0 { budget } else { self.rest_of(budget) }
+    }
+
+    #[cold]
+    fn rest_of(&self, budget: Duration) -> Duration {
+        let times = u32::from(self.looked.times);
+        let consult = Duration::from_millis(self.looked.consult_ms.into());
+        let look_ups = times - u32::from(!consult.is_zero());
+        let spent = LOOK_UP_MAX * look_ups + consult;
+        budget.saturating_sub(spent).max(budget / (2 * times))
     }
 }
 

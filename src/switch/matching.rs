@@ -96,15 +96,41 @@ impl Switch {
         let any = self.setup.has(Bug::AnyAnswerSettles);
         let Some(frame) = frame else { return false };
         let answers = self.look_into(&batch.link.dialect, frame, |sent| {
-            let both = |element| Some((sent.raw(element)?, answer.raw(element)?));
-            let agrees =
-                |element| both(element).is_none_or(|(sent, said)| digits::are_same(sent, said));
-            let is_named = NAMING.into_iter().any(|element| both(element).is_some())
-                && NAMING.into_iter().chain([2, 4, 32, 49]).all(agrees);
-            Some(sent.mti().original().response() == Some(answer.mti()) && (any || is_named))
+            let is_it = any || names(sent, answer) && agree(sent, answer, &[2, 4, 32, 49]);
+            Some(sent.mti().original().response() == Some(answer.mti()) && is_it)
         });
         answers.unwrap_or(false)
     }
+
+    /// The same of an inquiry, whose answer may tell the amount of what was asked about.
+    pub(super) fn answers_inquiry(
+        &mut self,
+        batch: &Batch<'_>,
+        answer: &Message<'_>,
+        frame: &[u8],
+    ) -> bool {
+        let any = self.setup.has(Bug::AnyInquiryAnswer);
+        let answers = self.look_into(&batch.link.dialect, frame, |sent| {
+            let is_it = any || names(sent, answer) && agree(sent, answer, &[2, 32]);
+            Some(sent.mti().response() == Some(answer.mti()) && is_it)
+        });
+        answers.unwrap_or(false)
+    }
+}
+
+/// True if the answer has something beside its STAN that names what was sent, and nothing that
+/// names another.
+fn names(sent: &Message<'_>, answer: &Message<'_>) -> bool {
+    let is_in_both = |element: &u8| sent.has(*element) && answer.has(*element);
+    NAMING.iter().any(is_in_both) && agree(sent, answer, &NAMING)
+}
+
+/// True if these elements are the same wherever both have them.
+fn agree(sent: &Message<'_>, answer: &Message<'_>, elements: &[u8]) -> bool {
+    elements.iter().all(|element| match (sent.raw(*element), answer.raw(*element)) {
+        (Some(sent), Some(said)) => digits::are_same(sent, said),
+        _ => true,
+    })
 }
 
 /// True if a part of the amount was approved.

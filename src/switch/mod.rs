@@ -12,6 +12,7 @@ pub mod bug;
 pub mod cause;
 mod compose;
 mod connections;
+mod consult;
 pub mod decision;
 pub mod event;
 pub mod fault;
@@ -19,6 +20,7 @@ mod fits;
 mod form;
 pub mod health;
 pub mod index;
+pub mod inquiry;
 mod lane;
 mod lookup;
 mod matching;
@@ -29,17 +31,22 @@ pub mod older;
 mod original;
 pub mod outbox;
 mod owed;
+mod payer;
 pub mod pending;
 mod ready;
 pub mod recent;
 pub mod record;
 pub mod recover;
+mod reference;
+mod refusal;
 mod repeat;
 pub mod repeats;
 pub mod reply;
 pub mod request;
 pub mod response;
+mod returns;
 mod reversal;
+pub mod risk;
 pub mod saf;
 pub mod session;
 pub mod setup;
@@ -75,6 +82,8 @@ use pending::Pending;
 use ready::Ready;
 use recent::{Fate, Recent};
 use recover::{Backlog, Lanes};
+use returns::Returns;
+use risk::Risk;
 use session::{Sessions, State};
 use setup::Path;
 use stood_in::StandIns;
@@ -100,6 +109,7 @@ pub struct Switch {
     spare: Option<Transaction>,
     /// What was asked lately.
     recent: Recent,
+    returns: Returns,
     /// What waits until an older transaction was looked up.
     waits: Waits,
     /// By link: what is owed to partners, and how many of them are owed something.
@@ -109,6 +119,8 @@ pub struct Switch {
     backlog: Backlog,
     /// Which of it is not owed by the worker whose STAN it has.
     lanes: Arc<Lanes>,
+    /// Whether requests are wanted, if there are rules.
+    risk: Option<Box<Risk>>,
     /// What was approved in the place of partners.
     stand_ins: StandIns,
     /// Transactions of this life so far.
@@ -121,6 +133,8 @@ pub struct Switch {
     fits: Fits,
     /// Lent to each batch; put back at its end. The only one that numbers forms.
     index: Option<Box<Index>>,
+    /// Lent to a request that goes on in the middle of a batch.
+    consult_index: Option<Box<Index>>,
     /// Lent to a refusal, which may come in the middle of a batch.
     refusal_index: Option<Box<Index>>,
     scratch: Vec<u8>,
@@ -163,6 +177,7 @@ impl Switch {
     pub fn new(mut setup: Setup) -> Self {
         // Not to be kept behind the table that follows it.
         let routes = std::mem::take(&mut setup.routes);
+        let risk = setup.rules.take().map(|rules| Box::new(Risk::new(rules)));
         let share = setup.share();
         // Without a record of the last life's numbers: anywhere but where it began.
         let anywhere = share.live().number((setup.key >> 8) as u32);
@@ -186,7 +201,7 @@ impl Switch {
         let ready = setup.links.iter().map(|_| Ready::default()).collect();
         let shared = setup.index.as_ref().filter(|_| !setup.has(Bug::IndexNotShared));
         let index = shared.map_or_else(|| setup.own_index(), Arc::clone);
-        Self {
+        let mut switch = Self {
             paths: setup::paths(&setup.links),
             routes,
             sessions: Sessions::default(),
@@ -197,17 +212,20 @@ impl Switch {
             transactions: Transactions::default(),
             spare: Some(Transaction::vacant()),
             recent: Recent::new(setup.worker, index),
+            returns: Returns::default(),
             waits: Waits::default(),
             owed,
             owed_links: 0,
             backlog: Backlog::default(),
             lanes: Arc::default(),
+            risk,
             stand_ins: StandIns::default(),
             counted: 0,
             storage: Storage::default(),
             now: Now::default(),
             fits: Fits::default(),
             index: Some(Box::new(Index::numbering())),
+            consult_index: Some(Box::default()),
             refusal_index: Some(Box::default()),
             scratch: Vec::new(),
             types: sound::Types::default(),
@@ -216,7 +234,9 @@ impl Switch {
             drain: Drain::No,
             today: Today::default(),
             setup: Arc::new(setup),
-        }
+        };
+        switch.rest_partners();
+        switch
     }
 
     /// Takes one event; what is to be done about it is in `outbox` afterwards. Returns how many
@@ -226,6 +246,7 @@ impl Switch {
         if !outbox.handed.is_empty() {
             self.note_handed(outbox);
         }
+        self.sweep_limits(now);
         let taken = match event {
             Event::Received { session, bytes } => self.received(now, session, bytes, outbox),
             Event::Relayed { link, bytes } => self.relayed(now, link, bytes, outbox),
@@ -239,6 +260,11 @@ impl Switch {
             Event::GuestLeft { session, worker } => self.guest_left(session, worker, outbox),
             Event::Routes(routes) => {
                 self.routes = routes;
+                self.rest_partners();
+                0
+            }
+            Event::Rules(rules) => {
+                self.take_rules(rules);
                 0
             }
             Event::Storage(storage) => self.stores(storage, outbox),

@@ -74,6 +74,8 @@ pub struct Older {
     said: Fate,
     /// A reversal of what its partner was asked is owed, or was.
     is_undone: bool,
+    /// What was given back of it: each refund, with its amount in minor units.
+    pub(super) returns: Vec<(u64, u64)>,
 }
 
 impl Older {
@@ -129,6 +131,9 @@ impl Older {
                         Role::AdviceReversal => {}
                     }
                 }
+                Record::Refund(refund) if refund.of == id => {
+                    self.returns.push((refund.id, refund.amount));
+                }
                 _ => {}
             }
         }
@@ -137,6 +142,28 @@ impl Older {
             // What was undone is what the partner was asked; then it was approved in its place.
             Hearing::Asked | Hearing::Advised => self.said,
         };
+    }
+
+    /// Refunds and voids of it, as far as was read: what became of each is in batches of its own.
+    pub fn refunds(&self) -> Vec<u64> {
+        self.returns.iter().map(|(refund, _)| *refund).collect()
+    }
+
+    /// Reads what a batch says of one of its refunds. What was declined or is undone weighs
+    /// nothing; what is in doubt does.
+    pub fn read_refund(&mut self, refund: u64, clear: &[u8], secret: &[u8]) {
+        let is_over = record::read(clear, secret).any(|record| match record {
+            Record::Outcome(outcome) => outcome.id == refund && !outcome.approved,
+            Record::TakenBack(taken_back) => taken_back == refund,
+            Record::Owed(owed) => {
+                number::transaction_of(owed.id) == refund
+                    && number::role_of(owed.id) != Role::Advice
+            }
+            _ => false,
+        });
+        if is_over {
+            self.returns.retain(|(other, _)| *other != refund);
+        }
     }
 
     /// The worker in whose lane the advice of it stands or stood: what takes it back must not
@@ -149,7 +176,7 @@ impl Older {
     }
 
     fn new(past: Past, kept: Kept) -> Self {
-        Self { past, kept, said: past.fate, is_undone: false }
+        Self { past, kept, said: past.fate, is_undone: false, returns: Vec::new() }
     }
 
     fn end(&mut self, outcome: &Outcome) {
@@ -173,6 +200,7 @@ pub fn keys(clear: &[u8], secret: &[u8], each: &mut dyn FnMut([u8; 16])) {
             Record::Refused(refused) => each(of_request(refused.key.hash, refused.key.moment)),
             Record::Outcome(Outcome { id, .. }) | Record::TakenBack(id) => each(of_transaction(id)),
             Record::Owed(owed) => each(of_transaction(number::transaction_of(owed.id))),
+            Record::Refund(refund) => each(of_transaction(refund.of)),
             _ => {}
         }
     }

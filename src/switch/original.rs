@@ -37,7 +37,7 @@ pub(super) struct Named {
     /// Class and function it may have.
     pub(super) kinds: [Option<u16>; 4],
     /// DE 90 names it.
-    by_data: bool,
+    pub(super) by_data: bool,
 }
 
 impl Named {
@@ -50,7 +50,11 @@ impl Named {
 /// The partner that has the original, and DE 90 as that partner knows it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bound {
+    /// Under which the original is remembered.
+    pub(super) number: u64,
     pub(super) partner: LinkId,
+    /// DE 49 is not that of the original.
+    pub(super) is_other_currency: bool,
     pub(super) data: [u8; 42],
 }
 
@@ -65,15 +69,6 @@ pub(super) enum Origin {
     Sought,
     /// Nobody, or none is named.
     Unknown,
-}
-
-/// What becomes of a request that undoes another.
-#[derive(Debug)]
-pub(super) enum Binding {
-    /// It goes to the partner that has the original, if that is known; else by its route.
-    To(Option<Bound>),
-    /// Another worker has the original, or it is looked up first: it is not remembered here.
-    NotHere,
 }
 
 /// From DE 90; without it the message carries its original's STAN.
@@ -180,28 +175,6 @@ impl Switch {
         Ok(if waits { Origin::Sought } else { Origin::Unknown })
     }
 
-    /// The same for a request, whose key is claimed.
-    #[cold]
-    pub(super) fn bound_request(
-        &mut self,
-        batch: &Batch<'_>,
-        message: &Message<'_>,
-        sound: &Sound,
-        framed: &[u8],
-        outbox: &mut Outbox,
-    ) -> Result<Binding, Fault> {
-        let passed_to = match self.origin(batch, message, sound, framed, outbox)? {
-            Origin::Here(bound) => return Ok(Binding::To(Some(bound))),
-            Origin::Unknown => return Ok(Binding::To(None)),
-            Origin::Elsewhere(worker) => Some(worker),
-            Origin::Sought => None,
-        };
-        // Refused, it must be remembered.
-        passed_to.map_or(Ok(()), |worker| self.pass(batch, worker, framed, outbox))?;
-        self.recent.forget(sound.number);
-        Ok(Binding::NotHere)
-    }
-
     fn remembered_origin(
         &mut self,
         batch: &Batch<'_>,
@@ -261,8 +234,13 @@ impl Switch {
                 (Some(original), Some(named)) => digits::are_same(original, named),
                 _ => true,
             };
-            (is_exact || [37, 41, 42].into_iter().all(same))
-                .then(|| Bound { partner, data: original_data(original, stan, told, to) })
+            let is_other_currency = !same(49);
+            (is_exact || [37, 41, 42].into_iter().all(same)).then(|| Bound {
+                number,
+                partner,
+                is_other_currency,
+                data: original_data(original, stan, told, to),
+            })
         };
         self.with_kept(number, &batch.link.dialect, bound)?
     }

@@ -18,6 +18,7 @@ use crate::iso8583::message::Message;
 
 use super::bug::Bug;
 use super::compose::{Advice, Original, body_of, mark_repeat};
+use super::inquiry::Inquiries;
 use super::noted::Lived;
 use super::number::{self, Role};
 use super::outbox::Outbox;
@@ -37,10 +38,11 @@ pub(super) struct Owed {
     sent: Map<u32, Copy>,
     /// When each copy is given up, in order.
     deadlines: VecDeque<(Instant, u32, u64)>,
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     /// The partner takes no more bytes: not looked at before.
     resume_at: Option<Instant>,
     pub(super) lived: Lived,
+    pub(super) inquiries: Inquiries,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +68,7 @@ impl Owed {
             scratch: Vec::new(),
             resume_at: None,
             lived: Lived::default(),
+            inquiries: Inquiries::default(),
         }
     }
 
@@ -96,7 +99,7 @@ impl Owed {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let given_up = self.deadlines.front().map(|(at, ..)| *at);
         let lane = self.lane.next_deadline().map(|at| self.resume_at.map_or(at, |by| at.max(by)));
-        [given_up, lane].into_iter().flatten().min()
+        [given_up, lane, self.inquiries.next_deadline()].into_iter().flatten().min()
     }
 
     /// The copy that is given up at this moment, unless it was answered or sent again since.
@@ -234,7 +237,11 @@ impl Switch {
             let link = LinkId(link as u16);
             let Some(mut owed) = self.take_owed(link) else { continue };
             self.give_copies_up(now, &mut owed);
+            self.inquire_again(now, link, &mut owed, outbox);
             self.send_copies(now, link, &mut owed, outbox);
+            while let Some(id) = owed.lane.ended() {
+                self.settle_owed(Settled::Done(id), outbox);
+            }
             still += usize::from(!owed.lane.is_settled());
             self.put_owed(link, owed);
         }
@@ -422,6 +429,7 @@ impl Switch {
 
     /// No session of the partner carries messages any more.
     pub(super) fn owed_link_down(&mut self, link: LinkId) {
+        self.end_inquiries(link, self.now.instant);
         if let Some(owed) = self.owed.get_mut(usize::from(link.0)).and_then(Option::as_mut) {
             owed.lane.connection_lost(self.now.instant);
         }

@@ -117,7 +117,7 @@ impl Pending {
     }
 
     /// Reserves the next STAN for the transaction at `place`. `None` if too much is in flight.
-    #[inline]
+    #[inline(always)]
     pub fn reserve(&mut self, place: u32) -> Option<u32> {
         if self.waiting >= self.waiting_max {
             return None;

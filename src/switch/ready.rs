@@ -42,6 +42,19 @@ impl Switch {
         ready.health.may_be_asked(now.instant, ring.map_or(0, Pending::waiting))
     }
 
+    /// True if nothing speaks against asking it more than it must be asked.
+    pub(super) fn is_sound(&self, partner: LinkId) -> bool {
+        self.ready.get(usize::from(partner.0)).is_some_and(|ready| ready.health.is_sound())
+    }
+
+    /// Partners that are worked on rest, as the routes in force say, and no others.
+    pub(super) fn rest_partners(&mut self) {
+        let resting = self.routes.maintenance();
+        for (link, ready) in (0..).zip(&mut self.ready) {
+            ready.health.rest(resting.contains(&LinkId(link)));
+        }
+    }
+
     /// It has answered a request.
     #[inline]
     pub(super) fn partner_answered(&mut self, partner: LinkId, outbox: &mut Outbox) {

@@ -9,6 +9,7 @@
 //! nothing of connections and decides nothing.
 
 mod claim;
+mod fate;
 mod restore;
 mod view;
 
@@ -23,6 +24,7 @@ use crate::iso8583::kept::{Keeping, Kept};
 
 pub use claim::TerminalKey;
 pub(super) use claim::{Claim, Known};
+pub use fate::{Fate, Hearing};
 
 use super::index::{Claimed, Place, TransactionIndex};
 use view::View;
@@ -62,45 +64,6 @@ pub struct Past {
     reference: u8,
     /// The reference is held: it may not give way.
     held: bool,
-}
-
-/// What became of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It waits for its partner, at this place.
-    InFlight(u32),
-    /// Approved. Copies of the approval that wait to be taken by the kernel, and whether one was.
-    Approved {
-        /// Not taken yet.
-        waiting: u8,
-        /// At least one was: the terminal may have seen it.
-        handed: bool,
-    },
-    /// Declined, by the partner or by us.
-    Declined,
-    /// Nobody knows what the partner did; a reversal is owed.
-    Unknown,
-    /// Reversed.
-    Reversed,
-}
-
-impl Fate {
-    /// Of one that was claimed, and nothing was decided about it yet.
-    pub(super) const UNDECIDED: Self = Self::InFlight(u32::MAX);
-
-    /// True while it may not be forgotten.
-    const fn is_needed(self) -> bool {
-        matches!(self, Self::InFlight(_)) || matches!(self, Self::Approved { waiting: 1.., .. })
-    }
-}
-
-/// How a partner hears of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hearing {
-    /// It is asked.
-    Asked,
-    /// It gets an advice: somebody else has approved.
-    Advised,
 }
 
 /// The window of one worker.
@@ -204,6 +167,12 @@ impl Recent {
         (past.from, past.bytes) = (from, 0);
         (past.reference, past.held) = (reference, true);
         Known::New(number)
+    }
+
+    /// True for the one that was claimed last.
+    #[inline]
+    pub(super) const fn is_newest(&self, number: u64) -> bool {
+        number + 1 == self.next
     }
 
     /// Keeps what may be kept of the request that was claimed last, which may then be changed.

@@ -59,6 +59,8 @@ pub enum Record<'r> {
     StoodIn(StoodIn<'r>),
     /// A person has closed what came of it, and nobody need look again.
     Closed(Closed<'r>),
+    /// It gives back what another took. Stands beside its intent.
+    Refund(Refund),
 }
 
 /// See [`Record::Intent`].
@@ -148,6 +150,17 @@ pub struct Owed<'r> {
     pub message: &'r [u8],
 }
 
+/// See [`Record::Refund`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refund {
+    /// Of which transaction.
+    pub id: u64,
+    /// Of which it is the refund, or the void.
+    pub of: u64,
+    /// In minor units.
+    pub amount: u64,
+}
+
 /// See [`Record::Closed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed<'r> {
@@ -219,13 +232,14 @@ impl Records {
                 10
             }
             Record::Closed(closed) => {
-                out.extend_from_slice(&closed.id.to_le_bytes());
-                out.extend_from_slice(&closed.at_s.to_le_bytes());
-                out.push(u8::from(closed.ends_debt));
-                out.push(closed.by.len() as u8);
-                out.extend_from_slice(closed.by);
-                out.extend_from_slice(closed.reason);
+                write_closed(out, &closed);
                 11
+            }
+            Record::Refund(Refund { id, of, amount }) => {
+                for number in [id, of, amount] {
+                    out.extend_from_slice(&number.to_le_bytes());
+                }
+                12
             }
         };
         self.urgent |= matches!(
@@ -277,6 +291,7 @@ pub fn read<'r>(clear: &'r [u8], secret: &'r [u8]) -> impl Iterator<Item = Recor
                 let by = body.take(usize::from(bytes))?;
                 Record::Closed(Closed { id, at_s, ends_debt, by, reason: body.0 })
             }
+            12 => Record::Refund(Refund { id: body.u64()?, of: body.u64()?, amount: body.u64()? }),
             _ => return None,
         })
     })
@@ -361,6 +376,15 @@ fn read_refused(body: &mut Reader<'_>) -> Option<Refused> {
     Some(Refused { id, acquirer, key: read_key(body)?, code: body.array()? })
 }
 
+fn write_closed(out: &mut Vec<u8>, closed: &Closed<'_>) {
+    out.extend_from_slice(&closed.id.to_le_bytes());
+    out.extend_from_slice(&closed.at_s.to_le_bytes());
+    out.push(u8::from(closed.ends_debt));
+    out.push(closed.by.len() as u8);
+    out.extend_from_slice(closed.by);
+    out.extend_from_slice(closed.reason);
+}
+
 #[inline]
 fn write_key(out: &mut Vec<u8>, key: &TerminalKey) {
     for word in [key.hash, key.moment, key.fingerprint] {
@@ -404,84 +428,4 @@ impl<'r> Reader<'r> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_written_is_read_and_account_data_stands_apart() {
-        let key = TerminalKey { hash: 1, moment: 2, fingerprint: 3 };
-        let (acquirer, partner) = (LinkId(1), LinkId(2));
-        let intent = Intent {
-            id: 7,
-            at_s: 1_700_000_000,
-            acquirer,
-            partner,
-            stan: 42,
-            key,
-            amount: Some(100),
-            head: b"head",
-            tail: b"tail",
-            pan: b"4111111111111111",
-        };
-        let outcome = Outcome {
-            id: 7,
-            approved: true,
-            code: *b"00 ",
-            approval: Some(*b"AUTH01"),
-            part: None,
-        };
-        let refused = Refused { id: 8, acquirer, key, code: *b"91 " };
-        let owed = Owed {
-            id: 7,
-            partner,
-            stan: 750_001,
-            kind: Kind::Reversal,
-            message: b"0420 with 4111",
-        };
-        let closed = Closed { id: 9, at_s: 5, ends_debt: true, by: b"rb", reason: b"settled" };
-        let amount = Amount { minor: 1250, currency: Currency::from_number(156).expect("listed") };
-        let stood_in = StoodIn {
-            id: 7,
-            at_s: 8,
-            workers: 2,
-            amount,
-            card: u64::MAX,
-            merchant: 1,
-            route: b"kakaopay-home",
-        };
-        let written = [
-            Record::Intent(intent),
-            Record::Outcome(outcome),
-            Record::Handed(7),
-            Record::TakenBack(7),
-            Record::Refused(refused),
-            Record::Owed(owed),
-            Record::Sent(7),
-            Record::NotFound { id: 7, ran_s: 86_400 },
-            Record::Done(7),
-            Record::Exception(9, 30),
-            Record::StoodIn(stood_in),
-            Record::Closed(closed),
-            Record::Intent(Intent { amount: None, pan: b"", ..intent }),
-        ];
-        let mut records = Records { on: true, ..Records::default() };
-        for record in &written {
-            records.push(record);
-        }
-        let read_back: Vec<Record<'_>> = read(&records.clear, &records.secret).collect();
-        assert_eq!(read_back, written);
-        assert!(records.urgent, "an obligation is urgent");
-        assert!(!records.clear.windows(4).any(|bytes| bytes == b"4111"));
-        for cut in 0..records.clear.len() {
-            let some: Vec<_> = read(&records.clear[..cut], &records.secret).collect();
-            assert!(written.starts_with(&some), "a prefix, whatever is missing");
-        }
-    }
-
-    #[test]
-    fn nothing_is_written_where_nothing_is_to_survive() {
-        let mut records = Records::default();
-        records.push(&Record::Handed(1));
-        assert!(records.clear.is_empty());
-    }
-}
+mod tests;

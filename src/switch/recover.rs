@@ -19,10 +19,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, WorkerId};
+use crate::base::map::Map;
 use crate::base::money::Amount;
 
 use super::number::{self, Role};
-use super::record::{self, Closed, Intent, Outcome, Record, Refused, StoodIn};
+use super::record::{self, Closed, Intent, Outcome, Record, Refund, Refused, StoodIn};
 use super::repeat;
 use arena::{Arena, Place};
 pub(super) use backlog::Backlog;
@@ -53,6 +54,8 @@ pub struct Recovery {
     batches: Vec<(WorkerId, u64)>,
     /// By transaction: what was approved in the place of a partner.
     stood_in: BTreeMap<u64, Approved>,
+    /// By transaction that is remembered: its refunds, with their amounts.
+    refunds: Map<u64, Vec<(u64, u64)>>,
     /// The last numbers used towards each partner, oldest first: one for each share there can be.
     numbers: Vec<(LinkId, u32)>,
     last_number: Option<(LinkId, u32)>,
@@ -133,6 +136,7 @@ impl Recovery {
             messages: Arena::default(),
             batches: Vec::new(),
             stood_in: BTreeMap::new(),
+            refunds: Map::default(),
             numbers: Vec::new(),
             last_number: None,
             ran_s: 0,
@@ -183,6 +187,12 @@ impl Recovery {
                     Role::ALL.iter().for_each(|role| self.settle(number::owed(id, *role)));
                 }
                 Record::Closed(_) => {}
+                // Whoever looks up what is not remembered finds its refunds with it.
+                Record::Refund(Refund { id, of, amount }) => {
+                    if self.places.get(of).is_some() {
+                        self.refunds.entry(of).or_default().push((id, amount));
+                    }
+                }
             }
         }
     }
@@ -312,6 +322,7 @@ impl Recovery {
                 self.push(oldest);
             } else {
                 self.places.remove(oldest.id);
+                self.refunds.remove(&oldest.id);
                 oldest.kept.into_iter().for_each(|kept| self.kept.free(kept));
             }
         }
@@ -352,6 +363,21 @@ impl Recovery {
         if let Some(known) = self.known.get_mut(place.wrapping_sub(self.first) as usize) {
             change(known);
         }
+    }
+
+    /// What was given back of a transaction: refunds that were not declined, and are not to be
+    /// taken back.
+    fn refunds_of(&self, id: u64) -> Vec<(u64, u64)> {
+        let weighs = |refund: &&(u64, u64)| match self.fate_of(refund.0) {
+            Some(FormerFate::Approved) | None => !self.debts.contains(refund.0),
+            Some(FormerFate::InDoubt | FormerFate::Declined | FormerFate::TakenBack) => false,
+        };
+        self.refunds.get(&id).into_iter().flatten().filter(weighs).copied().collect()
+    }
+
+    fn fate_of(&self, id: u64) -> Option<FormerFate> {
+        let place = self.places.get(id)?.wrapping_sub(self.first);
+        self.known.get(place as usize).map(|known| known.fate)
     }
 
     /// What was kept of a transaction.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::base::codes::ResponseCode;
-use crate::base::ids::LinkId;
+use crate::base::ids::{LinkId, WorkerId};
 use crate::base::time::Instant;
 use crate::iso8583::message::Message;
 use crate::iso8583::mti::Mti;
@@ -96,15 +96,46 @@ impl Switch {
                     }
                 }
             }
-            fate => {
-                if let Fate::Approved { waiting, .. } = fate {
-                    *waiting = waiting.saturating_add(1);
-                }
-                answer_again(batch, message, past, number, outbox);
-            }
+            _ => self.tell_again(batch, message, number, outbox),
         }
         self.stats.count(Counter::Repeats);
         Ok(())
+    }
+
+    /// Another worker remembers the request: it is that worker's to answer.
+    #[cold]
+    pub(super) fn pass(
+        &mut self,
+        batch: &Batch<'_>,
+        worker: WorkerId,
+        framed: &[u8],
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let session = self.sessions.of_mut(batch.session).ok_or(Fault::Draining)?;
+        if session.shared {
+            // It was passed on to us: nobody is sent from door to door.
+            return Err(Fault::Overload);
+        }
+        session.guest_of |= 1 << worker.0;
+        self.stats.count(Counter::Passed);
+        self.recent.end_turn();
+        outbox.relay(batch.session, worker, framed);
+        Ok(())
+    }
+
+    /// Answers a copy as the transaction of this number was answered.
+    pub(super) fn tell_again(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        number: u64,
+        outbox: &mut Outbox,
+    ) {
+        let Some(past) = self.recent.past_mut(number) else { return };
+        if let Fate::Approved { waiting, .. } = &mut past.fate {
+            *waiting = waiting.saturating_add(1);
+        }
+        answer_again(batch, message, past, number, outbox);
     }
 
     /// Nobody waits any more for the answer to the transaction at `place`.

@@ -7,22 +7,21 @@ use std::slice;
 
 use crate::base::authorization::Kind;
 use crate::base::codes::Edition;
-use crate::base::ids::{LinkId, SessionId, WorkerId};
-use crate::base::limits;
+use crate::base::ids::{LinkId, SessionId};
 use crate::iso8583::decode::Index;
 use crate::iso8583::encode::{self, StanBytes};
 use crate::iso8583::kept::Keeping;
 use crate::iso8583::message::Message;
-use crate::iso8583::mti::Mti;
 use crate::iso8583::transcode::{self, Changes};
 use crate::routing::{Chosen, Declined, Route};
 
 use super::bug::Bug;
 use super::decision::{self, Outcome};
 use super::fault::{self, Effect, Fault};
-use super::original::{Binding, Bound};
-use super::outbox::{CloseCause, Outbox};
+use super::original::Bound;
+use super::outbox::Outbox;
 use super::recent::{Claim, Fate, Known, TerminalKey};
+use super::returns::Undoes;
 use super::session::State;
 use super::setup;
 use super::sound::{self, Sound};
@@ -87,13 +86,30 @@ impl Switch {
         if is_full && self.setup.has(Bug::RepeatDeclined) {
             return Err(Fault::Overload);
         }
+        sound.facts.link = Some(batch.link_id);
         let key = self.terminal_key(message, &sound, hash);
-        let first = self.first_of(batch, message, &key, framed, outbox)?;
+        if sound.facts.kind == Kind::Transfer {
+            return self.transfer(batch, message, (&key, &mut sound, is_full), framed, outbox);
+        }
+        let first = self.first_of(batch, message, (&key, sound.facts.kind), framed, outbox)?;
         let Some(number) = first else { return Ok(()) };
         sound.number = number;
+        self.hear(batch, message, (&sound, is_full), framed, outbox)
+    }
+
+    /// What was claimed is asked, or told.
+    #[inline]
+    pub(super) fn hear(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        (sound, is_full): (&Sound, bool),
+        framed: &[u8],
+        outbox: &mut Outbox,
+    ) -> Result<(), Fault> {
         if message.mti().is_advice() {
             let is_repeat = message.mti().is_repeat();
-            let heard = self.advice_request(batch, message, &sound, framed, outbox);
+            let heard = self.advice_request(batch, message, sound, framed, outbox);
             // It is forgotten: an earlier copy that comes behind it may be taken over.
             return heard.map_err(|fault| if is_repeat { fault.unsaid() } else { fault });
         }
@@ -101,7 +117,7 @@ impl Switch {
         // it less, and an advice waits for nobody.
         let admitted = match is_full {
             true => Err(Fault::Overload),
-            false => self.admit(batch, message, &sound, framed, outbox),
+            false => self.admit(batch, message, sound, framed, outbox),
         };
         if let Err(fault) = admitted {
             match fault.effect() {
@@ -115,11 +131,11 @@ impl Switch {
     /// Its number, if it was not asked before: it is remembered from now on, so that whatever is
     /// said to it is said to all its copies. Otherwise it is answered, or left to whoever knows.
     #[inline]
-    fn first_of(
+    pub(super) fn first_of(
         &mut self,
         batch: &Batch<'_>,
         message: &Message<'_>,
-        key: &TerminalKey,
+        (key, kind): (&TerminalKey, Kind),
         framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<Option<u64>, Fault> {
@@ -129,7 +145,11 @@ impl Switch {
         }
         match self.claim(batch, *key) {
             Known::New(number) => return Ok(Some(number)),
+            Known::Here(number) if batch.looked.goes_on() => return Ok(Some(number)),
             Known::Here(number) => self.asked_again(batch, message, key, number, outbox)?,
+            Known::Elsewhere(_) if !is_repeat && self.was_sent_here(batch, kind) => {
+                return Err(self.refuse_sent_here(batch, key, outbox));
+            }
             // Whatever its MTI says, it is a repeat.
             Known::Elsewhere(worker) => {
                 self.pass(batch, worker, framed, outbox).map_err(Fault::unsaid)?;
@@ -149,27 +169,6 @@ impl Switch {
         self.recent.claim(claim, |other| again && repeat::is_same_request(other, &key, now))
     }
 
-    /// Another worker remembers the request: it is that worker's to answer.
-    #[cold]
-    pub(super) fn pass(
-        &mut self,
-        batch: &Batch<'_>,
-        worker: WorkerId,
-        framed: &[u8],
-        outbox: &mut Outbox,
-    ) -> Result<(), Fault> {
-        let session = self.sessions.of_mut(batch.session).ok_or(Fault::Draining)?;
-        if session.shared {
-            // It was passed on to us: nobody is sent from door to door.
-            return Err(Fault::Overload);
-        }
-        session.guest_of |= 1 << worker.0;
-        self.stats.count(Counter::Passed);
-        self.recent.end_turn();
-        outbox.relay(batch.session, worker, framed);
-        Ok(())
-    }
-
     /// Where does it go, and can it go there now?
     #[inline]
     fn admit(
@@ -180,7 +179,7 @@ impl Switch {
         framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
-        if self.drain != Drain::No {
+        if self.drain != Drain::No && !batch.looked.goes_on() {
             return Err(Fault::Draining);
         }
         let takes_it = self.setup.has(Bug::ReserveSpent) && self.storage != Storage::Failed;
@@ -191,19 +190,32 @@ impl Switch {
             self.stats.count(Counter::ClockSkews);
         }
         match batch.routes.decide_at(&sound.facts, batch.now.wall) {
-            Ok(chosen) => {
-                let route = batch.routes.route(chosen.route);
+            Ok(mut chosen) => {
                 // What undoes another goes to whoever has that one, or nowhere.
-                let bound = match sound.facts.kind {
+                let undoes = match sound.facts.kind {
                     Kind::Void | Kind::Refund => {
-                        match self.bound_request(batch, message, sound, framed, outbox)? {
-                            Binding::To(bound) => bound,
-                            Binding::NotHere => return Ok(()),
-                        }
+                        self.undoes(batch, message, sound, framed, outbox)?
                     }
-                    _ => None,
+                    _ => Undoes::Nothing,
                 };
-                let sent = self.forward(batch, message, sound, &chosen, bound.as_ref(), outbox);
+                let bound = match &undoes {
+                    Undoes::Nothing => None,
+                    Undoes::This(bound, _) => Some(bound),
+                    Undoes::NotHere => return Ok(()),
+                };
+                if let Some(doubt) = chosen.doubt.filter(|_| bound.is_none()) {
+                    let way = self.whose(batch, message, sound, (chosen, doubt), outbox);
+                    let Some(way) = way else { return Ok(()) };
+                    chosen = way;
+                }
+                if self.risk.is_some()
+                    && let Some(code) = self.unwanted(batch, message, sound, &chosen)
+                {
+                    self.say_unwanted(batch, message, (sound.number, code), outbox);
+                    return Ok(());
+                }
+                let route = batch.routes.route(chosen.route);
+                let sent = self.forward(batch, message, sound, &chosen, bound, outbox);
                 if sent == Err(Fault::NoPartner)
                     && route.stand_in.is_some()
                     && self.stand_in_unsent(batch, message, sound, route, outbox)
@@ -211,7 +223,11 @@ impl Switch {
                     self.stats.count(Counter::PartnersDown);
                     return Ok(());
                 }
+                if self.risk.is_some() {
+                    self.limits_sent(sound, &undoes, sent.is_ok());
+                }
                 let partner = sent?;
+                self.returning(sound.number, &undoes, outbox);
                 self.stats.count(Counter::Forwarded);
                 if batch.setup.tap {
                     let way = (&chosen, route.number);
@@ -412,13 +428,11 @@ impl Switch {
         (partner, stan, place): (LinkId, u32, u32),
         outbox: &mut Outbox,
     ) {
-        let past = if let Some(keeping) = Keeping::of(message) {
-            self.recent.keep_from(sound.number, &keeping)
-        } else {
-            self.kept.fill_with_care(message);
-            self.recent.keep(sound.number, &self.kept)
-        };
-        let Some(past) = past else { return };
+        // Who asked first whose code it is kept it then: others stand behind it by now.
+        if self.recent.is_newest(sound.number) {
+            self.keep_request(message, sound.number);
+        }
+        let Some(past) = self.recent.past_mut(sound.number) else { return };
         past.fate = Fate::InFlight(place);
         past.partner = Some(partner);
         past.stan = stan;
@@ -429,70 +443,23 @@ impl Switch {
         }
     }
 
+    /// Keeps what may be kept of the request that was claimed last.
+    #[inline]
+    pub(super) fn keep_request(&mut self, message: &Message<'_>, number: u64) {
+        if let Some(keeping) = Keeping::of(message) {
+            self.recent.keep_from(number, &keeping);
+        } else {
+            self.kept.fill_with_care(message);
+            self.recent.keep(number, &self.kept);
+        }
+    }
+
     /// Nothing was sent under this STAN after all.
     #[cold]
-    fn unreserve(&mut self, partner: LinkId, stan: u32) {
+    pub(super) fn unreserve(&mut self, partner: LinkId, stan: u32) {
         let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);
         if let Some(ring) = ring {
             ring.settle(stan, super::pending::Fate::Free);
         }
     }
-
-    /// What a fault in a request leads to. False if the connection is to be read no further.
-    #[cold]
-    fn refuse(
-        &mut self,
-        batch: &Batch<'_>,
-        message: &Message<'_>,
-        fault: Fault,
-        outbox: &mut Outbox,
-    ) -> bool {
-        self.stats.count(fault.counter());
-        if batch.setup.tap {
-            let noted = decision::unrouted(batch.link_id, message, Outcome::Failed(fault));
-            outbox.record(noted);
-        }
-        match fault.effect() {
-            Effect::Reply(code) if is_answerable(message) => {
-                let mti = answer_mti(message, batch.link.dialect.spec.edition);
-                // The terminal asks no more, and what it takes back may be under way yet: whoever
-                // says "not found" must not forget it.
-                let gated = fault == Fault::UnknownOriginal;
-                reply::write(message, mti, code, outbox.lane_gated(batch.session, gated));
-                true
-            }
-            Effect::Reply(_) | Effect::Drop => self.dropped(batch.session, outbox),
-            Effect::Ignore => true,
-            Effect::Close(cause) => {
-                self.close(batch.session, cause, outbox);
-                false
-            }
-        }
-    }
-
-    /// A message that nothing safe can be said to. A peer that sends several of them does not
-    /// speak our dialect.
-    pub(super) fn dropped(&mut self, id: SessionId, outbox: &mut Outbox) -> bool {
-        self.stats.count(Counter::Dropped);
-        let Some(session) = self.sessions.of_mut(id) else { return false };
-        session.drops += 1;
-        if session.drops < limits::DROPS_MAX {
-            return true;
-        }
-        self.close(id, CloseCause::Drops, outbox);
-        false
-    }
-}
-
-/// An answer can be matched by who asked: the STAN was read, and the terminal, unless the request
-/// names none.
-fn is_answerable(message: &Message<'_>) -> bool {
-    let terminal_is_lost = message.index.named.has(41) && !message.has(41);
-    message.has(11) && !terminal_is_lost && message.mti().response().is_some()
-}
-
-/// The answer's MTI, in the edition of the link whatever the request said.
-fn answer_mti(message: &Message<'_>, edition: Option<Edition>) -> Mti {
-    let mti = message.mti().response().unwrap_or_default();
-    edition.map_or(mti, |edition| transcode::mti_in_edition(mti, edition.digit()))
 }

@@ -19,10 +19,11 @@ use super::matching::{is_partial, says_partial};
 use super::outbox::Outbox;
 use super::pending::{Fate, Share};
 use super::recent;
+use super::risk::End;
 use super::session::Session;
 use super::setup::{self, LinkSetup, Path};
 use super::stats::Counter;
-use super::transaction::Transaction;
+use super::transaction::{Stage, Transaction};
 use super::{Batch, Decision, Role, Switch, noted, repeat, reply, sound};
 
 impl Switch {
@@ -64,7 +65,7 @@ impl Switch {
             Some(owner) if owner != batch.setup.worker => {
                 self.relay(batch, owner, framed, outbox);
             }
-            _ => self.stats.count(Counter::UnmatchedAnswers),
+            _ => self.inquiry_answer(batch, &message, stan),
         }
         true
     }
@@ -142,22 +143,23 @@ impl Switch {
         let code = message.text(39).unwrap_or(*b"   ");
         let (amount, asked_number, partial) = (asked.amount, asked.number, says_partial(&code));
         let fits = !partial && self.fits(asked, message);
-        if !fits
-            && let Err(counter) = self.compare(batch, place, message, partial)
-            && !batch.setup.has(Bug::StanAlone)
-            && !(batch.setup.has(Bug::AmountUnchecked) && counter == Counter::WrongAnswers)
-        {
-            return self.stats.count(counter);
-        }
-        let approved = ResponseCode::approves(repeat::trimmed(&code));
-        let (mut approval, mut part) = (None, None);
-        if approved {
-            approval = message.text(38);
-            // Any other approval has the amount that was asked for, or none.
-            if partial {
-                part = message.number(4).filter(|part| Some(*part) != amount);
+        if !fits {
+            if let Err(counter) = self.compare(batch, place, message, partial)
+                && !batch.setup.has(Bug::StanAlone)
+                && !(batch.setup.has(Bug::AmountUnchecked) && counter == Counter::WrongAnswers)
+            {
+                return self.stats.count(counter);
+            }
+            // What waits to hear whose code it is has no form.
+            if self.transactions.at(place).is_some_and(|asked| asked.stage != Stage::Asked) {
+                return self.consulted(batch, message, place, outbox);
             }
         }
+        let approved = ResponseCode::approves(repeat::trimmed(&code));
+        let approval = if approved { message.text(38) } else { None };
+        // Any other approval has the amount that was asked for, or none.
+        let part = if approved && partial { message.number(4) } else { None };
+        let part = part.filter(|part| Some(*part) != amount);
         let number = self.recent.end(asked_number);
         let delivered = self.deliver(batch, message, (place, number), approved, outbox);
         if batch.setup.tap {
@@ -174,10 +176,14 @@ impl Switch {
             if !batch.setup.has(Bug::OutcomeNotRecorded) {
                 noted::outcome(past, outbox);
             }
-            // An approval that nobody can be told of is taken back.
-            if approved && delivered == 0 {
-                let past = *past;
-                self.owe_past(batch.now, number, &past, outbox);
+            let id = past.id;
+            match (approved, delivered) {
+                (false, _) => {
+                    self.returns.end(id);
+                    self.limits_end(id, End::Declined);
+                }
+                (true, 0) => self.untold(batch.now, number, outbox),
+                (true, _) => self.limits_end(id, End::Approved),
             }
         }
         // An approval is needed until it is handed over.
@@ -189,6 +195,14 @@ impl Switch {
         debug_assert!(settled, "the ring said it waits");
         self.partner_answered(batch.link_id, outbox);
         self.end(place, outbox);
+    }
+
+    /// An approval that nobody can be told of is taken back.
+    #[cold]
+    fn untold(&mut self, now: Now, number: u64, outbox: &mut Outbox) {
+        let Some(past) = self.recent.past(number).copied() else { return };
+        self.owe_past(now, number, &past, outbox);
+        self.limits_end(past.id, End::Undone);
     }
 
     /// Hands the answer to everybody who waits for it; says to how many. Who cannot be told in

@@ -20,6 +20,7 @@ use super::original::{Named, named};
 use super::outbox::{Outbox, Told};
 use super::recent::{Claim, Fate, Past, TerminalKey};
 use super::repeat;
+use super::risk::End;
 use super::sound::Sound;
 use super::stats::Counter;
 use super::{Batch, Storage, Switch, noted, reply};
@@ -127,10 +128,16 @@ impl Switch {
             (None, Fate::Reversed) => return Err(Fault::UnknownOriginal),
             _ => {}
         }
+        let (id, is_approved) = (past.id, matches!(past.fate, Fate::Approved { .. }));
         let agrees = amount.is_none() || amount == past.amount || amount == past.part;
         if !agrees && !self.setup.has(Bug::AnyReversalAmount) {
             return Err(Fault::OriginalAmount);
         }
+        // Its terminal has given back some of it since, so it knows that it was approved.
+        if is_approved && self.is_returned(id) {
+            return Err(Fault::OriginalAmount);
+        }
+        let Some(past) = self.recent.past_mut(number) else { return Ok(()) };
         // It stays declined: should its partner approve it yet, that is taken back then.
         if past.fate == Fate::Declined && !self.setup.has(Bug::DeclineNotKept) {
             return Ok(());
@@ -144,6 +151,7 @@ impl Switch {
             self.owe_past(now, number, &past, outbox);
         }
         self.note_taken_back(past.id, outbox);
+        self.limits_end(past.id, End::Undone);
         self.recent.settle(number);
         Ok(())
     }
@@ -161,6 +169,7 @@ impl Switch {
         past.fate = Fate::Unknown;
         let past = *past;
         self.owe_past(now, number, &past, outbox);
+        self.limits_end(past.id, End::Undone);
         // It was recorded as approved: after a crash a repeat must not hear so.
         self.note_taken_back(past.id, outbox);
         self.recent.settle(number);
@@ -168,20 +177,25 @@ impl Switch {
 
     /// Owes the reversal of transaction `number`; `past` is what is known of it.
     pub(super) fn owe_past(&mut self, now: Now, number: u64, past: &Past, outbox: &mut Outbox) {
-        let Some(partner) = past.partner else { return };
+        let Some(original) = self.original_as_past(past) else { return };
         let mut kept = std::mem::take(&mut self.kept);
         kept.gather(self.recent.kept(number));
-        let original = Original {
+        self.owe_reversal(now, &original, kept.bytes(), outbox);
+        self.kept = kept;
+        self.returns.end(past.id);
+    }
+
+    /// What a message that names a transaction has to say of it; `None` if nobody was asked.
+    pub(super) fn original_as_past(&self, past: &Past) -> Option<Original> {
+        Some(Original {
             id: past.id,
             acquirer: past.acquirer,
-            partner,
+            partner: past.partner?,
             stan: past.stan,
             approval: past.approval,
             part: past.part.filter(|_| !self.setup.has(Bug::PartReversedWhole)),
             told: past.told,
-        };
-        self.owe_reversal(now, &original, kept.bytes(), outbox);
-        self.kept = kept;
+        })
     }
 
     /// Owes the reversal of a transaction in flight: nobody knows what its partner did, or will.

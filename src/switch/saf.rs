@@ -18,6 +18,7 @@
 mod backoff;
 mod cell;
 mod chains;
+mod held;
 mod late;
 mod obligation;
 mod pace;
@@ -26,6 +27,7 @@ mod tests;
 mod view;
 mod wheel;
 
+pub use held::Finding;
 pub use obligation::{Kind, Obligation, Send, Settings, Settled, Stats, Verdict};
 
 use crate::base::limits;
@@ -63,6 +65,8 @@ pub struct Lane {
     spares: Vec<Vec<u8>>,
     /// No record of what is here stands in a batch before this one.
     noted_from: u64,
+    /// Needed no copy, and not told of yet.
+    ended: Vec<u64>,
     stats: Stats,
 }
 
@@ -93,6 +97,7 @@ impl Lane {
             provisional_count: 0,
             spares: Vec::new(),
             noted_from: u64::MAX,
+            ended: Vec::new(),
             stats: Stats::default(),
         }
     }

@@ -10,11 +10,13 @@ use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits::{self, Bounds};
 use crate::iso8583::dialect::Dialect;
 use crate::iso8583::transcode::Transcoder;
+use crate::risk::Rules;
 use crate::routing::RouteTable;
 
 use super::bug::Bug;
 use super::health::Breaker;
 use super::index::TransactionIndex;
+use super::inquiry::Inquiry;
 use super::pending::Share;
 use super::recent::Recent;
 
@@ -29,6 +31,8 @@ pub struct Setup {
     pub links: Vec<LinkSetup>,
     /// The first route table.
     pub routes: Arc<RouteTable>,
+    /// The first rules on what is wanted, if there are any.
+    pub rules: Option<Arc<Rules>>,
     /// What may not be exceeded.
     pub bounds: Bounds,
     /// True if each decision is also put into [`super::Outbox::decisions`].
@@ -66,6 +70,8 @@ pub struct LinkSetup {
     pub in_flight_max: usize,
     /// Partner: when it is left alone; `None` never.
     pub breaker: Option<Breaker>,
+    /// Partner: how it is asked what became of a request, on routes whose partners can say.
+    pub inquiry: Inquiry,
 }
 
 /// Who asks whom.
@@ -85,6 +91,7 @@ impl Setup {
             workers: 1,
             links: Vec::new(),
             routes,
+            rules: None,
             bounds: Bounds::default(),
             tap: false,
             key: 0,
@@ -181,6 +188,7 @@ impl Default for LinkSetup {
             echo_interval: None,
             in_flight_max: limits::IN_FLIGHT_MAX / 4,
             breaker: None,
+            inquiry: Inquiry::default(),
         }
     }
 }

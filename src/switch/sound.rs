@@ -9,7 +9,6 @@ use crate::base::authorization::{Authorization, Instrument, Kind};
 use crate::base::codes;
 use crate::base::money::Currency;
 use crate::base::time::{self, Today};
-use crate::iso8583::composite::Composite;
 use crate::iso8583::decode::{FormId, Span};
 use crate::iso8583::digits;
 use crate::iso8583::field::{Content, Field};
@@ -19,6 +18,7 @@ use crate::iso8583::mti::Mti;
 use super::accounts::accounts;
 use super::fault::Fault;
 use super::form::{Forms, Places, Typed};
+use super::payer::instrument;
 
 /// A request that makes sense.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -129,7 +129,8 @@ fn check_at(
     of_type: Type,
     sound: &mut Sound,
 ) -> Result<(), Fault> {
-    let Type { kind, is_purchase, currency, entry_mode, mcc, texts: unproven } = of_type;
+    let Type { kind, is_purchase, currency, entry_mode, is_scanned, mcc, texts: unproven } =
+        of_type;
     sound.amount = match places.amount.read(message.bytes) {
         Some(packed) => Some(digits::packed_number(packed)),
         None => optional_number(message, 4)?,
@@ -151,13 +152,13 @@ fn check_at(
     facts.entry_mode = entry_mode;
     facts.mcc = mcc;
     facts.instrument = match places.account.read(message.bytes) {
-        Some(packed) if !is_scanned(entry_mode) => {
+        Some(packed) if !is_scanned => {
             Instrument::from_head(digits::packed_head(packed), 2 * packed.len(), false)
         }
-        _ => instrument(message, entry_mode)?,
+        _ => instrument(message, is_scanned)?,
     };
     if !places.is_without_track || message.index.emv_accounts {
-        accounts(message)?;
+        accounts(message, is_scanned && message.dialect.scan.is_instead_of_track(message))?;
     }
     original(message)
 }
@@ -168,7 +169,7 @@ pub fn facts(message: &Message<'_>) -> Authorization {
     let entry_mode = message.number(22).unwrap_or(0).min(9999) as u16;
     let mut facts = Authorization {
         kind: kind(message).map_or(Kind::Other, |(kind, _)| kind),
-        instrument: payer(message, is_scanned(entry_mode)),
+        instrument: instrument(message, message.dialect.scan.is_meant(entry_mode)).ok().flatten(),
         mcc: message.number(18).unwrap_or(0).min(9999) as u16,
         entry_mode,
         ..Authorization::default()
@@ -188,6 +189,8 @@ struct Type {
     is_purchase: bool,
     currency: Currency,
     entry_mode: u16,
+    /// By DE 22 a payment code was scanned.
+    is_scanned: bool,
     mcc: u16,
     /// Some identifier is of no class: decoding has not proven it.
     texts: bool,
@@ -249,11 +252,13 @@ impl Type {
     fn of(message: &Message<'_>) -> Result<Self, Fault> {
         presence(message)?;
         let (kind, code) = kind(message)?;
+        let entry_mode = message.number(22).unwrap_or(0).min(9999) as u16;
         Ok(Self {
             kind,
             is_purchase: is_purchase(message, code),
             currency: currency(message)?,
-            entry_mode: message.number(22).unwrap_or(0).min(9999) as u16,
+            entry_mode,
+            is_scanned: message.dialect.scan.is_meant(entry_mode),
             mcc: message.number(18).unwrap_or(0).min(9999) as u16,
             texts: IDENTIFIERS.into_iter().any(|element| is_unproven(message, element)),
         })
@@ -394,39 +399,6 @@ const IDENTIFIERS: [u8; 4] = [37, 41, 42, 43];
 
 fn is_unproven(message: &Message<'_>, element: u8) -> bool {
     message.dialect.field(element).content == Content::Ascii
-}
-
-/// What pays: the scanned code (DE 22 = 03x) in DE 59 tag A3, else in DE 2; else the PAN of DE 2
-/// or DE 35.
-#[inline]
-fn instrument(message: &Message<'_>, entry_mode: u16) -> Result<Option<Instrument>, Fault> {
-    if message.index.span(2).is_some_and(|span| span.units == 0) {
-        return Err(Fault::Value(2));
-    }
-    Ok(payer(message, is_scanned(entry_mode)))
-}
-
-const fn is_scanned(entry_mode: u16) -> bool {
-    entry_mode / 10 == 3
-}
-
-fn payer(message: &Message<'_>, scanned: bool) -> Option<Instrument> {
-    if scanned
-        && let Some(Composite::Text(rules)) = message.dialect.composite(59)
-        && let Some(code) = message.value(59).and_then(|value| rules.find(value, b"A3"))
-    {
-        return Instrument::from_digits(code, true);
-    }
-    if let Some(packed) = message.packed_digits(2) {
-        let head = digits::packed_head(packed);
-        return Instrument::from_head(head, packed.len() * 2, scanned);
-    }
-    let mut buffer = [0; 24];
-    if let Some(count) = message.characters(2, &mut buffer) {
-        return Instrument::from_digits(buffer.get(..count)?, scanned);
-    }
-    let pan = message.pan()?;
-    Instrument::from_digits(pan.reveal(), scanned)
 }
 
 /// DE 90 names an original: a request or advice of class 1 or 2, with a STAN. DE 95 replaces an

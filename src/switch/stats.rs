@@ -12,6 +12,8 @@ pub enum Counter {
     Answered,
     /// Requests declined by route or risk.
     Declined,
+    /// Of these, by a rule on what is wanted.
+    Unwanted,
     /// Requests answered or dropped because the message breaks its dialect.
     RequestsDamaged,
     /// Requests refused for what they say.
@@ -86,6 +88,8 @@ pub enum Counter {
     Exceptions,
     /// Reversals that name no transaction of their terminal.
     UnknownOriginals,
+    /// Refunds of more than was left of their originals.
+    RefundsExceeding,
     /// Requests refused because they could not be put on record.
     NotRecorded,
     /// Requests that were given up before a byte of them had left.
@@ -98,6 +102,14 @@ pub enum Counter {
     NotLookedUp,
     /// Times that a partner was left alone because it did not answer.
     LeftAlone,
+    /// Partners asked what became of a request, copies included.
+    Inquiries,
+    /// Reversals that were not sent, because the partner said that it had not approved.
+    NothingOwed,
+    /// Requests that waited to hear whose code it is.
+    Consults,
+    /// Of these, those of which nothing was said that is of use.
+    ConsultsUnsaid,
 }
 
 impl Counter {
@@ -107,6 +119,7 @@ impl Counter {
         Self::Forwarded,
         Self::Answered,
         Self::Declined,
+        Self::Unwanted,
         Self::RequestsDamaged,
         Self::RequestsRefused,
         Self::ResponsesFromAcquirers,
@@ -144,15 +157,20 @@ impl Counter {
         Self::StoodIn,
         Self::Exceptions,
         Self::UnknownOriginals,
+        Self::RefundsExceeding,
         Self::NotRecorded,
         Self::Withdrawn,
         Self::LookUps,
         Self::FoundOlder,
         Self::NotLookedUp,
         Self::LeftAlone,
+        Self::Inquiries,
+        Self::NothingOwed,
+        Self::Consults,
+        Self::ConsultsUnsaid,
     ];
 
-    const COUNT: usize = 47;
+    const COUNT: usize = 53;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
@@ -161,6 +179,7 @@ impl Counter {
             Self::Forwarded => "forwarded",
             Self::Answered => "answered",
             Self::Declined => "declined",
+            Self::Unwanted => "unwanted",
             Self::RequestsDamaged => "requests_damaged",
             Self::RequestsRefused => "requests_refused",
             Self::ResponsesFromAcquirers => "responses_from_acquirers",
@@ -198,12 +217,17 @@ impl Counter {
             Self::StoodIn => "stood_in",
             Self::Exceptions => "exceptions",
             Self::UnknownOriginals => "unknown_originals",
+            Self::RefundsExceeding => "refunds_exceeding",
             Self::NotRecorded => "not_recorded",
             Self::Withdrawn => "withdrawn",
             Self::LookUps => "look_ups",
             Self::FoundOlder => "found_older",
             Self::NotLookedUp => "not_looked_up",
             Self::LeftAlone => "left_alone",
+            Self::Inquiries => "inquiries",
+            Self::NothingOwed => "nothing_owed",
+            Self::Consults => "consults",
+            Self::ConsultsUnsaid => "consults_unsaid",
         }
     }
 }

@@ -84,7 +84,8 @@ impl Switch {
         let mut kept = std::mem::take(&mut self.kept);
         kept.fill(message);
         let stan = self.owe_stand_in(batch.now, id, &advice, kept.bytes(), outbox);
-        if stan.is_some() {
+        // Asked first whose code it is, it was kept then.
+        if stan.is_some() && self.recent.is_newest(number) {
             self.recent.keep(number, &kept);
         }
         let told = stan.and_then(|stan| {

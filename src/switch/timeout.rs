@@ -11,7 +11,9 @@ use super::bug::Bug;
 use super::fault::Fault;
 use super::outbox::Outbox;
 use super::recent::Fate;
+use super::risk::End;
 use super::stats::Counter;
+use super::transaction::Stage;
 use super::{Switch, noted, pending, repeat};
 
 impl Switch {
@@ -25,6 +27,11 @@ impl Switch {
         fault: Fault,
         outbox: &mut Outbox,
     ) -> bool {
+        let asked = self.transactions.at(place);
+        if asked.is_some_and(|asked| asked.stage != Stage::Asked) {
+            self.consult_given_up(now, place, fault, outbox);
+            return true;
+        }
         self.stats.count(fault.counter());
         let never_left = self.withdraw(place, outbox);
         if fault == Fault::TimedOut
@@ -40,6 +47,9 @@ impl Switch {
         let in_turn = granted.is_none() || !self.setup.has(Bug::AdviceFirst);
         if !never_left && in_turn {
             self.owe_in_flight(now, place, outbox);
+            if fault == Fault::TimedOut {
+                self.inquire(now, place, outbox);
+            }
         }
         let way = (place, never_left);
         if granted.is_some_and(|granted| self.stand_in_given_up(now, way, &granted, outbox)) {
@@ -66,6 +76,8 @@ impl Switch {
             if taken_back {
                 self.note_taken_back(id, outbox);
             }
+            self.returns.end(id);
+            self.limits_end(id, End::Undone);
         }
         self.recent.settle(number);
         let ring = self.pending.get_mut(usize::from(partner.0)).and_then(Option::as_mut);

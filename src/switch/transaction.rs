@@ -78,6 +78,23 @@ pub struct Transaction {
     pub number: u64,
     /// Repeats of it that wait for the same answer.
     pub repeats: Repeats,
+    /// What it waits for. Whoever changes it changes it back.
+    pub stage: Stage,
+}
+
+/// What a transaction waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stage {
+    /// The answer to its request.
+    #[default]
+    Asked,
+    /// To hear whose code it is: its request was not sent yet.
+    Consulting {
+        /// How often it was put aside before.
+        looked: u8,
+        /// How long that may take.
+        within_ms: u16,
+    },
 }
 
 impl Transaction {
@@ -106,6 +123,7 @@ impl Transaction {
             id: 0,
             number: 0,
             repeats: Repeats::default(),
+            stage: Stage::Asked,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authswitch::base::ids::{LinkId, RouteId};
+use authswitch::routing::build::{Plan, RoutePlan, build};
 use authswitch::routing::{Route, RouteTable};
 use authswitch::switch::health::Breaker;
 use authswitch::switch::{Command, Counter, Event, Setup};
@@ -166,4 +167,39 @@ fn weights_deal_cards_out_and_the_others_step_in() {
     rig.feed(Event::Closed { session: HOST });
     rig.at_pos();
     assert!((1..=20).all(|number| to(&mut rig, 1000 + number, number) == OTHER), "none is lost");
+}
+
+/// As the routes say: nothing new is asked, what was asked is answered, what is owed goes.
+#[test]
+fn who_is_worked_on_is_asked_nothing_new() {
+    let version = |maintenance: &[LinkId], former: &RouteTable| {
+        let route = RoutePlan {
+            name: "default".into(),
+            partners: vec![PARTNER, OTHER],
+            budget: BUDGET,
+            ..RoutePlan::default()
+        };
+        let maintenance = maintenance.to_vec();
+        let plan = Plan { routes: vec![route], maintenance, ..Plan::default() };
+        let mut table = build(plan).expect("no contradiction");
+        table.follow(former);
+        Arc::new(table)
+    };
+    let mut rig = rig();
+    assert_eq!(asked(&mut rig, 1), Some(PARTNER));
+    rig.ask(POS, &sale(2));
+    let seen = rig.at_host().pop().expect("forwarded");
+    rig.feed(Event::Routes(version(&[PARTNER], rig.switch.routes())));
+    rig.answer(&seen, "00");
+    assert_eq!(rig.at_pos()[0].code(), "00");
+    assert_eq!(asked(&mut rig, 3), Some(OTHER));
+    rig.wait(BUDGET);
+    let reversals = rig.at_host();
+    assert_eq!((reversals.len(), &*reversals[0].mti), (1, "0420"), "of the first");
+    rig.feed(Event::Routes(version(&[PARTNER, OTHER], rig.switch.routes())));
+    rig.at_pos();
+    assert_eq!(asked(&mut rig, 4), None);
+    assert_eq!(rig.at_pos()[0].code(), "91");
+    rig.feed(Event::Routes(version(&[], rig.switch.routes())));
+    assert_eq!(asked(&mut rig, 5), Some(PARTNER));
 }

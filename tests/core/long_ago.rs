@@ -4,8 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use authswitch::base::codes::ResponseCode;
 use authswitch::base::ids::WorkerId;
 use authswitch::base::limits;
+use authswitch::routing::Codes;
+use authswitch::routing::build::{Plan, RoutePlan, build};
 use authswitch::switch::index::TransactionIndex;
 use authswitch::switch::older::{Answer, Found};
 use authswitch::switch::{Counter, Event};
@@ -200,8 +203,9 @@ fn what_names_something_forgotten_goes_to_the_partner_that_has_it() {
         if told.is_none() {
             heard(&site.rig.at_pos(), "0210", "00");
         }
-        // Known by now; so is its original.
-        assert!(site.ask(&message.with(11, "000908")).is_empty() || told.is_some());
+        // Known by now; so is its original, which was given back.
+        let again = site.ask(&message.with(11, "000908"));
+        heard(&again, told.unwrap_or("0210"), if told.is_some() { "00" } else { "13" });
         assert!(site.rig.outbox.questions.is_empty());
     }
 }
@@ -265,4 +269,63 @@ fn what_cannot_be_looked_up_goes_nowhere() {
     // A new one may go, now that its original is known again.
     site.ask(&void.with(11, "000909"));
     assert_eq!(at_other(&mut site.rig).len(), 1);
+}
+
+fn refund(own: u32, amount: u64) -> Plain {
+    undoing(own, 1, "200000").with(4, &format!("{amount:012}"))
+}
+
+/// The sale is 1,250; between its refunds it is forgotten, with whatever they were.
+#[test]
+fn what_was_given_back_long_ago_counts() {
+    let mut site = Site::with(|_| ());
+    site.sell(1);
+    for (own, amount, code) in
+        [(901, 500, "00"), (902, 751, "13"), (903, 250, "05"), (904, 500, "00"), (905, 251, "13")]
+    {
+        site.forget();
+        assert!(site.ask(&refund(own, amount)).is_empty(), "it waits");
+        let told = site.look_up();
+        if code == "13" {
+            heard(&told, "0210", "13");
+            site.host_saw_nothing();
+            continue;
+        }
+        let seen = site.rig.at_host().pop().expect("forwarded");
+        site.rig.answer(&seen, code);
+        site.store();
+        heard(&site.rig.at_pos(), "0210", code);
+    }
+    // What is in doubt is taken back, and may be given back again.
+    site.forget();
+    assert!(site.ask(&refund(906, 250)).is_empty(), "it waits");
+    site.look_up();
+    assert_eq!(site.rig.at_host().len(), 1);
+    site.rig.wait(BUDGET);
+    site.store();
+    heard(&site.rig.at_pos(), "0210", "91");
+    assert_eq!(mtis(&host_takes_all(&mut site)), ["0420"]);
+    site.forget();
+    assert!(site.ask(&refund(907, 250)).is_empty(), "it waits");
+    site.look_up();
+    assert_eq!(site.rig.at_host().len(), 1);
+}
+
+#[test]
+fn what_names_an_original_that_nobody_knows_is_refused_where_routes_say_so() {
+    let mut site = Site::with(|setup| {
+        let codes = Codes { unknown_original: Some(ResponseCode::NOT_FOUND), ..Codes::default() };
+        let partners = vec![PARTNER];
+        let routes = vec![RoutePlan { partners, budget: BUDGET, ..RoutePlan::default() }];
+        setup.routes = Arc::new(build(Plan { codes, routes, ..Plan::default() }).expect("built"));
+    });
+    for (own, kind) in [(901, "200000"), (902, "020000")] {
+        assert!(site.ask(&undoing(own, 1, kind)).is_empty(), "it waits");
+        heard(&site.look_up(), "0210", "25");
+        heard(&site.ask(&undoing(own, 1, kind).typed("0201")), "0210", "25");
+        site.host_saw_nothing();
+    }
+    // What names nothing goes by its route.
+    site.ask(&undoing(903, 1, "200000").without(90));
+    assert_eq!(site.rig.at_host().len(), 1);
 }

@@ -2,9 +2,13 @@
 
 mod advices;
 mod bad_input;
+mod codes;
+mod consults;
 mod copies;
 mod forms;
 mod health;
+mod inquiries;
+mod limits;
 mod long_ago;
 mod money;
 mod network;
@@ -17,6 +21,7 @@ mod retention;
 mod rig;
 mod stand_in;
 mod taken_back;
+mod transfers;
 mod versions;
 mod way;
 mod withdrawn;

@@ -84,18 +84,29 @@ impl Site {
                 });
                 let found = moment.and_then(|moment| Older::find(hash, moment, clear, secret));
                 let Some(mut found) = found else { continue };
-                let its_key = older::of_transaction(found.id());
-                for (clear, secret) in &self.batches {
-                    let mut is_led_to = false;
-                    older::keys(clear, secret, &mut |key| is_led_to |= key == its_key);
-                    if is_led_to {
-                        found.read(clear, secret);
+                for (clear, secret) in self.batches_of(found.id()) {
+                    found.read(clear, secret);
+                }
+                for refund in found.refunds() {
+                    for (clear, secret) in self.batches_of(refund) {
+                        found.read_refund(refund, clear, secret);
                     }
                 }
                 return Found::Older(Box::new(found));
             }
         }
         Found::Nothing
+    }
+
+    /// Those that the key of what became of a transaction leads to.
+    fn batches_of(&self, id: u64) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
+        let its_key = older::of_transaction(id);
+        let is_led_to = move |(clear, secret): &(&Vec<u8>, &Vec<u8>)| {
+            let mut is_led_to = false;
+            older::keys(clear, secret, &mut |key| is_led_to |= key == its_key);
+            is_led_to
+        };
+        self.batches.iter().map(|(clear, secret)| (clear, secret)).filter(is_led_to)
     }
 
     /// Answers the one question there is; returns what its terminal hears.

@@ -1,6 +1,8 @@
 //! Voids and refunds: they go to whoever has what they undo.
 
 use crate::advices::{OTHER, OTHER_HOST, at_other, two_partners};
+use authswitch::switch::stats::Counter;
+
 use crate::rig::{ACQUIRER, HOST, PARTNER, POS, Plain, Rig, answer_to, framed, sale};
 
 /// A void or refund of the sale with `stan`, under a STAN of its own.
@@ -86,4 +88,108 @@ fn what_is_bound_to_a_partner_that_is_down_is_declined() {
     rig.ask(POS, &undoing(7, 1, "020000"));
     assert_eq!(rig.at_pos().pop().expect("answered").code(), "91");
     assert!(rig.at_host().is_empty());
+}
+
+/// A refund of so much of the sale with `stan`.
+fn part_of(own: u32, stan: u32, amount: u64) -> Plain {
+    undoing(own, stan, "200000").with(4, &format!("{amount:012}"))
+}
+
+/// What the terminal hears, and whether the partner was asked.
+fn refunded(rig: &mut Rig, refund: &Plain, code: &str) -> (String, bool) {
+    rig.ask(POS, refund);
+    let seen = at_other(rig).pop();
+    if let Some(seen) = &seen {
+        let answer = framed(&rig.partner.clone(), &answer_to(seen, code));
+        rig.send(OTHER_HOST, &answer);
+    }
+    let told = rig.at_pos().pop().expect("answered");
+    (told.code().to_owned(), seen.is_some())
+}
+
+fn asked(code: &str) -> (String, bool) {
+    (code.to_owned(), true)
+}
+
+fn refused(code: &str) -> (String, bool) {
+    (code.to_owned(), false)
+}
+
+/// The sale is 1,250.
+#[test]
+fn refunds_of_a_sale_are_no_more_than_the_sale() {
+    let (mut rig, _) = sold_elsewhere("pos-bcd");
+    assert_eq!(refunded(&mut rig, &part_of(7, 1, 1251), "00"), refused("13"));
+    assert_eq!(refunded(&mut rig, &part_of(8, 1, 500), "00"), asked("00"));
+    assert_eq!(refunded(&mut rig, &part_of(8, 1, 500), "00"), refused("00"), "the same again");
+    assert_eq!(refunded(&mut rig, &part_of(9, 1, 751), "00"), refused("13"));
+    assert_eq!(refunded(&mut rig, &part_of(10, 1, 750), "05"), asked("05"));
+    // What was declined weighs nothing; what was given back does, in whatever way.
+    assert_eq!(refunded(&mut rig, &part_of(11, 1, 750), "00"), asked("00"));
+    assert_eq!(refunded(&mut rig, &part_of(12, 1, 1), "00"), refused("13"));
+    assert_eq!(refunded(&mut rig, &undoing(13, 1, "020000"), "00"), refused("13"), "a void");
+    assert_eq!(rig.count(Counter::RefundsExceeding), 4);
+}
+
+#[test]
+fn a_refund_in_another_currency_cannot_be_summed() {
+    let (mut rig, _) = sold_elsewhere("pos-bcd");
+    let refund = part_of(7, 1, 10).with(49, "840");
+    assert_eq!(refunded(&mut rig, &refund, "00"), refused("13"));
+}
+
+/// Two refunds in flight at once, and one that times out and is taken back.
+#[test]
+fn a_refund_weighs_while_it_is_in_flight_and_no_more_once_it_is_taken_back() {
+    let (mut rig, _) = sold_elsewhere("pos-bcd");
+    rig.ask(POS, &part_of(7, 1, 1000));
+    assert_eq!(at_other(&mut rig).len(), 1);
+    assert_eq!(refunded(&mut rig, &part_of(8, 1, 1000), "00"), refused("13"));
+    rig.wait(std::time::Duration::from_secs(60));
+    assert_eq!(rig.at_pos().pop().expect("answered").code(), "91");
+    let seen = at_other(&mut rig);
+    assert!(seen.iter().any(|message| message.mti.starts_with("042")), "it is taken back");
+    assert_eq!(refunded(&mut rig, &part_of(9, 1, 1000), "00"), asked("00"));
+    assert_eq!(refunded(&mut rig, &part_of(10, 1, 1000), "00"), refused("13"));
+}
+
+/// Its terminal takes a refund back, and gives the money back again.
+#[test]
+fn a_refund_that_its_terminal_takes_back_can_be_made_again() {
+    let (mut rig, _) = sold_elsewhere("pos-bcd");
+    let refund = part_of(7, 1, 1250);
+    assert_eq!(refunded(&mut rig, &refund, "00"), asked("00"));
+    let named = format!("02000000071122040000{:022}", 0);
+    let reversal = refund.clone().typed("0400").with(11, "000020").with(90, &named);
+    rig.ask(POS, &reversal);
+    assert_eq!(rig.at_pos().pop().expect("answered").code(), "00");
+    at_other(&mut rig);
+    assert_eq!(refunded(&mut rig, &part_of(8, 1, 1250), "00"), asked("00"));
+}
+
+/// A sale of which something was given back was approved, whatever its terminal says later.
+#[test]
+fn a_sale_that_was_given_back_is_not_taken_back_too() {
+    let (mut rig, _) = sold_elsewhere("pos-bcd");
+    assert_eq!(refunded(&mut rig, &part_of(7, 1, 100), "00"), asked("00"));
+    let named = format!("02000000011122021245{:022}", 0);
+    let reversal = sale(1).typed("0400").with(11, "000020").with(90, &named);
+    rig.ask(POS, &reversal);
+    assert_eq!(rig.at_pos().pop().expect("answered").code(), "64");
+    assert!(at_other(&mut rig).is_empty());
+}
+
+#[test]
+fn what_was_never_sold_is_not_given_back() {
+    let (mut rig, _) = sold_elsewhere("pos-bcd");
+    rig.ask(POS, &sale(2));
+    let seen = rig.at_host().pop().expect("asked");
+    rig.answer(&seen, "05");
+    assert_eq!(rig.at_pos().pop().expect("answered").code(), "05");
+    for kind in ["200000", "020000"] {
+        let own = if kind == "200000" { 7 } else { 8 };
+        rig.ask(POS, &undoing(own, 2, kind));
+        assert!(rig.at_host().is_empty());
+        assert_eq!(rig.at_pos().pop().expect("answered").code(), "25");
+    }
 }

@@ -10,6 +10,7 @@ use authswitch::switch::recover::Recovery;
 use authswitch::switch::{Counter, Event, Outbox};
 
 use crate::money::one_reversal;
+use crate::originals::undoing;
 use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
 
 /// A switch that keeps records; what needs them leaves at once.
@@ -312,4 +313,30 @@ fn nothing_leaves_when_nothing_can_be_put_on_record_any_more() {
     store(&mut rig, &mut recovery);
     assert!(rig.at_pos().is_empty() && rig.at_host().is_empty());
     assert!(!rig.outbox.is_dirty(), "nor does the shell wait to write it");
+}
+
+/// A sale of 1,250, of which 500 were given back before the crash, 250 more refused, and 100 are in
+/// doubt, which are taken back.
+#[test]
+fn what_was_given_back_before_a_crash_counts_behind_it() {
+    let (mut rig, mut recovery) = (recorded(), Recovery::default());
+    let refund =
+        |own: u32, amount: u64| undoing(own, 1, "200000").with(4, &format!("{amount:012}"));
+    let asked = asked(&mut rig, &mut recovery);
+    rig.answer(&asked, "00");
+    for (refund, code) in [(refund(7, 500), "00"), (refund(8, 250), "05"), (refund(9, 100), "")] {
+        rig.ask(POS, &refund);
+        store(&mut rig, &mut recovery);
+        let seen = rig.at_host().pop().expect("forwarded");
+        if !code.is_empty() {
+            rig.answer(&seen, code);
+            store(&mut rig, &mut recovery);
+        }
+    }
+    let mut rig = restarted(&recovery);
+    rig.at_host();
+    rig.ask(POS, &refund(10, 751));
+    assert_eq!(rig.at_pos().pop().expect("answered").code(), "13");
+    rig.ask(POS, &refund(11, 750));
+    assert_eq!(rig.at_host().len(), 1);
 }

@@ -20,6 +20,7 @@ mod management;
 mod message;
 mod money;
 mod older;
+mod refused;
 mod reload;
 mod rig;
 mod slow;

@@ -83,7 +83,21 @@ faults! {
     Crash,
     // The operator.
     NewRoutes,
+    // Hosts, about inquiries.
+    InquiryIgnored,
+    InquiryUnclear,
+    InquiryMixedUp,
+    // And about whose code it is.
+    ConsultIgnored,
+    ConsultUnclear,
+    ConsultLate,
 }
+
+/// About inquiries.
+const INQUIRIES: [Fault; 3] = [Fault::InquiryIgnored, Fault::InquiryUnclear, Fault::InquiryMixedUp];
+
+/// About whose a card is.
+const CONSULTS: [Fault; 3] = [Fault::ConsultIgnored, Fault::ConsultUnclear, Fault::ConsultLate];
 
 /// How long the process stands still, at most.
 pub(crate) const PAUSE_MAX: u64 = 20 * SECOND;
@@ -91,7 +105,7 @@ pub(crate) const PAUSE_MAX: u64 = 20 * SECOND;
 /// It is awake for so long between two pauses: no request lives through more than one of them.
 pub(crate) const AWAKE_MIN: u64 = 10 * SECOND;
 
-pub(crate) const COUNT: usize = Fault::NewRoutes as usize + 1;
+pub(crate) const COUNT: usize = Fault::ConsultLate as usize + 1;
 
 /// What the worlds of a seed are made of; what came later is drawn apart, so that they stay as they
 /// were.
@@ -119,6 +133,10 @@ pub(crate) struct Faults {
     pub(crate) workers_vary: bool,
     /// Connections of each partner.
     pub(crate) sessions: usize,
+    /// Partners can say what became of a request.
+    pub(crate) inquires: bool,
+    /// Cards may be of either of two networks, and the second host knows.
+    pub(crate) consults: bool,
 }
 
 impl Faults {
@@ -150,6 +168,8 @@ impl Faults {
             workers: dice.between(1, 3) as u8,
             workers_vary: dice.chance(200),
             sessions: dice.between(1, 2) as usize,
+            inquires: false,
+            consults: false,
         }
     }
 
@@ -170,6 +190,8 @@ impl Faults {
             workers_vary: false,
             // With two workers each has one partner's only connection.
             sessions: if workers > 1 { 1 } else { 2 },
+            inquires: faults.iter().any(|fault| INQUIRIES.contains(fault)),
+            consults: faults.iter().any(|fault| CONSULTS.contains(fault)),
         }
     }
 
@@ -185,7 +207,9 @@ impl Faults {
     /// does, at most.
     pub(crate) fn late_by(&self) -> u64 {
         let turn = if self.is_on(Fault::SlowTurn) { 401 * MS } else { 100 * US };
-        if self.is_on(Fault::Pause) { turn + PAUSE_MAX } else { turn }
+        let once = if self.is_on(Fault::Pause) { turn + PAUSE_MAX } else { turn };
+        // The time to say whose it is ends late, too.
+        if self.consults { 2 * once } else { once }
     }
 
     /// How often each has happened, in the order of [`Fault`].
@@ -196,6 +220,18 @@ impl Faults {
     /// In some worlds the routes change, now and then or all the time.
     pub(crate) fn change_routes(&mut self, dice: &mut Dice) {
         self.rates[Fault::NewRoutes as usize] = [0, 0, 20, 200][dice.below(4) as usize];
+    }
+
+    /// In some worlds partners are asked what became of a request, in some whose a card is.
+    pub(crate) fn inquire(&mut self, dice: &mut Dice) {
+        self.inquires = dice.chance(400);
+        for fault in INQUIRIES.into_iter().filter(|_| self.inquires) {
+            self.rates[fault as usize] = [0, 100, 300][dice.below(3) as usize];
+        }
+        self.consults = dice.chance(300);
+        for fault in CONSULTS.into_iter().filter(|_| self.consults) {
+            self.rates[fault as usize] = [0, 100, 300][dice.below(3) as usize];
+        }
     }
 
     /// From now on nothing goes wrong.
@@ -221,7 +257,8 @@ impl Faults {
     pub(crate) fn none(&self) -> bool {
         let quiet = [Fault::Decline, Fault::Partial, Fault::Void, Fault::NewRoutes];
         (0..COUNT).all(|fault| {
-            self.rates[fault] == 0 || quiet.iter().any(|quiet| *quiet as usize == fault)
+            let is = |other: &Fault| *other as usize == fault;
+            self.rates[fault] == 0 || quiet.iter().chain(&INQUIRIES).chain(&CONSULTS).any(is)
         })
     }
 }

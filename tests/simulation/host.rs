@@ -23,6 +23,7 @@ pub(crate) struct Host {
     /// The answer before, to be mixed up with the next.
     held: Option<(usize, Message)>,
     last_reversal: Option<Message>,
+    last_inquiry: Option<Message>,
 }
 
 #[derive(Debug)]
@@ -37,6 +38,7 @@ enum Job {
     Decide(usize, Message),
     Reverse(usize, Message),
     Hear(usize, Message),
+    Tell(usize, Message),
     Say(usize, Vec<u8>),
 }
 
@@ -52,6 +54,7 @@ impl Host {
             next_job: 0,
             held: None,
             last_reversal: None,
+            last_inquiry: None,
         }
     }
 }
@@ -59,6 +62,12 @@ impl Host {
 fn key(message: &Message) -> Key {
     // A repeat is named by the MTI of its original or by its own: both mean it.
     format!("{:03x}{}{}", message.mti >> 4, message.of(11), message.of(7))
+}
+
+/// The same of what it names in DE 90.
+fn named(message: &Message) -> Key {
+    let named = message.of(90);
+    [named.get(..3), named.get(4..20)].map(Option::unwrap_or_default).concat()
 }
 
 impl World {
@@ -88,6 +97,8 @@ impl World {
                 }
                 self.plan_host(host, delay, Job::Reverse(id, message));
             }
+            _ if message.is_consult() => self.says_whose(host, id, delay, &message),
+            _ if message.is_inquiry() => self.plan_host(host, delay, Job::Tell(id, message)),
             _ if message.is_advice() => {
                 if self.struck(Fault::ReversalLate) {
                     delay = self.dice.between(1000, 9000) * MS;
@@ -132,6 +143,7 @@ impl World {
             Some(Job::Decide(id, message)) => self.decides(host, id, &message),
             Some(Job::Reverse(id, message)) => self.reverses_entry(host, id, &message),
             Some(Job::Hear(id, message)) => self.hears(host, id, &message),
+            Some(Job::Tell(id, message)) => self.says_what_became(host, id, &message),
             Some(Job::Say(id, bytes)) if self.connections[id].alive => self.send(id, &bytes),
             Some(Job::Say(..)) | None => {}
         }
@@ -244,8 +256,7 @@ impl World {
     }
 
     fn reverses_entry(&mut self, host: usize, id: usize, message: &Message) {
-        let named = message.of(90);
-        let named = [named.get(..3), named.get(4..20)].map(Option::unwrap_or_default).concat();
+        let named = named(message);
         let mut code = "00";
         if self.struck(Fault::ReversalTryAgain) {
             code = "96";
@@ -276,6 +287,47 @@ impl World {
             // The answer to another one, under this one's STAN.
             answer = other.answer("00");
             answer.set(11, message.of(11).to_owned());
+        }
+        self.say(host, id, &answer);
+    }
+
+    /// It is asked whether a card is its own.
+    fn says_whose(&mut self, host: usize, id: usize, mut delay: u64, message: &Message) {
+        let mut code = if self.dice.chance(500) { "00" } else { "14" };
+        if self.struck(Fault::ConsultUnclear) {
+            code = "96";
+        }
+        if self.struck(Fault::ConsultLate) {
+            delay = self.dice.between(100, 2000) * MS;
+        }
+        if !self.struck(Fault::ConsultIgnored) {
+            let answer = message.answer(code).encode();
+            self.plan_host(host, delay, Job::Say(id, answer));
+        }
+    }
+
+    /// It is asked what became of a request.
+    fn says_what_became(&mut self, host: usize, id: usize, message: &Message) {
+        let is_unclear = self.struck(Fault::InquiryUnclear);
+        let code = match self.hosts[host].books.get(&named(message)) {
+            _ if is_unclear => "96",
+            // It may have it, and has not decided.
+            None => "25",
+            Some(entry) if entry.approved => "00",
+            Some(_) => "05",
+        };
+        if self.struck(Fault::InquiryIgnored) {
+            return;
+        }
+        let mut answer = message.answer(code);
+        let other = self.hosts[host].last_inquiry.replace(message.clone());
+        let other = other.filter(|other| other.sale() != message.sale());
+        if let Some(other) = other.filter(|_| self.struck(Fault::InquiryMixedUp)) {
+            // What is said of another, under this one's STAN.
+            answer = other.answer("05");
+            answer.set(11, message.of(11).to_owned());
+        } else if matches!(code, "25" | "05") {
+            self.oracle.disowns(message.sale());
         }
         self.say(host, id, &answer);
     }

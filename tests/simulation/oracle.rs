@@ -6,7 +6,9 @@
 
 mod advices;
 mod end;
+mod inquiries;
 mod mailed;
+mod refunds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,7 +82,10 @@ struct Sale {
     net: u64,
     /// The host said no before.
     contradicted: bool,
+    /// It was asked what became of it, and said: nothing.
+    disowned: bool,
     advice: advices::Advice,
+    refund: Option<refunds::RefundOf>,
     /// The switch has read the approval, in the life in which it forwarded the request.
     approval_read: bool,
     answer: Message,
@@ -327,6 +332,12 @@ impl Oracle {
         if message.class() == 4 {
             return self.begins_reversal(message, (host, bytes), empty_at);
         }
+        if message.is_consult() {
+            return self.begins_consult(host, message);
+        }
+        if message.is_inquiry() {
+            return self.begins_inquiry(host, message);
+        }
         if message.is_advice() {
             return self.begins_telling(message, (host, bytes), empty_at);
         }
@@ -346,6 +357,7 @@ impl Oracle {
         let in_reserve = full_since.is_some_and(|since| sale.original_at > since);
         sale.forwarded = Some((host, message.clone()));
         sale.life = life;
+        self.begins_refunding(host, message);
         self.check(!again, "I14", number, "a request is forwarded twice");
         self.check(!taken_back, "I27", number, "forwarded after it was taken back");
         self.check(!late, "I18", number, "forwarded after its deadline");
@@ -484,16 +496,5 @@ impl Oracle {
         self.is_full = !anything;
         let since = self.full_since.unwrap_or(self.now);
         self.full_since = (!something).then_some(since);
-    }
-
-    /// The switch says that it has drained: whom it let in, and who is still there, has an answer.
-    pub(crate) fn drains(&mut self, is_there: impl Fn(usize) -> bool) {
-        // Who can put nothing on record any more says nothing.
-        let speaks = !self.disk_has_failed;
-        let those = self.asked.iter().filter(|(id, _)| is_there(**id) && speaks);
-        let waits = those.into_iter().find_map(|(_, asked)| asked.first());
-        if let Some(number) = waits.map(Message::sale) {
-            self.fail("I49", number, "a request is not answered when the switch has drained");
-        }
     }
 }

@@ -1,12 +1,15 @@
 //! Terminals, and the clients whose connections they share. They keep their protocol: who has no
 //! answer in time, or no connection, takes back what it asked (0400, then 0401 until 0410).
 
+mod refunds;
+
 use std::collections::BTreeSet;
 
 use crate::faults::Fault;
 use crate::network::End;
 use crate::wire::Message;
 use crate::world::{MS, SECOND, US, What, World};
+pub(crate) use refunds::Refunds;
 
 /// A till, a shop's concentrator: up to two connections, made when needed.
 #[derive(Debug, Default)]
@@ -77,6 +80,8 @@ pub(crate) struct Terminal {
     approved: u64,
     /// What it pre-authorized last, and has not completed.
     open: Option<Message>,
+    /// What it sold last, and for how much.
+    sold: Option<(Message, u64)>,
     pub(crate) left: u32,
 }
 
@@ -99,6 +104,7 @@ impl Terminal {
             attempts: 0,
             approved: 0,
             open: None,
+            sold: None,
             left: 0,
         }
     }
@@ -201,7 +207,11 @@ impl World {
         if self.faults.advices && self.dice.chance(300) {
             return self.begins_telling(place);
         }
-        self.oracle.begins(sale, amount);
+        if self.may_refund(place) {
+            request = self.terminals[place].request.clone();
+        } else {
+            self.oracle.begins(sale, amount);
+        }
         if self.strike(Fault::LateOriginal) {
             self.plans(place, (1, 3000), Act::LateOriginal);
             return self.takes_back(place);
@@ -346,7 +356,9 @@ impl World {
         terminal.stage = Stage::Reversing;
         terminal.attempts = 0;
         terminal.reversal = reversal;
-        self.oracle.asks_back(self.terminals[place].request.sale());
+        let number = self.terminals[place].request.sale();
+        self.oracle.asks_back(number);
+        self.terminals[place].sold.take_if(|(sold, _)| sold.sale() == number);
         self.reverses(place);
     }
 
@@ -428,6 +440,7 @@ impl World {
         let amount = message.number(4);
         self.oracle.saw(message.sale(), amount);
         self.terminals[place].approved = amount;
+        self.is_sold(place, message);
         if message.mti == 0x0110 {
             self.terminals[place].open = Some(self.terminals[place].request.clone());
         }

@@ -84,6 +84,16 @@ impl Message {
         self.mti >> 4 & 15 == 2 && self.class() < 4
     }
 
+    /// It asks what became of another.
+    pub(crate) fn is_inquiry(&self) -> bool {
+        self.class() < 4 && self.of(3).starts_with("31") && !self.of(90).is_empty()
+    }
+
+    /// It asks whose a card is.
+    pub(crate) fn is_consult(&self) -> bool {
+        self.class() < 4 && self.of(3).starts_with("31") && self.of(90).is_empty()
+    }
+
     /// The answer's MTI: that of the original, whichever copy it answers.
     pub(crate) const fn answer_mti(&self) -> u16 {
         (self.mti & 0xFFFE) + 0x10

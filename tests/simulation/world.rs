@@ -26,6 +26,7 @@ use authswitch::base::time::{Instant, Now, Wall};
 use authswitch::iso8583::dialect::Dialect;
 use authswitch::routing::RouteTable;
 use authswitch::switch::health::Breaker;
+use authswitch::switch::inquiry::Inquiry;
 use authswitch::switch::{
     CloseCause, Command, Event, LinkSetup, Outbox, Role, Setup, Storage, Switch,
 };
@@ -37,7 +38,7 @@ use crate::faults::{Fault, Faults};
 use crate::host::Host;
 use crate::network::{Connection, End};
 use crate::oracle::Oracle;
-use crate::terminal::{Act, Client, Terminal};
+use crate::terminal::{Act, Client, Refunds, Terminal};
 use mail::Mail;
 use versions::Versions;
 pub(crate) use versions::{CARD, CARD_COUNT, FLOOR, MERCHANT, MERCHANT_COUNT, TOTAL};
@@ -119,6 +120,7 @@ pub(crate) struct World {
     pub(crate) process: Option<Process>,
     setup: Setup,
     versions: Versions,
+    pub(crate) refunds: Refunds,
     life: u32,
     pub(crate) disk: Disk,
     paused_until: u64,
@@ -153,9 +155,11 @@ impl World {
         let mut faults = Faults::swarm(&mut dice);
         let mut versions = Versions::new(seed);
         faults.change_routes(&mut versions.dice);
+        faults.inquire(&mut Dice::new(mixed(mixed(seed))));
         let key = dice.next();
         let mut world = Self::empty(faults, dice, setup, tells);
         (world.setup.key, world.versions) = (key, versions);
+        world.refunds = Refunds::new(seed);
         if key.is_multiple_of(4) && !world.undisturbed {
             // Its clients ask for more than their connections may carry.
             world.setup.bounds.session_in_flight = 1;
@@ -204,8 +208,8 @@ impl World {
         for link in setup.links.iter_mut().skip(1) {
             link.sign_on = faults.sign_on;
         }
-        if faults.stand_in {
-            setup.routes = Arc::new(versions::standing_in());
+        if faults.stand_in || faults.inquires || faults.consults {
+            setup.routes = Arc::new(versions::first(&faults));
         }
         let undisturbed = faults.none();
         let mut oracle = Oracle::default();
@@ -220,6 +224,7 @@ impl World {
             process: None,
             setup,
             versions: Versions::new(0),
+            refunds: Refunds::none(),
             life: 0,
             disk: Disk::default(),
             paused_until: 0,
@@ -433,6 +438,12 @@ impl World {
 }
 
 /// One acquirer link and two partner links, all in pos-bcd; compiled once for all seeds.
+/// Short enough that terminals are still about, long enough for what is late.
+fn inquiry() -> Inquiry {
+    let every = Duration::from_millis(900);
+    Inquiry { every, declined: vec!["05".into()], ..Inquiry::default() }
+}
+
 pub(crate) fn setup() -> Setup {
     let spec = dialect_file::load("pos-bcd", None).expect("shipped dialects load");
     let dialect = Arc::new(Dialect::compile(spec));
@@ -441,6 +452,7 @@ pub(crate) fn setup() -> Setup {
         role,
         dialect: Arc::clone(&dialect),
         in_flight_max: 256,
+        inquiry: inquiry(),
         ..LinkSetup::default()
     };
     let budget = Duration::from_nanos(BUDGET);

@@ -18,12 +18,13 @@ const FLOORS: [(&str, u8); 9] = [
 
 /// The crates the switch depends on, and the folders whose code may name them. `main.rs` may name
 /// them all.
-pub(crate) const CRATES: [(&str, &[&str]); 15] = [
+pub(crate) const CRATES: [(&str, &[&str]); 16] = [
     ("aes_gcm", &["journal", "app/audit"]),
     ("blake3", &["journal", "app/audit", "app/config"]),
     ("clap", &["app"]),
     ("crc32c", &["journal", "app/audit"]),
     ("crossbeam", &["app", "net", "journal"]),
+    ("dashmap", &["risk"]),
     ("encoding_rs", &["app"]),
     ("foldhash", &["base"]),
     ("mimalloc", &[]),

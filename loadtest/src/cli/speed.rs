@@ -21,8 +21,8 @@ pub(super) struct VersusArgs {
     #[arg(long)]
     pub(super) vs_floor: bool,
     /// The authswitch program; by default the one beside this program
-    #[arg(long, value_name = "PATH", requires = "vs_floor")]
-    switch: Option<PathBuf>,
+    #[arg(long, value_name = "PATH")]
+    pub(super) switch: Option<PathBuf>,
     /// Durability the switch is started with
     #[arg(long, value_name = "MODE", default_value = "none", requires = "vs_floor")]
     durability: Durability,

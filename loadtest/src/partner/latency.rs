@@ -10,7 +10,8 @@ use std::str::FromStr;
 
 use crate::clock::NS_PER_S;
 
-/// A distribution of delays: `0us`, `5ms`, `uniform:1ms-3ms`, `exp:5ms` or `normal:5ms,1ms`.
+/// A distribution of delays: `0us`, `5ms`, `uniform:1ms-3ms`, `exp:5ms`, `normal:5ms,1ms` or
+/// `log-normal:5ms,0.5`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Latency {
     /// Always this long, in ns; 0 answers within the batch.
@@ -21,6 +22,9 @@ pub(crate) enum Latency {
     Exponential(f64),
     /// Normal with this mean and standard deviation, in ns, cut off at 0.
     Normal(f64, f64),
+    /// Log-normal with this median, in ns, and this deviation of the logarithm: most answers are
+    /// near the median, a few take many times as long, as those of real hosts do.
+    LogNormal(f64, f64),
 }
 
 impl FromStr for Latency {
@@ -40,7 +44,16 @@ impl FromStr for Latency {
                 _ => Err(format!("'{rest}': the first bound is above the second")),
             },
             "normal" => two(',').map(|(mean, sd)| Latency::Normal(mean as f64, sd as f64)),
-            _ => Err(format!("'{kind}' is not const, uniform, exp or normal")),
+            "log-normal" => match rest.split_once(',') {
+                Some((median, sigma)) => match sigma.parse::<f64>() {
+                    Ok(sigma) if (0.0..=5.0).contains(&sigma) => {
+                        Ok(Latency::LogNormal(duration_ns(median)? as f64, sigma))
+                    }
+                    _ => Err(format!("'{sigma}' is not a deviation from 0 to 5")),
+                },
+                None => Err(format!("'{rest}' is not a duration and a deviation: 5ms,0.5")),
+            },
+            _ => Err(format!("'{kind}' is not const, uniform, exp, normal or log-normal")),
         }
     }
 }
@@ -56,10 +69,9 @@ impl Latency {
             Latency::Constant(ns) => ns,
             Latency::Uniform(low, high) => low + (dice.roll() * (high - low) as f64) as u64,
             Latency::Exponential(mean) => (-mean * (1.0 - dice.roll()).ln()) as u64,
-            Latency::Normal(mean, deviation) => {
-                let radius = (-2.0 * (1.0 - dice.roll()).ln()).sqrt();
-                let angle = std::f64::consts::TAU * dice.roll();
-                (mean + deviation * radius * angle.cos()).max(0.0) as u64
+            Latency::Normal(mean, deviation) => (mean + deviation * dice.normal()).max(0.0) as u64,
+            Latency::LogNormal(median, sigma) => {
+                (median * (sigma * dice.normal()).exp()).min(DURATION_NS_MAX) as u64
             }
         }
     }
@@ -164,6 +176,12 @@ impl Dice {
         self.state ^= self.state << 17;
         (self.state >> 11) as f64 / (1u64 << 53) as f64
     }
+
+    /// Of the normal distribution around 0 with deviation 1.
+    fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.roll()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.roll()).cos()
+    }
 }
 
 /// An hour: a longer one is a slip of the pen.
@@ -181,6 +199,10 @@ mod tests {
         assert_eq!(read("uniform:1ms-3ms"), Ok(Latency::Uniform(1_000_000, 3_000_000)));
         assert_eq!(read("exp:20us"), Ok(Latency::Exponential(20_000.0)));
         assert_eq!(read("normal:5ms,1ms"), Ok(Latency::Normal(5e6, 1e6)));
+        assert_eq!(read("log-normal:2ms,0.5"), Ok(Latency::LogNormal(2e6, 0.5)));
+        for wrong in ["log-normal:2ms", "log-normal:2ms,9", "log-normal:2ms,x"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["5", "ms", "-1ms", "uniform:3ms-1ms", "uniform:3ms", "pareto:1ms", "2h"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
@@ -195,6 +217,19 @@ mod tests {
             let mean = (0..20_000).map(|_| latency.sample_ns(&mut dice)).sum::<u64>() / 20_000;
             assert!((970_000..1_030_000).contains(&mean), "{latency:?}: {mean}");
         }
+    }
+
+    #[test]
+    fn a_log_normal_latency_has_its_median_and_a_long_tail() {
+        let mut dice = Dice { state: 1 };
+        let latency = Latency::LogNormal(1e6, 0.5);
+        let mut samples: Vec<u64> = (0..20_000).map(|_| latency.sample_ns(&mut dice)).collect();
+        samples.sort_unstable();
+        assert!((970_000..1_030_000).contains(&samples[10_000]), "{}", samples[10_000]);
+        // The 99th percentile of the standard normal is 2.326.
+        let p99 = (0.5_f64 * 2.326).exp() * 1e6;
+        let found = samples[19_800] as f64;
+        assert!((found / p99 - 1.0).abs() < 0.1, "{found} for {p99}");
     }
 
     #[test]

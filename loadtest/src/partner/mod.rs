@@ -6,6 +6,7 @@
 //! the message alone, which is what lets the load generator foretell every answer.
 
 mod answer;
+mod freeze;
 mod latency;
 mod reversals;
 
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::spawn_local;
 
 pub(crate) use self::answer::{Fault, Rules};
+pub(crate) use self::freeze::Freeze;
 pub(crate) use self::latency::{Latency, duration_ns};
 
 pub(crate) use self::reversals::Count;
@@ -38,6 +40,8 @@ pub(crate) struct Partner {
     pub(crate) latency: Latency,
     pub(crate) threads: usize,
     pub(crate) counts_reversals: bool,
+    /// Now and then everything stands still.
+    pub(crate) freeze: Option<Freeze>,
 }
 
 /// Answers until the process is ended. The calling thread accepts and deals connections out in
@@ -93,6 +97,9 @@ fn host(partner: Partner, mut connections: UnboundedReceiver<TcpStream>) {
         let flusher = host.clone();
         spawn_local(poll_fn(move |cx| flusher.borrow_mut().sinks.poll_flush(cx)));
         spawn_local(release(host.clone()));
+        if let Some(freeze) = partner.freeze {
+            spawn_local(freeze.keep());
+        }
         while let Some(stream) = connections.recv().await {
             let added = stream
                 .set_nonblocking(true)

@@ -6,8 +6,7 @@
 
 use crate::fate::Fate;
 use crate::frame::{Form, number_of_bcd, walk};
-use crate::message::{Fleet, RRN_BYTES, Requests};
-use crate::run::tally::Tally;
+use crate::message::{Asked, Fleet, RRN_BYTES, Requests};
 
 /// The requests of one connection.
 pub(crate) struct Session {
@@ -23,8 +22,65 @@ pub(crate) struct Session {
 struct Pending {
     intended_ns: u64,
     stan: u32,
-    rrn: [u8; RRN_BYTES],
+    asked: Asked,
     state: State,
+}
+
+/// What is remembered of a request that something came of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// When it was to leave, in ns of the monotonic clock.
+    pub(crate) intended_ns: u64,
+    pub(crate) stan: u32,
+    pub(crate) template: u16,
+    pub(crate) rrn: [u8; RRN_BYTES],
+}
+
+/// What one answer is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Right and in time, with this DE 39.
+    Right([u8; 2]),
+    /// Right, after the time-out.
+    Late,
+    /// Not what was asked for.
+    Wrong,
+    /// To something that was answered before.
+    Duplicated,
+    /// To nothing that was asked on this connection.
+    Unmatched,
+    /// Nothing that can be read.
+    Garbled,
+}
+
+impl Verdict {
+    /// As lists of mistakes call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Verdict::Right(_) => "right",
+            Verdict::Late => "late",
+            Verdict::Wrong => "wrong",
+            Verdict::Duplicated => "duplicated",
+            Verdict::Unmatched => "unmatched",
+            Verdict::Garbled => "garbled",
+        }
+    }
+}
+
+/// One answer, judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    /// The request; None if there is none.
+    pub(crate) past: Option<Past>,
+    /// Whether the request was counted as lost before.
+    pub(crate) was_lost: bool,
+}
+
+impl Judged {
+    fn of(verdict: Verdict, past: Option<Past>) -> Judged {
+        Judged { verdict, past, was_lost: false }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +97,8 @@ enum State {
 pub(crate) struct Terms {
     pub(crate) form: Form,
     pub(crate) fate: Fate,
+    /// Codes in DE 39 that are right whatever the fate says; none are two zeros.
+    pub(crate) also: [[u8; 2]; ALSO_MAX],
     /// After this long a request is lost and an answer late, in ns.
     pub(crate) timeout_ns: u64,
 }
@@ -49,7 +107,8 @@ impl Session {
     /// A connection that carries this fleet, with room for about `in_flight` requests.
     pub(crate) fn new(fleet: Fleet, in_flight: usize) -> Session {
         let size = (in_flight * 2).clamp(RING_MIN, RING_MAX).next_power_of_two();
-        let free = Pending { intended_ns: 0, stan: 0, rrn: [0; RRN_BYTES], state: State::Free };
+        let asked = Asked { rrn: [0; RRN_BYTES], amount: [0; 6], template: 0 };
+        let free = Pending { intended_ns: 0, stan: 0, asked, state: State::Free };
         Session { fleet, ring: vec![free; size], next: 1, oldest: 1, outstanding: 0 }
     }
 
@@ -58,29 +117,30 @@ impl Session {
         self.outstanding
     }
 
-    /// Appends the next request to `out`; false if no STAN is free.
+    /// Appends the next request to `out`, and says of which template it is; None if no STAN is
+    /// free.
     #[inline]
     pub(crate) fn issue(
         &mut self,
         requests: &mut Requests,
         out: &mut Vec<u8>,
         intended_ns: u64,
-    ) -> bool {
+    ) -> Option<u16> {
         for _ in 0..SKIPS_MAX {
             let stan = self.next;
             self.next = following(stan);
             let index = self.index(stan);
             if self.ring[index].state != State::InFlight {
-                let rrn = requests.append(out, stan, self.fleet);
-                self.ring[index] = Pending { intended_ns, stan, rrn, state: State::InFlight };
+                let asked = requests.append(out, stan, self.fleet);
+                self.ring[index] = Pending { intended_ns, stan, asked, state: State::InFlight };
                 self.outstanding += 1;
-                return true;
+                return Some(asked.template);
             }
         }
-        false
+        None
     }
 
-    /// Judges one answer and counts it.
+    /// Judges one answer.
     #[inline]
     pub(crate) fn settle(
         &mut self,
@@ -88,52 +148,45 @@ impl Session {
         now_ns: u64,
         terms: &Terms,
         requests: &Requests,
-        tally: &mut Tally,
-    ) {
-        let counts = &mut tally.counts;
+    ) -> Judged {
         let Some(answer) = Answer::read(answer, terms.form) else {
-            counts.wrong += 1;
-            return;
+            return Judged::of(Verdict::Garbled, None);
         };
         let stan = number_of_bcd(answer.stan);
         let index = self.index(stan);
         let pending = &mut self.ring[index];
         if pending.stan != stan || pending.state == State::Free {
-            counts.unmatched += 1;
-            return;
+            return Judged::of(Verdict::Unmatched, None);
         }
+        let asked = pending.asked;
         let same =
-            *answer.rrn == pending.rrn && requests.is_terminal(answer.terminal, stan, self.fleet);
+            *answer.rrn == asked.rrn && requests.is_terminal(answer.terminal, stan, self.fleet);
+        let past = Some(pending.past());
         if pending.state == State::Settled {
-            *(if same { &mut counts.duplicated } else { &mut counts.unmatched }) += 1;
-            return;
+            let verdict = if same { Verdict::Duplicated } else { Verdict::Unmatched };
+            return Judged::of(verdict, past.filter(|_| same));
         }
-        if pending.state == State::InFlight {
+        let was_lost = pending.state == State::Expired;
+        if !was_lost {
             self.outstanding -= 1;
-        } else {
-            counts.lost -= 1;
         }
-        let expected = terms.fate.code(&pending.rrn);
         let right = same
-            && answer.mti == ANSWER_MTI
-            && answer.amount == [[0; 3], answer.stan].as_flattened()
-            && expected == Some(answer.code);
+            && answer.mti == requests.answer_mti(asked.template)
+            && answer.amount == asked.amount
+            && terms.expects(answer.code, &asked.rrn);
         let late = now_ns > pending.intended_ns + terms.timeout_ns;
         pending.state = State::Settled;
-        if !right {
-            counts.wrong += 1;
-        } else if late {
-            counts.late += 1;
-        } else {
-            counts.answered += 1;
-            let intended_ns = pending.intended_ns;
-            tally.answer(answer.code, intended_ns, now_ns);
-        }
+        let verdict = match (right, late) {
+            (false, _) => Verdict::Wrong,
+            (true, true) => Verdict::Late,
+            (true, false) => Verdict::Right(answer.code),
+        };
+        Judged { verdict, past, was_lost }
     }
 
-    /// Gives up requests older than the time-out. Looks at the oldest only: they were intended
-    /// in the order of their STANs.
-    pub(crate) fn expire(&mut self, now_ns: u64, timeout_ns: u64, tally: &mut Tally) {
+    /// Gives up requests older than the time-out, and tells of each. Looks at the oldest only: they
+    /// were intended in the order of their STANs.
+    pub(crate) fn expire(&mut self, now_ns: u64, timeout_ns: u64, mut lost: impl FnMut(Past)) {
         while self.oldest != self.next {
             let index = self.index(self.oldest);
             let pending = &mut self.ring[index];
@@ -143,7 +196,7 @@ impl Session {
                 }
                 pending.state = State::Expired;
                 self.outstanding -= 1;
-                tally.counts.lost += 1;
+                lost(pending.past());
             }
             self.oldest = following(self.oldest);
         }
@@ -152,6 +205,27 @@ impl Session {
     #[inline]
     fn index(&self, stan: u32) -> usize {
         stan as usize & (self.ring.len() - 1)
+    }
+}
+
+impl Pending {
+    #[inline]
+    fn past(&self) -> Past {
+        let Pending { intended_ns, stan, asked, .. } = *self;
+        Past { intended_ns, stan, template: asked.template, rrn: asked.rrn }
+    }
+}
+
+impl Terms {
+    /// Nothing but what this fate says is right.
+    pub(crate) fn new(form: Form, fate: Fate, timeout_ns: u64) -> Terms {
+        Terms { form, fate, also: [[0; 2]; ALSO_MAX], timeout_ns }
+    }
+
+    /// Whether this DE 39 is right for the request with this DE 37.
+    #[inline]
+    pub(crate) fn expects(&self, code: [u8; 2], rrn: &[u8]) -> bool {
+        self.fate.code(rrn) == Some(code) || (self.also.contains(&code) && code != [0; 2])
     }
 }
 
@@ -197,7 +271,8 @@ fn following(stan: u32) -> u32 {
 }
 
 const STAN_MAX: u32 = 999_999;
-const ANSWER_MTI: [u8; 2] = [0x01, 0x10];
+/// Codes that may be right besides the one that is.
+pub(crate) const ALSO_MAX: usize = 8;
 const RING_MIN: usize = 32;
 const RING_MAX: usize = 1 << 19;
 /// STANs in flight that are skipped before a connection counts as full.
@@ -207,9 +282,9 @@ const _: () = assert!(RING_MAX < STAN_MAX as usize, "a STAN names one slot only"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::tally::Counts;
 
-    const TERMS: Terms = Terms { form: Form::Bare, fate: FATE, timeout_ns: 1_000 };
+    const TERMS: Terms =
+        Terms { form: Form::Bare, fate: FATE, also: [[0; 2]; ALSO_MAX], timeout_ns: 1_000 };
     const FATE: Fate = Fate {
         decline: crate::fate::Decline { share: crate::fate::Share::NONE, code: *b"05" },
         silence: crate::fate::Share::NONE,
@@ -218,19 +293,18 @@ mod tests {
     struct Bench {
         session: Session,
         requests: Requests,
-        tally: Tally,
     }
 
     impl Bench {
         fn new() -> Bench {
             let requests = Requests::new(Form::Bare);
-            Bench { session: Session::new(Fleet::of(7), 4), requests, tally: Tally::new() }
+            Bench { session: Session::new(Fleet::of(7), 4), requests }
         }
 
         /// Issues one request and returns its approval.
         fn issue(&mut self) -> Vec<u8> {
             let mut out = Vec::new();
-            assert!(self.session.issue(&mut self.requests, &mut out, 100));
+            assert!(self.session.issue(&mut self.requests, &mut out, 100).is_some());
             let (mut amount, mut stan, mut rrn, mut terminal) = ([0; 6], [0; 3], [0; 12], [0; 8]);
             let read = walk(&out, Form::Bare, |field| {
                 let value = &out[field.start..field.end];
@@ -249,10 +323,12 @@ mod tests {
             answer
         }
 
-        fn settle(&mut self, answer: &[u8], now_ns: u64) -> Counts {
-            let Bench { session, requests, tally } = self;
-            session.settle(answer, now_ns, &TERMS, requests, tally);
-            tally.counts
+        fn settle(&mut self, answer: &[u8], now_ns: u64) -> Verdict {
+            self.judge(answer, now_ns, &TERMS).verdict
+        }
+
+        fn judge(&mut self, answer: &[u8], now_ns: u64, terms: &Terms) -> Judged {
+            self.session.settle(answer, now_ns, terms, &self.requests)
         }
     }
 
@@ -260,10 +336,9 @@ mod tests {
     fn a_right_answer_settles_its_request_once() {
         let mut bench = Bench::new();
         let answer = bench.issue();
-        assert_eq!(bench.settle(&answer, 200), Counts { answered: 1, ..Counts::default() });
+        assert_eq!(bench.settle(&answer, 200), Verdict::Right(*b"00"));
         assert_eq!(bench.session.outstanding(), 0);
-        let counts = Counts { answered: 1, duplicated: 1, ..Counts::default() };
-        assert_eq!(bench.settle(&answer, 300), counts);
+        assert_eq!(bench.settle(&answer, 300), Verdict::Duplicated);
     }
 
     #[test]
@@ -273,20 +348,31 @@ mod tests {
             let mut bench = Bench::new();
             let mut answer = bench.issue();
             answer[at] ^= 1;
-            let counts = Counts { wrong: 1, ..Counts::default() };
-            assert_eq!(bench.settle(&answer, 200), counts, "byte {at}");
+            assert_eq!(bench.settle(&answer, 200), Verdict::Wrong, "byte {at}");
         }
     }
 
     #[test]
-    fn an_answer_to_nothing_is_unmatched_and_a_torn_one_wrong() {
+    fn a_code_may_be_right_besides_the_one_that_is() {
+        let mut bench = Bench::new();
+        let mut answer = bench.issue();
+        answer[33..35].copy_from_slice(b"91");
+        let mut terms = TERMS;
+        terms.also[3] = *b"91";
+        assert_eq!(bench.judge(&answer, 200, &terms).verdict, Verdict::Right(*b"91"));
+        let mut bench = Bench::new();
+        let mut answer = bench.issue();
+        answer[33..35].copy_from_slice(&[0; 2]);
+        assert_eq!(bench.judge(&answer, 200, &terms).verdict, Verdict::Wrong);
+    }
+
+    #[test]
+    fn an_answer_to_nothing_is_unmatched_and_a_torn_one_garbled() {
         let mut bench = Bench::new();
         let mut answer = bench.issue();
         answer[20] = 0x55;
-        let counts = Counts { unmatched: 1, ..Counts::default() };
-        assert_eq!(bench.settle(&answer, 200), counts);
-        let counts = Counts { unmatched: 1, wrong: 1, ..Counts::default() };
-        assert_eq!(bench.settle(&answer[..30], 200), counts);
+        assert_eq!(bench.settle(&answer, 200), Verdict::Unmatched);
+        assert_eq!(bench.settle(&answer[..30], 200), Verdict::Garbled);
         assert_eq!(bench.session.outstanding(), 1);
     }
 
@@ -294,12 +380,13 @@ mod tests {
     fn a_late_answer_is_late_and_not_lost() {
         let mut bench = Bench::new();
         let answer = bench.issue();
-        bench.session.expire(1_100, 1_000, &mut bench.tally);
-        assert_eq!(bench.tally.counts.lost, 0);
-        bench.session.expire(1_101, 1_000, &mut bench.tally);
-        assert_eq!((bench.tally.counts.lost, bench.session.outstanding()), (1, 0));
-        let counts = Counts { late: 1, ..Counts::default() };
-        assert_eq!(bench.settle(&answer, 1_200), counts);
+        let mut lost = Vec::new();
+        bench.session.expire(1_100, 1_000, |past| lost.push(past));
+        assert_eq!(lost, []);
+        bench.session.expire(1_101, 1_000, |past| lost.push(past));
+        assert_eq!((lost.len(), lost[0].stan, bench.session.outstanding()), (1, 1, 0));
+        let judged = bench.judge(&answer, 1_200, &TERMS);
+        assert_eq!((judged.verdict, judged.was_lost), (Verdict::Late, true));
     }
 
     #[test]
@@ -309,7 +396,7 @@ mod tests {
             bench.issue();
         }
         let mut out = Vec::new();
-        assert!(!bench.session.issue(&mut bench.requests, &mut out, 100));
+        assert!(bench.session.issue(&mut bench.requests, &mut out, 100).is_none());
         assert!(out.is_empty());
     }
 }

@@ -24,6 +24,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+pub(crate) use self::moment::Zero;
+pub(crate) use self::scenario::{Change, Edit};
+pub(crate) use self::switch::Site;
+
 use crate::clock::now_ns;
 use crate::failure::Failure;
 use crate::serve;

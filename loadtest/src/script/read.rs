@@ -387,7 +387,7 @@ fn owned(texts: Vec<&str>) -> Vec<String> {
 const SIDES: [&str; 2] = ["partner", "acquirer"];
 
 /// Files of a configuration.
-const FILES: [&str; 3] = ["switch.toml", "routes.toml", "merchants.csv"];
+const FILES: [&str; 4] = ["switch.toml", "routes.toml", "risk.toml", "merchants.csv"];
 
 /// How long an answer may take, unless the step says it: longer than the promise of any route.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -68,6 +68,11 @@ impl Site {
         Ok(site)
     }
 
+    /// Where it is written to.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Changes files, in order.
     pub(crate) fn change(&mut self, changes: &[Change]) -> Result<(), String> {
         for change in changes {
@@ -259,9 +264,10 @@ fn listen(pipe: impl Read + Send + 'static, events: Sender<Event>, of: fn(String
 const SWITCH: &str = "switch.toml";
 
 /// The configuration that ships with the switch. It is data: no code is shared.
-const DEFAULT: [(&str, &str); 3] = [
+const DEFAULT: [(&str, &str); 4] = [
     (SWITCH, include_str!("../../../config/switch.toml")),
     ("routes.toml", include_str!("../../../config/routes.toml")),
+    ("risk.toml", include_str!("../../../config/risk.toml")),
     ("merchants.csv", include_str!("../../../config/merchants.csv")),
 ];
 

@@ -207,6 +207,10 @@ impl<'t> Cases<'t> {
                 continue;
             }
             let case = self.list.entry(name_of(&request)).or_default();
+            // The switch asks what became of it, or whose code it is: no money moves.
+            if is_inquiry(&request) && !case.requests.iter().any(is_inquiry) {
+                continue;
+            }
             let legs = if is_advice { &mut case.advices } else { &mut case.legs };
             // Repeats of an advice are the same advice.
             let known = legs
@@ -283,6 +287,9 @@ impl<'t> Cases<'t> {
                     1 | 2 if is_its_own && same_file(leg, &seen) && agrees => {
                         leg.answers.push(seen);
                     }
+                    1 | 2 if is_about(&request, leg) && declines(&seen) => {
+                        leg.answers.push(seen);
+                    }
                     1 | 2 if is_its_own && same_file(leg, &seen) => leg.wrong.push(seen),
                     _ => {}
                 }
@@ -294,6 +301,25 @@ impl<'t> Cases<'t> {
     pub(super) fn keys_of(case: &Case<'t>) -> usize {
         case.requests.iter().map(key).collect::<BTreeSet<_>>().len()
     }
+}
+
+/// A balance, whose a code is, or what became of a request.
+fn is_inquiry(seen: &Seen<'_>) -> bool {
+    seen.message.of(3).starts_with("31")
+}
+
+/// The switch asks what became of this one.
+fn is_about(inquiry: &Seen<'_>, leg: &Leg<'_>) -> bool {
+    let named = inquiry.message.of(90).get(..31);
+    let is_named = named.is_some_and(|named| named == origin(&leg.request));
+    is_inquiry(inquiry) && is_named && same_file(leg, inquiry)
+}
+
+/// An inquiry is told that its request was declined: not that it is unknown, nor anything else
+/// that ends in a reversal.
+fn declines(answer: &Seen<'_>) -> bool {
+    let code = answer.message.of(39);
+    !answer.message.approves() && !matches!(code, "" | "25" | "914" | "91" | "96" | "68" | "12")
 }
 
 fn same_file(leg: &Leg<'_>, seen: &Seen<'_>) -> bool {

@@ -133,6 +133,10 @@ impl<'c> Check<'c, '_> {
             self.out.push(Finding::new("I20", answer, expected, "none", &[leg.request]));
         }
         let is_over = life.done || life.given_up;
+        // The partner was asked, and says that it declined: nothing is sent.
+        if leg.reversals.is_empty() && leg.approved() == Some(0) {
+            return;
+        }
         if !life.owed.is_empty() && leg.reversals.is_empty() {
             let seen = if life.done { "done, by its record" } else { "nothing" };
             let rule = if life.done { "I41" } else { "I20" };

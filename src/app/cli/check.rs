@@ -10,7 +10,8 @@ use crate::app::config;
 /// Read a configuration, say how it was understood, or every mistake in it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The folder with switch.toml, routes.toml and merchants.csv; without it, the built-in default
+    /// The folder with switch.toml, routes.toml, merchants.csv and, if there are rules, risk.toml;
+    /// without it, the built-in default
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
 }

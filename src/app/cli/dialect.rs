@@ -159,7 +159,7 @@ fn elements(out: &mut impl Write, why: &str, elements: &[u8]) -> io::Result<()> 
 }
 
 /// What is said once per dialect: row name, and how each side says it.
-fn outside_elements(from: &Dialect, to: &Dialect) -> [(&'static str, String, String); 5] {
+fn outside_elements(from: &Dialect, to: &Dialect) -> [(&'static str, String, String); 6] {
     let (a, b) = (&from.spec, &to.spec);
     let both = |what, one: fn(&crate::iso8583::spec::Spec) -> String| (what, one(a), one(b));
     [
@@ -167,6 +167,7 @@ fn outside_elements(from: &Dialect, to: &Dialect) -> [(&'static str, String, Str
         both("head", |spec| explain::header(&spec.header)),
         both("MTI", |spec| explain::wire(spec.mti).to_owned()),
         both("map", explain::bitmap),
+        both("code", explain::scanned),
         both("text", |spec| format!("{:?}, {:?}", spec.charset, spec.code_page)),
     ]
 }

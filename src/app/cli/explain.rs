@@ -30,6 +30,7 @@ pub(super) fn run(dialect: &Dialect, element: Option<u8>) -> Ended {
     writeln!(out, "frame  {}", framing(&spec.framing))?;
     writeln!(out, "header {}", header(&spec.header))?;
     writeln!(out, "MTI    {}, bitmap {}", wire(spec.mti), bitmap(spec))?;
+    writeln!(out, "codes  {}", scanned(spec))?;
     writeln!(out)?;
     writeln!(
         out,
@@ -149,6 +150,25 @@ pub(super) fn framing(framing: &Framing) -> String {
 pub(super) fn bitmap(spec: &Spec) -> String {
     let always = if spec.bitmap.always_128 { ", always 128 bits" } else { "" };
     format!("{}{always}", wire(spec.bitmap.wire))
+}
+
+/// Where scanned payment codes stand, as far as the dialect has such elements.
+pub(super) fn scanned(spec: &Spec) -> String {
+    let modes: Vec<String> =
+        spec.scan.entry_modes.iter().map(|mode| format!("{mode:02}x")).collect();
+    let places = spec.scan.places.iter().filter(|(element, part)| {
+        spec.fields.get(element).is_some_and(|field| part.is_none() || field.inner.is_some())
+    });
+    let places: Vec<String> = places
+        .map(|(element, part)| match part {
+            None => format!("DE {element}"),
+            Some(part) => format!("{part} of DE {element}"),
+        })
+        .collect();
+    match places.is_empty() || modes.is_empty() {
+        true => "none".to_owned(),
+        false => format!("DE 22 = {}, in {}", modes.join(" "), places.join(", else ")),
+    }
 }
 
 /// A wire form in a word.

@@ -191,6 +191,9 @@ fn line(record: &Record<'_>) -> (&'static str, u64, String) {
         Record::Closed(closed) => {
             ("closed", closed.id, format!("by {}: {}", text(closed.by), text(closed.reason)))
         }
+        Record::Refund(refund) => {
+            ("refund", refund.id, format!("{} of transaction {}", refund.amount, refund.of))
+        }
     }
 }
 

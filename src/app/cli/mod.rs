@@ -6,6 +6,7 @@
 
 mod audit;
 mod check;
+mod decision;
 mod decode;
 mod demo;
 mod dialect;
@@ -17,6 +18,7 @@ mod guess;
 mod infer;
 mod journal;
 mod lines;
+mod risk;
 mod routes;
 mod serve;
 
@@ -36,6 +38,7 @@ enum Cli {
     Demo(demo::Args),
     Serve(serve::Args),
     Check(check::Args),
+    Explain(decision::Args),
     Audit(audit::Args),
     Decode(decode::Args),
     Encode(encode::Args),
@@ -44,6 +47,8 @@ enum Cli {
     #[command(subcommand)]
     Journal(journal::Command),
     Exceptions(exceptions::Args),
+    #[command(subcommand)]
+    Risk(risk::Command),
     #[command(subcommand)]
     Routes(routes::Command),
 }
@@ -63,12 +68,14 @@ pub fn run() -> ExitCode {
         Cli::Demo(args) => demo::run(&args),
         Cli::Serve(args) => serve::run(&args),
         Cli::Check(args) => check::run(&args),
+        Cli::Explain(args) => decision::run(&args),
         Cli::Audit(args) => audit::run(&args),
         Cli::Decode(args) => decode::run(&args),
         Cli::Encode(args) => encode::run(&args),
         Cli::Dialect(command) => dialect::run(&command),
         Cli::Journal(command) => journal::run(&command),
         Cli::Exceptions(args) => exceptions::run(&args),
+        Cli::Risk(command) => risk::run(&command),
         Cli::Routes(command) => routes::run(&command),
     };
     match result {

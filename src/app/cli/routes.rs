@@ -73,7 +73,7 @@ fn load(folder: &Path) -> Result<Config, ()> {
 }
 
 /// What the requests of a journal would have become.
-fn replay(
+pub(super) fn replay(
     folder: &Path,
     key: Option<&Path>,
     old: &Config,

@@ -18,6 +18,11 @@ pub(super) fn read(mut table: Table<'_>, log: &mut Log<'_>) -> Codes {
         let said = table.take(key).and_then(|entry| decline(&entry, log));
         *code = said.unwrap_or(*code);
     }
+    codes.unknown_original = match table.take("unknown_original") {
+        None => codes.unknown_original,
+        Some(entry) if entry.is("forward") => None,
+        Some(entry) => decline(&entry, log).or(codes.unknown_original),
+    };
     table.finish(log);
     codes
 }

@@ -1,11 +1,12 @@
 //! What routes and refusals ask of a request beside its network and region: `home`, `mcc`, `group`,
-//! `kind`, and the window: `from`, `until`, `days`, `hours`, `zone`.
+//! `kind`, `asked_by`, and the window: `from`, `until`, `days`, `hours`, `zone`.
 
 use super::log::Log;
 use super::names::unknown;
 use super::regions::region;
 use super::table::{Entry, Table};
 use crate::base::authorization::Kind;
+use crate::base::ids::LinkId;
 use crate::base::time::{Civil, Wall};
 use crate::base::zone::Zone;
 use crate::routing::condition::{Condition, Days, Hours, Kinds, Window};
@@ -16,12 +17,18 @@ use crate::routing::merchants::{GROUPS_MAX, Groups};
 pub(super) struct Vocabulary {
     groups: Vec<String>,
     categories: Vec<(String, Vec<(u16, u16)>)>,
+    /// Acquirers; `None` if nobody knows who they are.
+    acquirers: Option<Vec<(String, LinkId)>>,
 }
 
 impl Vocabulary {
-    /// Reads `groups` and `[categories]`.
-    pub(super) fn read(root: &mut Table<'_>, log: &mut Log<'_>) -> Self {
-        let mut words = Self::default();
+    /// Reads `groups` and `[categories]`; who asks stands in another file.
+    pub(super) fn read(
+        root: &mut Table<'_>,
+        acquirers: Option<Vec<(String, LinkId)>>,
+        log: &mut Log<'_>,
+    ) -> Self {
+        let mut words = Self { acquirers, ..Self::default() };
         let groups = root.take("groups").map(|entry| entry.items(log)).unwrap_or_default();
         for item in groups {
             let Some(name) = item.text(log) else { continue };
@@ -59,7 +66,7 @@ impl Vocabulary {
     }
 
     /// A category, `"3501-3999"`, or a name for several; none after a mistake.
-    fn category(&self, item: &Entry<'_>, log: &mut Log<'_>) -> Vec<(u16, u16)> {
+    pub(super) fn category(&self, item: &Entry<'_>, log: &mut Log<'_>) -> Vec<(u16, u16)> {
         if item.is_number() {
             let number = item.number(1..=9999, log);
             return number.map(|number| (number, number)).into_iter().collect();
@@ -94,7 +101,17 @@ impl Vocabulary {
         let kinds = texts(table, "kind", log, kind);
         let kinds = kinds.into_iter().fold(Kinds::default(), Kinds::with);
         let window = window(table, log);
-        Condition { homes, mccs, groups, kinds, window }
+        let asked_by = texts(table, "asked_by", log, |name| self.acquirer(name));
+        let asked_by = asked_by.into_iter().flatten().collect();
+        Condition { homes, mccs, groups, kinds, window, asked_by }
+    }
+
+    /// The link of an acquirer, if it is known who there is.
+    fn acquirer(&self, name: &str) -> Result<Option<LinkId>, String> {
+        let Some(acquirers) = &self.acquirers else { return Ok(None) };
+        let found = acquirers.iter().find(|(other, _)| other == name);
+        let names = || unknown("acquirer", name, acquirers.iter().map(|(name, _)| name.as_str()));
+        found.map(|(_, link)| Some(*link)).ok_or_else(names)
     }
 }
 
@@ -121,9 +138,17 @@ pub(super) fn texts<T>(
     values
 }
 
-fn kind(name: &str) -> Result<Kind, String> {
+/// The kind of a name.
+pub(super) fn kind(name: &str) -> Result<Kind, String> {
     let known = Kind::ALL.into_iter().find(|kind| kind.name() == name);
     known.ok_or_else(|| unknown("kind", name, Kind::ALL.map(Kind::name)))
+}
+
+/// `until` alone: a date of UTC, if no distance from it is said.
+pub(super) fn until(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Wall> {
+    let entry = table.take("until")?;
+    let text = entry.moment(log)?;
+    moment(&text, Some(Zone::UTC)).map_err(|reason| log.add(&entry.span, reason)).ok()
 }
 
 fn window(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Window> {
@@ -169,6 +194,15 @@ fn window(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Window> {
     }
     let says = from.is_some() || until.is_some() || !window.hours.is_empty();
     (says || window.days != Days::default()).then_some(window)
+}
+
+/// A moment with its distance from UTC: `2023-09-30T12:00:00+08:00`.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn moment_of(text: &str) -> Result<Wall, String> {
+    moment(text, None)
 }
 
 /// `2023-09-23`, `2023-09-23T10:00` or `2023-09-23T10:00:00`, by the clock of the zone, or with a

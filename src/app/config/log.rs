@@ -1,7 +1,7 @@
 //! Gathers the mistakes of one file while it is read.
 
-use crate::app::dialect_file;
 pub(super) use crate::app::dialect_file::Span;
+use crate::app::dialect_file::{self, Lines, MISTAKES_MAX};
 
 use super::Mistake;
 
@@ -10,6 +10,7 @@ use super::Mistake;
 pub(super) struct Log<'t> {
     file: &'t str,
     text: &'t str,
+    lines: Lines,
     mistakes: Vec<Mistake>,
     left_out: usize,
 }
@@ -17,11 +18,14 @@ pub(super) struct Log<'t> {
 impl<'t> Log<'t> {
     /// An empty log over `text`.
     pub(super) fn new(file: &'t str, text: &'t str) -> Self {
-        Self { file, text, mistakes: Vec::new(), left_out: 0 }
+        Self { file, text, lines: Lines::default(), mistakes: Vec::new(), left_out: 0 }
     }
 
     /// Notes what is wrong with the bytes at `span`.
     pub(super) fn add(&mut self, span: &Span, reason: impl Into<String>) {
+        if self.is_full() {
+            return self.leave_out(1);
+        }
         let offending = self.text.get(span.clone()).unwrap_or_default();
         self.add_at(self.line(span), offending, reason);
     }
@@ -34,9 +38,8 @@ impl<'t> Log<'t> {
 
     /// Notes what is wrong in a line that is known already.
     pub(super) fn add_at(&mut self, line: usize, offending: &str, reason: impl Into<String>) {
-        if self.mistakes.len() >= MISTAKES_MAX {
-            self.left_out += 1;
-            return;
+        if self.is_full() {
+            return self.leave_out(1);
         }
         let text = dialect_file::shown(offending);
         let file = self.file.to_owned();
@@ -45,7 +48,17 @@ impl<'t> Log<'t> {
 
     /// The line of a span, from 1.
     pub(super) fn line(&self, span: &Span) -> usize {
-        dialect_file::line_of(self.text, span.start)
+        self.lines.of(self.text, span.start)
+    }
+
+    /// True if further mistakes are only counted: whoever has many need not look for their lines.
+    pub(super) fn is_full(&self) -> bool {
+        self.mistakes.len() >= MISTAKES_MAX
+    }
+
+    /// Counts further mistakes.
+    pub(super) fn leave_out(&mut self, count: usize) {
+        self.left_out += count;
     }
 
     /// True while nothing is wrong.
@@ -66,7 +79,3 @@ impl<'t> Log<'t> {
         }
     }
 }
-
-/// Mistakes of one file that are told one by one. A million merchants with a column too many are
-/// one mistake of a person.
-const MISTAKES_MAX: usize = 100;

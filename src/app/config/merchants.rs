@@ -61,10 +61,14 @@ fn rows(text: &str, networks: &Networks, words: &Vocabulary, log: &mut Log<'_>) 
         }
     }
     let (table, clashes) = rows.build();
-    for (first, second) in clashes {
+    for (place, (first, second)) in clashes.iter().enumerate() {
+        if log.is_full() {
+            log.leave_out(clashes.len() - place);
+            break;
+        }
         let line = |row: u32| prefix_lines.get(row as usize).copied().unwrap_or(0);
-        let reason = format!("this prefix has a row in line {} already", line(first));
-        let second = line(second);
+        let reason = format!("this prefix has a row in line {} already", line(*first));
+        let second = line(*second);
         let offending = text.lines().nth(second.saturating_sub(1)).unwrap_or_default();
         log.add_at(second, offending, reason);
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! switch.toml    threads, limits, acquirers, partners
 //! routes.toml    networks with the forms of their codes, routes, response codes
+//! risk.toml      what is not wanted: limits, lists; may be left out
 //! merchants.csv  merchant -> region, accepted networks
 //! dialects/      dialects of one's own, beside those that are shipped
 //! ```
@@ -16,12 +17,15 @@ mod check;
 mod codes;
 mod conditions;
 mod duration;
+mod inquiry;
 mod log;
 mod merchants;
 mod names;
 mod networks;
 mod refusals;
 mod regions;
+mod risk;
+mod risk_lists;
 mod routes;
 mod source;
 mod stand_in;
@@ -37,16 +41,20 @@ use std::time::Duration;
 
 pub use super::dialect_file::Mistake;
 pub use check::check;
+pub use conditions::moment_of;
 pub use duration::{duration, written};
+pub use risk_lists::token;
 pub use switch::durability;
 
 use crate::base::ids::LinkId;
 use crate::base::limits::Bounds;
 use crate::iso8583::dialect::Dialect;
+use crate::risk::Rules;
 use crate::routing::build::{NetworkPlan, RefusalPlan, RoutePlan};
 use crate::routing::route::Mode;
 use crate::routing::{Codes, RouteTable};
 use crate::switch::health::Breaker;
+use crate::switch::inquiry::Inquiry;
 use log::Log;
 use source::Source;
 use table::Table;
@@ -66,6 +74,8 @@ pub struct Config {
     pub written: Written,
     /// Where requests go, version 1. A reload has it follow another before handing it over.
     pub routes: Arc<RouteTable>,
+    /// What is not wanted, if that is said. A reload has it follow another, as the routes.
+    pub rules: Option<Arc<Rules>>,
     /// Eight hexadecimal digits that stand for the content of all files.
     pub hash: String,
 }
@@ -83,6 +93,8 @@ pub struct Written {
     pub groups: Vec<String>,
     /// DE 39 of what goes nowhere.
     pub codes: Codes,
+    /// Partners that are asked nothing new.
+    pub maintenance: Vec<LinkId>,
 }
 
 /// What holds for the whole switch.
@@ -155,6 +167,8 @@ pub struct Partner {
     pub echo_interval: Duration,
     /// Requests in flight per worker.
     pub in_flight_max: usize,
+    /// How it is asked what became of a request, on routes with the capability.
+    pub inquiry: Inquiry,
 }
 
 /// A partner as routes name it.
@@ -205,11 +219,33 @@ impl Config {
     }
 }
 
+/// The configuration in `dir` with the rules of another file, or with none.
+///
+/// # Errors
+///
+/// Every mistake of every file.
+pub fn with_rules(dir: Option<&Path>, rules: Option<&Path>) -> Result<Config, Vec<Mistake>> {
+    let source = Source::new(dir);
+    let mut mistakes = Vec::new();
+    let mut config = load(&source)?;
+    config.rules = None;
+    let Some(path) = rules else { return Ok(config) };
+    let file = Source::new(path.parent())
+        .file(&path.file_name().unwrap_or_default().to_string_lossy(), &mut mistakes);
+    let links = switch::read(&source, &mut mistakes);
+    let routes = routes::read(&source, links.as_ref(), &mut mistakes);
+    let words = routes.as_ref().map(|file| (&file.networks, &file.words));
+    let read = file.and_then(|file| risk::read_file(&file, words, path.parent(), &mut mistakes));
+    config.rules = read.map(Arc::new);
+    if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+}
+
 fn load(source: &Source<'_>) -> Result<Config, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let links = switch::read(source, &mut mistakes);
-    let partners = links.as_ref().map(|file| file.partner_names.as_slice());
-    let routes = routes::read(source, partners, &mut mistakes);
+    let routes = routes::read(source, links.as_ref(), &mut mistakes);
+    let words = routes.as_ref().map(|file| (&file.networks, &file.words));
+    let rules = risk::read(source, words, &mut mistakes);
     match (links, routes) {
         (Some(file), Some(routes)) if mistakes.is_empty() => Ok(Config {
             origin: source.origin(),
@@ -218,6 +254,7 @@ fn load(source: &Source<'_>) -> Result<Config, Vec<Mistake>> {
             partners: file.partners,
             written: routes.written,
             routes: Arc::new(routes.table),
+            rules: rules.map(Arc::new),
             hash: source.hash(),
         }),
         _ => {

@@ -1,5 +1,8 @@
 //! `[[network]]` of `routes.toml`: names, homes, and the forms of codes and card numbers.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::PartnerName;
 use super::log::{Log, Span};
 use super::names::unknown;
@@ -132,6 +135,7 @@ impl Networks {
             }
             found.map(|(_, link, _)| *link)
         });
+        let consult_within = table.duration("consult_within", CONSULT_TIMES, CONSULT_TIME, log);
         let home = table.take("home").and_then(|entry| {
             region(entry.text(log)?).map_err(|reason| log.add(&entry.span, reason)).ok()
         });
@@ -159,11 +163,16 @@ impl Networks {
         if let (Some(plan), Some(place)) = (self.plans.get_mut(place), self.spans.get_mut(place)) {
             (plan.home, plan.within, plan.twin, plan.rules) = (home, within, twin, rules);
             (plan.twin_default, plan.consult) = (twin_default.unwrap_or_default(), consult);
+            plan.consult_within = consult_within;
             spans.name.clone_from(&place.name);
             *place = spans;
         }
     }
 }
+
+/// How long a partner may take to say whose code it is; half the budget of a route at most.
+const CONSULT_TIME: Duration = Duration::from_millis(300);
+const CONSULT_TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 
 /// The first 5 to 7 bytes of an application's name.
 fn application(name: &str) -> Option<CodeRule> {

@@ -1,6 +1,8 @@
 //! `routes.toml`: networks, routes, refusals, response codes. Reads the merchants on the way, whose
 //! rows name networks, and builds the table.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use toml::de::DeTable;
 
 use super::conditions::Vocabulary;
@@ -9,11 +11,14 @@ use super::names::unknown;
 use super::networks::Networks;
 use super::regions::area;
 use super::source::Source;
+use super::switch::SwitchFile;
 use super::table::{Entry, Table};
 use super::{Mistake, PartnerName, Written, codes, merchants, mode, refusals, stand_in};
 use crate::base::ids::LinkId;
 use crate::routing::RouteTable;
-use crate::routing::build::{BUDGET_MAX, Conflict, Plan, RoutePlan, build};
+use crate::routing::build::{
+    BUDGET_MAX, Conflict, Plan, REFUSALS_MAX, ROUTES_MAX, RoutePlan, build,
+};
 use crate::routing::merchants::NETWORKS_MAX;
 use crate::routing::route::{Capabilities, Mode};
 
@@ -23,15 +28,23 @@ pub(super) struct RoutesFile {
     pub(super) written: Written,
     /// With the merchants, if they are checked.
     pub(super) table: RouteTable,
+    /// The networks, by their names.
+    pub(super) networks: Networks,
+    /// Names of groups and categories.
+    pub(super) words: Vocabulary,
 }
 
-/// Reads the file and the merchants; `None` after a mistake in either. `partners` is `None` if
-/// nobody knows who the partners are.
+/// Reads the file and the merchants; `None` after a mistake in either. `links` is `None` if nobody
+/// knows who asks and who is asked.
 pub(super) fn read(
     source: &Source<'_>,
-    partners: Option<&[PartnerName]>,
+    links: Option<&SwitchFile>,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<RoutesFile> {
+    let partners = links.map(|file| file.partner_names.as_slice());
+    let acquirers = links.map(|file| {
+        file.acquirers.iter().map(|acquirer| (acquirer.name.clone(), acquirer.link)).collect()
+    });
     let file = source.file("routes.toml", mistakes)?;
     let mut log = Log::new(&file.shown, &file.text);
     let (root, errors) = DeTable::parse_recoverable(&file.text);
@@ -46,13 +59,25 @@ pub(super) fn read(
     let check_merchants = root.flag("check_merchants", true, &mut log);
     let codes = root.take("codes").and_then(|entry| entry.table(&mut log));
     let codes = codes.map(|table| codes::read(table, &mut log)).unwrap_or_default();
-    let words = Vocabulary::read(&mut root, &mut log);
-    let networks = Networks::read(root.tables("network", &mut log), partners, &mut log);
+    let maintenance = maintenance(&mut root, partners, &mut log);
+    let words = Vocabulary::read(&mut root, acquirers, &mut log);
+    let networks = root.tables("network", &mut log);
     let refusals = root.tables("refuse", &mut log);
-    let (refusals, refusal_spans) = refusals::read(refusals, &networks, &words, &mut log);
-    let (spans, names) = (Vec::new(), Vec::new());
-    let mut reader = Reader { networks: &networks, words: &words, partners, spans, names };
     let tables = root.tables("route", &mut log);
+    // Not read at all: each of them would be compared with all the others.
+    let too_many = [
+        is_over(&networks, NETWORKS_MAX, Conflict::Networks, &mut log),
+        is_over(&refusals, REFUSALS_MAX, Conflict::Refusals, &mut log),
+        is_over(&tables, ROUTES_MAX, Conflict::Routes, &mut log),
+    ];
+    if too_many.contains(&true) {
+        log.finish(mistakes);
+        return None;
+    }
+    let networks = Networks::read(networks, partners, &mut log);
+    let (refusals, refusal_spans) = refusals::read(refusals, &networks, &words, &mut log);
+    let (spans, names) = (Vec::new(), BTreeMap::new());
+    let mut reader = Reader { networks: &networks, words: &words, partners, spans, names };
     if tables.is_empty() {
         log.add(&root.span, "no [[route]]: no request could go anywhere");
     }
@@ -67,19 +92,51 @@ pub(super) fn read(
         None
     };
     let groups = words.groups().to_vec();
-    let written = Written { networks: networks.plans.clone(), routes, refusals, groups, codes };
+    let written =
+        Written { networks: networks.plans.clone(), routes, refusals, groups, codes, maintenance };
     let plan = Plan {
         version: 1,
         networks: written.networks.clone(),
         routes: written.routes.clone(),
         refusals: written.refusals.clone(),
+        maintenance: written.maintenance.clone(),
         merchants,
         codes,
     };
     let table = table(plan, &networks, &spans, &mut log);
     log.finish(mistakes);
     mistakes.append(&mut merchant_mistakes);
-    Some(RoutesFile { written, table: table? })
+    Some(RoutesFile { written, table: table?, networks, words })
+}
+
+/// Partners that are asked nothing new for the time being.
+fn maintenance(
+    root: &mut Table<'_>,
+    partners: Option<&[PartnerName]>,
+    log: &mut Log<'_>,
+) -> Vec<LinkId> {
+    let named = root.take("maintenance").map(|entry| entry.one_or_more(log));
+    let mut links = Vec::new();
+    for entry in named.unwrap_or_default() {
+        let (Some(name), Some(partners)) = (entry.text(log), partners) else { continue };
+        match partners.iter().find(|(other, ..)| other == name) {
+            Some((_, link, _)) => links.push(*link),
+            None => {
+                let known = partners.iter().map(|(name, ..)| name.as_str());
+                log.add(&entry.span, unknown("partner", name, known));
+            }
+        }
+    }
+    links
+}
+
+/// Notes the first table that is too many.
+fn is_over(tables: &[Table<'_>], most: usize, conflict: Conflict, log: &mut Log<'_>) -> bool {
+    let first = tables.get(most);
+    if let Some(table) = first {
+        log.add(&table.span, conflict.to_string());
+    }
+    first.is_some()
 }
 
 /// The table; `None` if the file or its parts contradict each other.
@@ -88,16 +145,21 @@ fn table(plan: Plan, networks: &Networks, spans: &Spans, log: &mut Log<'_>) -> O
         Ok(table) => return log.is_empty().then_some(table),
         Err(conflicts) => conflicts,
     };
-    let mut told = Vec::new();
-    for conflict in conflicts {
+    let mut told = BTreeSet::new();
+    for (place, conflict) in conflicts.iter().copied().enumerate() {
+        if log.is_full() {
+            log.leave_out(conflicts.len() - place);
+            break;
+        }
         let span = |place: usize| spans.routes.get(place).cloned().unwrap_or_default();
         match conflict {
             // Noted where it stands already, with the value that was not understood.
             Conflict::Partners { .. } | Conflict::Budget { .. } => {}
             Conflict::Budgets { route } => log.add(&span(route).budget, conflict.to_string()),
-            Conflict::Routes | Conflict::Parts | Conflict::Refusals => {
+            Conflict::Routes | Conflict::Parts | Conflict::Patterns | Conflict::Refusals => {
                 log.add(&(0..0), conflict.to_string());
             }
+            Conflict::Crowded { route } => log.add(&span(route).name, conflict.to_string()),
             Conflict::Weights { route } => log.add(&span(route).weights, conflict.to_string()),
             Conflict::RouteWindow { route } => log.add(&span(route).name, conflict.to_string()),
             Conflict::RefusalWindow { refusal } => {
@@ -105,10 +167,9 @@ fn table(plan: Plan, networks: &Networks, spans: &Spans, log: &mut Log<'_>) -> O
                 log.add(&span, conflict.to_string());
             }
             Conflict::SameRoute { first, second, network, area } => {
-                if told.contains(&(first, second)) {
+                if !told.insert((first, second)) {
                     continue;
                 }
-                told.push((first, second));
                 let line = log.line(&span(first).name);
                 let network = network.map_or("any network", |id| networks.name(id));
                 let area = area.map_or("any region".to_owned(), |area| area.to_string());
@@ -141,17 +202,17 @@ struct Reader<'r> {
     words: &'r Vocabulary,
     partners: Option<&'r [PartnerName]>,
     spans: Vec<RouteSpans>,
-    names: Vec<(String, usize)>,
+    names: BTreeMap<String, usize>,
 }
 
 impl Reader<'_> {
     /// A route; `None` if it is not clear what it serves.
     fn route(&mut self, mut table: Table<'_>, log: &mut Log<'_>) -> Option<RoutePlan> {
         let (name, span) = table.text("name", log).unwrap_or(("", table.span.clone()));
-        if let Some((_, line)) = self.names.iter().find(|(other, _)| other == name) {
-            log.add(&span, format!("the route of line {line} has the same name"));
+        match self.names.get(name) {
+            Some(line) => log.add(&span, format!("the route of line {line} has the same name")),
+            None => _ = self.names.insert(name.to_owned(), log.line(&span)),
         }
-        self.names.push((name.to_owned(), log.line(&span)));
         let networks = listed(&mut table, "network", log, |name| self.networks.id(name));
         let areas = listed(&mut table, "region", log, area);
         let mode = mode(&mut table, log);

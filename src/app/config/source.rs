@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
-use super::Mistake;
+use super::{Mistake, risk};
 use crate::app::dialect_file;
 
 /// A folder, or the built-in default.
@@ -42,7 +43,7 @@ impl<'d> Source<'d> {
         };
         let path = dir.join(name);
         let shown = path.display().to_string();
-        let mistake = match fs::read(&path).map(String::from_utf8) {
+        let mistake = match read_within(&path, most(name)).map(String::from_utf8) {
             Ok(Ok(text)) => return Some(File { shown, text: Cow::Owned(text) }),
             Ok(Err(error)) => not_utf8(shown, &error),
             Err(error) => {
@@ -52,6 +53,17 @@ impl<'d> Source<'d> {
         };
         mistakes.push(mistake);
         None
+    }
+
+    /// The same, if there is such a file in the folder; the default that is built in has none.
+    pub(super) fn file_if_there(&self, name: &str, mistakes: &mut Vec<Mistake>) -> Option<File> {
+        let is_there = self.dir?.join(name).try_exists().unwrap_or(true);
+        if is_there { self.file(name, mistakes) } else { None }
+    }
+
+    /// The folder, if it is one.
+    pub(super) fn dir(&self) -> Option<&'d Path> {
+        self.dir
     }
 
     /// Eight hexadecimal digits that stand for all that the files say: the same where the same is
@@ -71,6 +83,9 @@ impl<'d> Source<'d> {
         for (name, embedded) in EMBEDDED {
             let read = self.dir.map(|dir| fs::read(dir.join(name)).unwrap_or_default());
             add(name, read.as_deref().unwrap_or(embedded.as_bytes()));
+        }
+        if let Some(rules) = self.dir.and_then(|dir| fs::read(dir.join(risk::NAME)).ok()) {
+            add(risk::NAME, &rules);
         }
         let dialects = self.dialects().and_then(|dir| fs::read_dir(dir).ok());
         let mut paths: Vec<PathBuf> =
@@ -115,3 +130,25 @@ const EMBEDDED: [(&str, &str); 3] = [
     ("routes.toml", include_str!("../../../config/routes.toml")),
     ("merchants.csv", include_str!("../../../config/merchants.csv")),
 ];
+
+/// A whole file, if it is no longer than `most` bytes.
+fn read_within(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if read as u64 > most {
+        return Err(io::Error::other(format!("longer than {} MiB", most >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Bytes that a file of this name may have.
+fn most(name: &str) -> u64 {
+    if name.ends_with(".csv") { MERCHANTS_BYTES_MAX } else { FILE_BYTES_MAX }
+}
+
+/// A file of routes with 50,000 forms of codes has 2 MiB; as a tree of values it takes some sixty
+/// times as much as on the disk.
+const FILE_BYTES_MAX: u64 = 8 << 20;
+
+/// Fifteen million merchants.
+const MERCHANTS_BYTES_MAX: u64 = 512 << 20;

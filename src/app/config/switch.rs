@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::inquiry::inquiry;
 use super::log::{Log, Span};
 use super::names::unknown;
 use super::source::Source;
@@ -223,10 +224,12 @@ impl Links {
         }
         let echo_interval = echo.unwrap_or(ECHO);
         let breaker = breaker(&mut table, log);
+        let inquiry = inquiry(&mut table, log);
         table.finish(log);
         if let (Some(name), Some(connect), Some(dialect)) = (name, connect, dialect) {
             self.partners.push(Partner {
                 breaker,
+                inquiry,
                 link,
                 name,
                 connect,

@@ -118,6 +118,11 @@ impl<'t> Entry<'t> {
         self.expect(self.value.as_str(), "text", log)
     }
 
+    /// True for this text.
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.value.as_str() == Some(text)
+    }
+
     /// True for a number, whole or not.
     pub(super) fn is_number(&self) -> bool {
         matches!(self.value, DeValue::Integer(_) | DeValue::Float(_))

@@ -1,6 +1,7 @@
 //! The default as the example, and a table of mistakes.
 
 mod mistakes;
+mod risk;
 
 use std::fs;
 use std::path::{Path, PathBuf};

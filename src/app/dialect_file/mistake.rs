@@ -2,6 +2,7 @@
 //!
 //! Reading goes on after a mistake, so that a file is put right in one round and not in ten.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
 
@@ -34,18 +35,24 @@ pub(in crate::app) type Span = Range<usize>;
 pub(super) struct Log<'t> {
     file: &'t str,
     text: &'t str,
+    lines: Lines,
     mistakes: Vec<Mistake>,
+    left_out: usize,
 }
 
 impl<'t> Log<'t> {
     /// An empty log over `text`.
     pub(super) fn new(file: &'t str, text: &'t str) -> Self {
-        Self { file, text, mistakes: Vec::new() }
+        Self { file, text, lines: Lines::default(), mistakes: Vec::new(), left_out: 0 }
     }
 
     /// Notes what is wrong with the bytes at `span`.
     pub(super) fn add(&mut self, span: &Span, reason: impl Into<String>) {
-        let line = line_of(self.text, span.start);
+        if self.mistakes.len() >= MISTAKES_MAX {
+            self.left_out += 1;
+            return;
+        }
+        let line = self.lines.of(self.text, span.start);
         let text = shown(self.text.get(span.clone()).unwrap_or_default());
         let file = self.file.to_owned();
         self.mistakes.push(Mistake { file, line, text, reason: reason.into() });
@@ -61,13 +68,27 @@ impl<'t> Log<'t> {
     pub(super) fn into_mistakes(mut self) -> Vec<Mistake> {
         self.mistakes.sort_by_key(|mistake| mistake.line);
         self.mistakes.dedup();
+        if self.left_out > 0 {
+            let line = self.mistakes.last().map_or(0, |mistake| mistake.line);
+            let reason = format!("{} more mistakes in this file", self.left_out);
+            let (file, text) = (self.file.to_owned(), String::new());
+            self.mistakes.push(Mistake { file, line, text, reason });
+        }
         self.mistakes
     }
 }
 
-/// The line, from 1, that byte `at` of a text is in.
-pub(in crate::app) fn line_of(text: &str, at: usize) -> usize {
-    text.get(..at).unwrap_or(text).matches('\n').count() + 1
+/// Where the lines of a text begin; looked for when somebody asks.
+#[derive(Debug, Default)]
+pub(in crate::app) struct Lines(OnceCell<Vec<usize>>);
+
+impl Lines {
+    /// The line, from 1, that byte `at` of `text` is in: of the same text each time.
+    pub(in crate::app) fn of(&self, text: &str, at: usize) -> usize {
+        let ends = || text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let ends = self.0.get_or_init(|| ends().map(|(end, _)| end).collect());
+        ends.partition_point(|end| *end < at) + 1
+    }
 }
 
 /// Where that line stands.
@@ -82,6 +103,10 @@ pub(in crate::app) fn whole_line(text: &str, at: usize) -> Span {
 pub(in crate::app) fn shown(offending: &str) -> String {
     offending.lines().next().unwrap_or_default().chars().take(TEXT_MAX).collect()
 }
+
+/// Mistakes of one file that are told one by one. A million lines with a word too many are one
+/// mistake of a person.
+pub(in crate::app) const MISTAKES_MAX: usize = 100;
 
 /// Characters of the offending text that a message repeats.
 const TEXT_MAX: usize = 72;

@@ -29,7 +29,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use mistake::Mistake;
-pub(in crate::app) use mistake::{Span, line_of, shown, whole_line};
+pub(in crate::app) use mistake::{Lines, MISTAKES_MAX, Span, shown, whole_line};
 pub use notation::notation;
 pub use shipped::{embedded, shipped_names};
 

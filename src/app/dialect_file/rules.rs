@@ -1,9 +1,11 @@
 //! The sections that say how messages belong together: match keys, echo, presence, original, MAC,
-//! and the test vectors. Every element they name must be one the dialect defines.
+//! scanned codes, and the test vectors. Every element they name must be one the dialect defines.
 
 use super::mistake::{Log, Span};
 use super::table::{ELEMENT_MAX, ELEMENT_MIN, Entry, Table, bytes_of_hex};
-use crate::iso8583::spec::{Extent, OriginalSpec, Presence, Spec, VectorSpec};
+use crate::iso8583::spec::{
+    CompositeSpec, Extent, OriginalSpec, Presence, ScanSpec, Spec, VectorSpec,
+};
 
 /// Reads the sections into `spec`; one that is given replaces the parent's whole.
 pub(super) fn read(root: &mut Table<'_>, spec: &mut Spec, log: &mut Log<'_>) {
@@ -38,6 +40,10 @@ pub(super) fn read(root: &mut Table<'_>, spec: &mut Spec, log: &mut Log<'_>) {
         if let Some(original) = original(&mut table, log) {
             spec.original = original;
         }
+        table.finish(log);
+    }
+    if let Some(mut table) = root.table("scan", log) {
+        spec.scan = scan(&mut table, log);
         table.finish(log);
     }
     if let Some(entry) = root.take("mac") {
@@ -78,6 +84,37 @@ pub(super) fn check(root: &mut Table<'_>, spec: &Spec, log: &mut Log<'_>) {
         }
     }
     check_original(root, spec, log);
+    check_scan(root, spec, log);
+}
+
+/// Codes stand in elements that there are. What no file says is left out where it does not fit.
+fn check_scan(root: &mut Table<'_>, spec: &Spec, log: &mut Log<'_>) {
+    let Some(entry) = root.take("scan") else { return };
+    if entry.value.as_table().is_none_or(|table| !table.contains_key("places")) {
+        return;
+    }
+    for (element, part) in &spec.scan.places {
+        let Some(field) = spec.fields.get(element) else {
+            log.add(&entry.span, format!("element {element} is not defined in [fields]"));
+            continue;
+        };
+        let inner = field.inner.as_ref().and_then(|inner| spec.composites.get(inner));
+        let reason = match (part, inner) {
+            (None, _) | (Some(_), Some(CompositeSpec::Tlv { .. } | CompositeSpec::Ltv { .. })) => {
+                continue;
+            }
+            (Some(part), Some(CompositeSpec::Positional { parts }))
+                if parts.iter().any(|(name, _)| name == part) =>
+            {
+                continue;
+            }
+            (Some(part), Some(CompositeSpec::Positional { .. })) => {
+                format!("element {element} has no part {part:?}")
+            }
+            (Some(_), _) => format!("element {element} has no tags and no parts"),
+        };
+        log.add(&entry.span, reason);
+    }
 }
 
 fn check_original(root: &mut Table<'_>, spec: &Spec, log: &mut Log<'_>) {
@@ -152,6 +189,36 @@ fn original(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<OriginalSpec> {
         return None;
     }
     Some(OriginalSpec { element: element?, parts })
+}
+
+/// `entry_modes = ["03"]`, `places = ["59.A3", "35"]`.
+fn scan(table: &mut Table<'_>, log: &mut Log<'_>) -> ScanSpec {
+    let mut scan = ScanSpec::default();
+    if let Some(entry) = table.take("entry_modes") {
+        scan.entry_modes.clear();
+        for item in entry.items(log) {
+            let Some(text) = item.text(log) else { continue };
+            match text.parse() {
+                Ok(mode) if text.len() == 2 => scan.entry_modes.push(mode),
+                _ => log.add(&item.span, "expected the first two digits of DE 22"),
+            }
+        }
+    }
+    if let Some(entry) = table.take("places") {
+        scan.places.clear();
+        for item in entry.items(log) {
+            let Some(text) = item.text(log) else { continue };
+            let (element, part) =
+                text.split_once('.').map_or((text, None), |(element, part)| (element, Some(part)));
+            match element.parse() {
+                Ok(element @ ELEMENT_MIN..=ELEMENT_MAX) if part != Some("") => {
+                    scan.places.push((element, part.map(str::to_owned)));
+                }
+                _ => log.add(&item.span, "expected an element, or one and a tag: \"59.A3\""),
+            }
+        }
+    }
+    scan
 }
 
 fn vectors(root: &mut Table<'_>, log: &mut Log<'_>) -> Vec<VectorSpec> {

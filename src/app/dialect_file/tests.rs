@@ -120,7 +120,7 @@ fn composites_are_read() {
 }
 
 /// One mistake each, added behind [`HEAD`]: the line it must be found on, and what must be said.
-const MISTAKES: [(&str, usize, &str, &str); 46] = [
+const MISTAKES: [(&str, usize, &str, &str); 51] = [
     (
         "2 = { size = 6, wire = \"bdc\" }",
         10,
@@ -235,6 +235,11 @@ const MISTAKES: [(&str, usize, &str, &str); 46] = [
         "original",
         "parts have 4 digits, element 3 6",
     ),
+    ("[scan]\nentry_modes = [\"030\"]", 11, "\"030\"", "first two digits of DE 22"),
+    ("[scan]\nplaces = [\"1\"]", 11, "\"1\"", "expected an element"),
+    ("[scan]\nplaces = [\"63\"]", 10, "scan", "element 63 is not defined"),
+    ("[scan]\nplaces = [\"3.A3\"]", 10, "scan", "element 3 has no tags and no parts"),
+    ("[scan]\nplace = []", 11, "place", "unknown key"),
     (
         "[[vector]]\nid = \"a\"\nsource = \"b\"\nlicense = \"MIT\"\nhex = \"0\"",
         14,

@@ -2,6 +2,7 @@
 
 use crate::app::config::{Config, written};
 use crate::base::authorization::Kind;
+use crate::base::codes::ResponseCode;
 use crate::base::ids::{Area, LinkId, NetworkId, Region};
 use crate::base::time::Wall;
 use crate::routing::build::{RoutePlan, TwinDefault};
@@ -56,6 +57,7 @@ pub(super) fn networks(config: &Config) -> Vec<Item> {
                 },
             ),
             ("consult", plan.consult.map_or("", |link| config.link_name(link)).to_owned()),
+            ("consult_within", written(plan.consult_within)),
         ],
         is_ordered: false,
     });
@@ -110,6 +112,16 @@ pub(super) fn refusals(config: &Config) -> Vec<Item> {
     items.collect()
 }
 
+/// The partners that are asked nothing new.
+pub(super) fn maintenance(config: &Config) -> Vec<Item> {
+    let item = |link: &LinkId| Item {
+        name: config.link_name(*link).to_owned(),
+        says: Vec::new(),
+        is_ordered: false,
+    };
+    config.written.maintenance.iter().map(item).collect()
+}
+
 /// DE 39 of each reason.
 pub(super) fn codes(config: &Config) -> Vec<Item> {
     let codes = config.written.codes;
@@ -120,12 +132,16 @@ pub(super) fn codes(config: &Config) -> Vec<Item> {
         ("no_route", codes.no_route),
         ("not_served", codes.not_served),
     ];
-    let item = |(name, code): (&str, crate::base::codes::ResponseCode)| Item {
+    let item = |(name, code): (&str, Option<ResponseCode>)| Item {
         name: name.to_owned(),
-        says: vec![("code", format!("{:02}", code.number()))],
+        says: vec![(
+            "code",
+            code.map_or("forward".to_owned(), |code| format!("{:02}", code.number())),
+        )],
         is_ordered: false,
     };
-    all.into_iter().map(item).collect()
+    let all = all.map(|(name, code)| (name, Some(code)));
+    all.into_iter().chain([("unknown_original", codes.unknown_original)]).map(item).collect()
 }
 
 fn named(config: &Config, id: NetworkId) -> String {
@@ -133,10 +149,18 @@ fn named(config: &Config, id: NetworkId) -> String {
 }
 
 /// The names of the groups in a set.
-pub(super) fn groups(set: Groups, config: &Config) -> String {
+pub(in crate::app) fn groups(set: Groups, config: &Config) -> String {
     let names = config.written.groups.iter().zip(0..);
     let names = names.filter(|(_, number)| set.intersects(Groups::default().with(*number)));
     joined(names.map(|(name, _)| name.clone()), "")
+}
+
+/// What a condition asks, in words; `any` if nothing.
+pub(in crate::app) fn said(asked: &Condition, config: &Config) -> String {
+    let mut says = Vec::new();
+    condition(asked, config, &mut says);
+    let item = Item { says, ..Item::default() };
+    Some(item.told()).filter(|told| !told.is_empty()).unwrap_or("any".to_owned())
 }
 
 fn condition(asked: &Condition, config: &Config, says: &mut Vec<(&'static str, String)>) {
@@ -155,6 +179,10 @@ fn condition(asked: &Condition, config: &Config, says: &mut Vec<(&'static str, S
         ("mcc", joined(asked.mccs.iter().map(category), "")),
         ("group", groups(asked.groups, config)),
         ("kind", joined(kinds.map(|kind| kind.name().to_owned()), "")),
+        (
+            "asked_by",
+            joined(asked.asked_by.iter().map(|link| config.link_name(*link).to_owned()), ""),
+        ),
         ("from", moment(from)),
         ("until", moment(until)),
         ("days", joined((0..7).filter(|day| days.contains(*day)).map(day), "")),
@@ -193,7 +221,7 @@ fn policy(policy: &Policy) -> String {
     }
 }
 
-fn moment(wall: Wall) -> String {
+pub(in crate::app) fn moment(wall: Wall) -> String {
     let civil = wall.civil();
     let (year, month, day) = (civil.year, civil.month, civil.day);
     let (hour, minute, second) = (civil.hour, civil.minute, civil.second);

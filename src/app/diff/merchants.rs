@@ -75,7 +75,7 @@ fn show(list: &mut List, names: BTreeSet<RowName>, told: impl Fn(&RowName) -> St
 }
 
 /// What a row says, as in a file.
-fn told(merchant: &Merchant, config: &Config) -> String {
+pub(in crate::app) fn told(merchant: &Merchant, config: &Config) -> String {
     let mut text = format!("{} ", merchant.area);
     if merchant.networks == NetworkSet::ALL {
         text.push('*');

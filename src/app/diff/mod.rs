@@ -3,8 +3,8 @@
 //! It compares what was said, by names, and not the tables made of it: those number everything
 //! anew. Two files that differ in layout, remarks or the order of merchants say the same.
 
-mod items;
-mod merchants;
+pub(in crate::app) mod items;
+pub(in crate::app) mod merchants;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -60,6 +60,7 @@ impl Difference {
             named("route", "routes", items::routes),
             named("refusal", "refusals", items::refusals),
             named("response code", "response codes", items::codes),
+            named("partner at rest", "partners at rest", items::maintenance),
             Section { one: "merchant", many: "merchants", ..merchants::compared(old, new) },
         ];
         Self { sections }

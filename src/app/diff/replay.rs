@@ -11,11 +11,13 @@ use std::fmt;
 use crate::app::config::Config;
 use crate::app::export::kept;
 use crate::base::authorization::Authorization;
-use crate::base::time::Wall;
+use crate::base::time::{Instant, Now, Wall};
 use crate::iso8583::decode::Index;
-use crate::routing::Why;
+use crate::iso8583::message::Message;
+use crate::risk::{Taken, Verdict};
+use crate::routing::{Chosen, Why};
 use crate::switch::record::Intent;
-use crate::switch::sound;
+use crate::switch::{risk, sound};
 
 /// What became of recorded requests under two versions.
 #[derive(Debug, Default)]
@@ -35,15 +37,20 @@ impl Replay {
         let parts = [intent.head, intent.pan, intent.tail];
         let message =
             link.and_then(|link| kept(&link.dialect, parts, &mut self.index, &mut self.scratch));
-        let facts = message.as_ref().map(sound::facts);
         // What pays may have come in a place that is not kept.
-        let Some(facts) = facts.filter(|facts| facts.instrument.is_some()) else {
+        let asked_by = |facts| Authorization { link: Some(intent.acquirer), ..facts };
+        let read = message.map(|message| (asked_by(sound::facts(&message)), message));
+        let Some((facts, message)) = read.filter(|(facts, _)| facts.instrument.is_some()) else {
             self.unread += 1;
             return;
         };
+        // Rules count on the time of the records, which begins anywhere.
         let wall = Wall::from_unix_s(intent.at_s);
+        let instant = Instant::from_ns(intent.at_s.saturating_mul(1_000_000_000));
+        let now = Now { instant, wall };
         self.decided += 1;
-        let (before, after) = (became(old, &facts, wall), became(new, &facts, wall));
+        let (before, after) =
+            (became(old, &message, &facts, now), became(new, &message, &facts, now));
         if before != after {
             *self.changed.entry((before, after)).or_default() += 1;
         }
@@ -69,9 +76,12 @@ impl fmt::Display for Replay {
 }
 
 /// In words that compare: the network, the route and whom it asks first, or the reason it has none.
-fn became(config: &Config, facts: &Authorization, wall: Wall) -> String {
-    match config.routes.decide_at(facts, wall) {
+fn became(config: &Config, message: &Message<'_>, facts: &Authorization, now: Now) -> String {
+    match config.routes.decide_at(facts, now.wall) {
         Ok(chosen) => {
+            if let Some(said) = unwanted(config, message, facts, (&chosen, now)) {
+                return said;
+            }
             let route = config.routes.route(chosen.route);
             let partners = route.partners.iter().map(|link| config.link_name(*link));
             let partners = partners.collect::<Vec<_>>().join(", ");
@@ -88,4 +98,21 @@ fn became(config: &Config, facts: &Authorization, wall: Wall) -> String {
             }
         }
     }
+}
+
+/// What a rule says to the request, if one declines it. Each version has counted what it let pass.
+fn unwanted(
+    config: &Config,
+    message: &Message<'_>,
+    facts: &Authorization,
+    way: (&Chosen, Now),
+) -> Option<String> {
+    let rules = config.rules.as_ref()?;
+    let asked = risk::asked(rules, message, facts, way);
+    let Verdict::Declined { rule, code } = rules.decide(&asked, &mut Taken::default()) else {
+        return None;
+    };
+    let rule = rule.and_then(|rule| rules.rules().get(usize::from(rule)));
+    let name = rule.map_or("no room to count", |rule| &rule.name);
+    Some(format!("{:02}: not wanted by {name}", code.number()))
 }

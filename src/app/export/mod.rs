@@ -107,6 +107,10 @@ impl<'e> Export<'e> {
                 let currency = stood_in.amount.currency.number();
                 row.text(Column::Currency, format!("{currency:03}").as_bytes());
             }
+            Record::Refund(refund) => {
+                row.text(Column::What, format!("of {}", refund.of).as_bytes());
+                row.number(Column::AmountMinor, refund.amount);
+            }
             Record::Handed(_)
             | Record::TakenBack(_)
             | Record::Sent(_)
@@ -174,6 +178,7 @@ pub(super) const fn kind(record: &Record<'_>) -> &'static str {
         Record::Exception(..) => "exception",
         Record::StoodIn(_) => "stood-in",
         Record::Closed(_) => "closed",
+        Record::Refund(_) => "refund",
     }
 }
 
@@ -186,6 +191,7 @@ pub(super) const fn id(record: &Record<'_>) -> u64 {
         Record::Owed(owed) => number::transaction_of(owed.id),
         Record::StoodIn(stood_in) => stood_in.id,
         Record::Closed(closed) => closed.id,
+        Record::Refund(refund) => refund.id,
         Record::Handed(id) | Record::TakenBack(id) => *id,
         Record::Sent(id)
         | Record::NotFound { id, .. }

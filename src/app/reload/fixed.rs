@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::app::config::{Acquirer, Config, Partner, Settings, written};
 use crate::iso8583::dialect::Dialect;
+use crate::switch::inquiry::Inquiry;
 
 /// Every difference that needs a restart, a line each.
 pub fn changes(old: &Config, new: &Config) -> Vec<String> {
@@ -78,10 +79,22 @@ fn links(config: &Config) -> Vec<Link<'_>> {
             ("in_flight_max", partner.in_flight_max.to_string()),
             ("breaker_failures", breaker.0),
             ("breaker_pause", breaker.1),
+            ("inquiry", inquiry(&partner.inquiry)),
         ];
         Link { role: "partner", name, dialect, says }
     });
     acquirers.chain(partners).collect()
+}
+
+fn inquiry(said: &Inquiry) -> String {
+    let mti = if said.is_financial { "0200" } else { "0100" };
+    let [approved, not_found, declined] =
+        [&said.approved, &said.not_found, &said.declined].map(|codes| codes.join(" "));
+    format!(
+        "{} by {mti} every {}: approved {approved}, not found {not_found}, declined {declined}",
+        said.tries,
+        written(said.every)
+    )
 }
 
 fn settings(old: &Config, new: &Config, changes: &mut Vec<String>) {

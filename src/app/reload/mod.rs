@@ -95,6 +95,12 @@ impl Reload {
         let _ = self.asks.try_send(());
     }
 
+    /// Ends the thread; what it has to say yet, and how often each rule spoke.
+    pub fn finish(self) -> impl Iterator<Item = String> {
+        drop(self.asks);
+        self.said.into_iter()
+    }
+
     /// What is to be told the operator.
     pub fn look(&self) -> impl Iterator<Item = String> {
         self.said.try_iter()
@@ -127,7 +133,7 @@ impl Watch {
             match asked.recv_timeout(wait) {
                 Ok(()) => self.reload(),
                 Err(RecvTimeoutError::Timeout) => self.look(),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.say_rules(),
             }
             self.former.retain(is_in_use);
         }
@@ -193,8 +199,13 @@ impl Watch {
         if let Some(routes) = Arc::get_mut(&mut config.routes) {
             routes.follow(&self.current.routes);
         }
+        if let Some(rules) = config.rules.as_mut().and_then(Arc::get_mut)
+            && let Some(former) = &self.current.rules
+        {
+            rules.follow(former);
+        }
         let former = std::mem::replace(&mut self.current, config);
-        self.publisher.publish(&self.current.routes);
+        self.publisher.publish(&self.current.routes, self.current.rules.as_ref());
         let pushed = self.clock.now().instant;
         let mut now = pushed;
         while is_in_use(&former) && now.since(pushed) < TAKEN_MAX {
@@ -227,6 +238,18 @@ impl Watch {
         }
     }
 
+    /// What each rule on what is wanted did.
+    fn say_rules(&self) {
+        let Some(rules) = &self.current.rules else { return };
+        self.say("rules that spoke");
+        for ((name, count), rule) in rules.spoken().zip(rules.rules()) {
+            self.say(&format!("  {name:<26} {count} ({})", rule.action.name()));
+        }
+        if rules.no_room() > 0 {
+            self.say(&format!("  {:<26} {}", "no room to count", rules.no_room()));
+        }
+    }
+
     fn version(&self) -> String {
         self.current.version()
     }
@@ -240,6 +263,7 @@ impl Watch {
 /// True if somebody beside its keeper has the table.
 fn is_in_use(config: &Config) -> bool {
     Arc::strong_count(&config.routes) > 1
+        || config.rules.as_ref().is_some_and(|rules| Arc::strong_count(rules) > 1)
 }
 
 /// How often files are looked at.

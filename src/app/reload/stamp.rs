@@ -48,7 +48,7 @@ impl Seen {
 }
 
 /// The files of a folder beside its dialects.
-const FILES: [&str; 3] = ["switch.toml", "routes.toml", "merchants.csv"];
+const FILES: [&str; 4] = ["switch.toml", "routes.toml", "risk.toml", "merchants.csv"];
 
 #[cfg(test)]
 mod tests {

@@ -38,12 +38,24 @@ pub struct Account<'a> {
     pub network: Option<&'a str>,
 }
 
+/// The name of a chip application (ISO/IEC 7816-5), which says whose network it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApplicationName {
+    bytes: [u8; 16],
+    length: u8,
+}
+
 /// A data object.
 #[derive(Debug, Clone, Copy)]
 struct Object<'a> {
     tag: u8,
     value: &'a str,
     at: usize,
+}
+
+/// True if a scanned text is a code of this kind. No code without a letter is.
+pub fn is_merchant_code(text: &[u8]) -> bool {
+    text.starts_with(b"000201") && !text.iter().all(u8::is_ascii_digit)
 }
 
 impl<'a> MerchantCode<'a> {
@@ -122,9 +134,57 @@ impl<'a> MerchantCode<'a> {
         })
     }
 
+    /// The first network of its accounts that has an application: by its tag, or named in it.
+    /// Reversed domains and numbers made at random name none.
+    pub fn application(&self) -> Option<ApplicationName> {
+        self.accounts().find_map(|account| match account.network {
+            Some(name) => ApplicationName::from_hex(name),
+            None => ApplicationName::of_tag(account.tag),
+        })
+    }
+
+    /// True if a tip or a fee comes on top of the amount (tags 55 to 57).
+    pub fn adds(&self) -> bool {
+        (55..=57).any(|tag| self.value(tag).is_some())
+    }
+
     fn objects(&self) -> impl Iterator<Item = Object<'a>> {
         let mut rest = Objects { text: self.text, at: 0 };
         std::iter::from_fn(move || rest.next_object().ok().flatten())
+    }
+}
+
+impl ApplicationName {
+    /// The name, 5 to 16 bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or(&[])
+    }
+
+    /// The registered provider of a network that has a tag of its own (EMV QR, table 4.4).
+    fn of_tag(tag: u8) -> Option<Self> {
+        Self::from_hex(match tag {
+            2 | 3 => "A000000003",
+            4 | 5 => "A000000004",
+            9 | 10 => "A000000152",
+            11 | 12 => "A000000025",
+            13 | 14 => "A000000065",
+            15 | 16 => "A000000333",
+            _ => return None,
+        })
+    }
+
+    fn from_hex(text: &str) -> Option<Self> {
+        let digit = |digit: &u8| char::from(*digit).to_digit(16);
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let [high, low] = pair else { return None };
+            *byte = (digit(high)? << 4 | digit(low)?) as u8;
+        }
+        let length = text.len() / 2;
+        // A number made at random may have 32 digits as well. Providers that are registered, in the
+        // world or in a country, begin with A and with D.
+        let is_registered = matches!(bytes.first().map(|byte| byte >> 4), Some(0xA | 0xD));
+        (matches!(length, 5..=16) && is_registered).then_some(Self { bytes, length: length as u8 })
     }
 }
 

@@ -62,11 +62,7 @@ impl Recent {
 
     /// All rows, in order.
     pub(super) fn in_order(&mut self) -> &[Row] {
-        if self.ends.last().copied().unwrap_or(0) < self.rows.len() / 2 {
-            self.deal();
-        } else {
-            self.rows.sort();
-        }
+        self.deal();
         self.ends.clear();
         self.ends.push(self.rows.len());
         &self.rows

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::sync::{Arc, MutexGuard};
 
 use super::{File, Files};
+use crate::base::map::mixed;
 
 /// What goes wrong, and with which operation, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -349,10 +350,8 @@ pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        let number = mixed(self.0);
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
+        number % bound
     }
 }

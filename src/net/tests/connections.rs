@@ -174,7 +174,7 @@ fn deadlines_are_met_and_never_early() {
 fn routes_reach_workers_that_have_nothing_to_do() {
     let rig = Rig::start(&plan(3), |_| Echo::default());
     let routes = RouteTable::single(vec![super::PARTNER], Duration::from_secs(1));
-    rig.shell.publisher().publish(&Arc::new(routes));
+    rig.shell.publisher().publish(&Arc::new(routes), None);
     let counts = rig.leave();
     assert!(counts.iter().all(|counts| counts.routes == 1), "{counts:?}");
 }

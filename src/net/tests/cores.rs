@@ -40,6 +40,7 @@ impl Core for Echo {
             Event::Opened { .. } => self.counts.opened += 1,
             Event::Closed { .. } => self.counts.closed += 1,
             Event::Routes(_) => self.counts.routes += 1,
+            Event::Rules(_) => {}
             Event::Storage(_) | Event::Looked(_) => {}
             Event::Forgetting(batch) => outbox.records.push(&Record::Handed(batch)),
             Event::Ended { session } => {
@@ -166,6 +167,7 @@ impl Core for Forward {
             }
             Event::Deadline
             | Event::Routes(_)
+            | Event::Rules(_)
             | Event::Storage(_)
             | Event::Forgetting(_)
             | Event::Told(_)

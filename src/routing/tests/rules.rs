@@ -166,10 +166,12 @@ fn a_doubt_names_who_knows_and_the_default_stands_without() {
         plan.routes = vec![route("plus", &[PLUS], &[]), route("hk", &[HONGKONG], &[])];
         plan.networks[1].twin_default = default;
         plan.networks[1].consult = Some(LinkId(9));
+        plan.networks[1].consult_within = Duration::from_millis(250);
         let table = table(plan, &[("HK", "HK"), ("TH", "TH")]);
         let chosen = table.decide(&code).expect("a route");
-        let doubt = Some(Doubt { other, consult: LinkId(9) });
+        let doubt = Some(Doubt { other, own: HONGKONG, consult: LinkId(9) });
         assert_eq!((chosen.network, chosen.doubt), (Some(network), doubt));
+        assert_eq!(table.time_to_consult(HONGKONG), Duration::from_millis(250));
         let told = table.decide_as(&code, Wall::default(), other).expect("a route");
         assert_eq!((told.network, told.doubt), (Some(other), None));
         assert_eq!(decide(&table, KAKAO_CODE, "HK").expect("a route").doubt, None);

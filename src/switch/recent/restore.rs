@@ -9,12 +9,12 @@ impl Recent {
         self.cells.len()
     }
 
-    /// Remembers one of a former life, whatever else is known.
-    pub(in crate::switch) fn restore(&mut self, past: Past, kept: &Kept) {
+    /// Remembers one of a former life, whatever else is known. Its number, if there is room.
+    pub(in crate::switch) fn restore(&mut self, past: Past, kept: &Kept) -> Option<u64> {
         let Past { id, key, acquirer, at, .. } = past;
-        if let Some(number) = self.enter(&Claim { id, key, acquirer, at }) {
-            self.fill(number, past, kept);
-        }
+        let number = self.enter(&Claim { id, key, acquirer, at })?;
+        self.fill(number, past, kept);
+        Some(number)
     }
 
     /// What is known of one that was claimed just now, and has ended.

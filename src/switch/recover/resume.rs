@@ -104,7 +104,11 @@ impl Switch {
             let once = self.setup.has(Bug::StanRestoredOnce)
                 && self.recent.find(known.key.hash, 0, |_| false).is_some();
             if is_remembered && !once {
-                self.recent.restore(past, &kept);
+                let number = self.recent.restore(past, &kept);
+                let returned = recovery.refunds_of(known.id);
+                if let Some(number) = number.filter(|_| !returned.is_empty()) {
+                    self.returned((known.id, number), &returned);
+                }
             }
             self.resume_transaction(now, (known, &past), &kept, recovery, outbox);
             outbox.close_full_batch();

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use crate::base::limits;
+use crate::base::map::mixed;
 
 /// The delay after `attempts` copies.
 pub(super) fn delay(key: u64, id: u64, attempts: u32) -> Duration {
@@ -17,22 +18,8 @@ pub(super) fn delay(key: u64, id: u64, attempts: u32) -> Duration {
     let middle = shortest.saturating_mul(1 << doublings).min(longest);
     let ns = middle.as_nanos() as u64;
     let spread = u64::from(u16::MAX) + 1;
-    let part = mixed(key ^ id.rotate_left(32) ^ u64::from(attempts)) % spread;
+    let part = mixed(mixed(key ^ id.rotate_left(32) ^ u64::from(attempts))) % spread;
     Duration::from_nanos(ns / 4 * 3 + ns / 2 / spread * part)
-}
-
-/// The finalizer of splitmix64, twice: each bit of the input moves each bit of the output.
-const fn mixed(value: u64) -> u64 {
-    let mut x = value;
-    let mut round = 0;
-    while round < 2 {
-        x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^= x >> 31;
-        round += 1;
-    }
-    x
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub(super) struct Cell {
     pub(super) attempts: u32,
     /// Its original was approved late: "not found" is not true, or not true any more.
     pub(super) approved_late: bool,
+    /// The partner says that it declined the original: there is nothing to send.
+    pub(super) declined: bool,
     /// It was sent since its late window ended.
     pub(super) asked_again: bool,
     /// How often it was "not found" in spite of that.
@@ -158,6 +160,7 @@ impl Cell {
             may_be_sent: false,
             noted: 0,
             attempts: 0,
+            declined: false,
             asked_again: false,
             approved_late: false,
             not_found: 0,

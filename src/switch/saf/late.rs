@@ -29,8 +29,11 @@ impl Lane {
         self.pass(now);
         let Some(&place) = self.places.get(&id) else { return false };
         let cell = self.cells.of_mut(place);
-        (cell.approved_late, cell.late_until) = (true, None);
-        let State::Provisional(slot) = cell.state else { return true };
+        (cell.approved_late, cell.declined, cell.late_until) = (true, false, None);
+        let State::Provisional(slot) = cell.state else {
+            self.send_soon(place);
+            return true;
+        };
         cell.due = now;
         cell.reopened = true;
         cell.state = State::Behind;
@@ -88,6 +91,7 @@ impl Lane {
         cell.asked_again = false;
         match cell.late_until.filter(|until| *until > self.now) {
             Some(until) => self.keep_until(place, until),
+            None if cell.declined => self.end_declined(place),
             None => {
                 (cell.number, cell.added_at) = (self.next_number, self.now);
                 self.next_number += 1;

@@ -112,7 +112,8 @@ impl Oracle {
         let Some(sale) = self.sales.get_mut(&number) else {
             return self.fail("I5", number, "an advice of nothing");
         };
-        let in_order = sale.forwarded.is_none() || sale.reversal.is_some();
+        let is_taken_back = sale.reversal.is_some() || sale.disowned;
+        let in_order = sale.forwarded.is_none() || is_taken_back;
         let copy = Copy::first(now, host, message, bytes);
         let earlier = sale.advice.copy.get_or_insert_with(|| copy.clone()).clone();
         let completes = sale.advice.completes;

@@ -1,8 +1,20 @@
 //! The end of a run: who waits in vain, and whether all books agree.
 
 use super::Oracle;
+use crate::wire::Message;
 
 impl Oracle {
+    /// The switch says that it has drained: whom it let in, and who is still there, has an answer.
+    pub(crate) fn drains(&mut self, is_there: impl Fn(usize) -> bool) {
+        // Who can put nothing on record any more says nothing.
+        let speaks = !self.disk_has_failed;
+        let those = self.asked.iter().filter(|(id, _)| is_there(**id) && speaks);
+        let waits = those.into_iter().find_map(|(_, asked)| asked.first());
+        if let Some(number) = waits.map(Message::sale) {
+            self.fail("I49", number, "a request is not answered when the switch has drained");
+        }
+    }
+
     /// Nothing goes wrong any more: whoever still waits for an answer waits in vain.
     pub(crate) fn inspect(&mut self) {
         let waits = self.asked.iter().find_map(|(id, asked)| Some((id, asked.first()?)));
@@ -34,11 +46,13 @@ impl Oracle {
             if owed && !listed && !self.records.done.contains(&number) {
                 findings.push(("I21", number, "an obligation is never settled".into()));
             }
-            if undisturbed && sale.saw.is_none() && !sale.declined {
+            let fits = sale.refund.is_none_or(|refund| refund.fits);
+            if undisturbed && sale.saw.is_none() && !sale.declined && fits {
                 findings.push(("I4", number, "not approved, though nothing went wrong".into()));
             }
         }
         findings.extend(self.untold());
+        findings.extend(self.given_back_twice());
         for (rule, number, what) in findings {
             self.fail(rule, number, what);
         }

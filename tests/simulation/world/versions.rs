@@ -1,9 +1,13 @@
 //! Versions of the routes: what each says, and how it comes to the workers.
 
 use authswitch::base::authorization::Kind;
+use authswitch::base::ids::{Area, NetworkId};
 use authswitch::base::money::Currency;
-use authswitch::routing::build::{Plan, RoutePlan, build};
+use authswitch::routing::build::{NetworkPlan, Plan, RoutePlan, TwinDefault, build};
+use authswitch::routing::classify::{CodeRule, Lengths};
 use authswitch::routing::condition::{Condition, Kinds};
+use authswitch::routing::merchants::{Groups, Merchant, MerchantRows, NetworkSet};
+use authswitch::routing::route::Capabilities;
 use authswitch::routing::stand_in::{CurrencyLimits, Policy};
 
 use super::*;
@@ -44,6 +48,7 @@ impl World {
             budget: Duration::from_nanos(BUDGET),
             // Limits go with the name of a route.
             stand_in: (self.faults.stand_in && !is_renamed).then(|| policy(1)),
+            capabilities: can(&self.faults),
             ..RoutePlan::default()
         };
         // Before it, in its place, routes that nothing takes, and that would approve anything.
@@ -60,7 +65,7 @@ impl World {
         });
         let routes: Vec<RoutePlan> = others.collect();
         let routes = routes.into_iter().chain([own]).collect();
-        let mut table = build(Plan { routes, ..Plan::default() }).expect("no contradiction");
+        let mut table = build(plan(routes, &self.faults)).expect("no contradiction");
         table.follow(&self.setup.routes);
         let table = Arc::new(table);
         self.trace("routes", 0, &table.version.to_be_bytes());
@@ -74,16 +79,58 @@ impl World {
 /// What no terminal asks.
 const UNASKED: [Kind; 2] = [Kind::Transfer, Kind::Inquiry];
 
-/// The route of all requests, with a stand-in policy.
-pub(super) fn standing_in() -> RouteTable {
+/// The route of all requests, as this world has it.
+pub(super) fn first(faults: &Faults) -> RouteTable {
     let route = RoutePlan {
         name: "default".into(),
         partners: vec![LinkId(1), LinkId(2)],
         budget: Duration::from_nanos(BUDGET),
-        stand_in: Some(policy(1)),
+        stand_in: faults.stand_in.then(|| policy(1)),
+        capabilities: can(faults),
         ..RoutePlan::default()
     };
-    build(Plan { routes: vec![route], ..Plan::default() }).expect("nothing contradicts itself")
+    build(plan(vec![route], faults)).expect("nothing contradicts itself")
+}
+
+/// These routes, and in some worlds a second network whose cards look like those of the first.
+fn plan(mut routes: Vec<RoutePlan>, faults: &Faults) -> Plan {
+    if !faults.consults {
+        return Plan { routes, ..Plan::default() };
+    }
+    let numbers = Lengths::new(16, 16).expect("lengths");
+    let first = NetworkPlan {
+        name: "FIRST".into(),
+        rules: vec![CodeRule::prefix(false, "4761", numbers).expect("a rule")],
+        ..NetworkPlan::default()
+    };
+    let second = NetworkPlan {
+        name: "SECOND".into(),
+        twin: Some(NetworkId(0)),
+        twin_default: TwinDefault::Other,
+        consult: Some(LinkId(2)),
+        consult_within: Duration::from_millis(400),
+        ..NetworkPlan::default()
+    };
+    routes.push(RoutePlan {
+        name: "second".into(),
+        networks: vec![NetworkId(1)],
+        partners: vec![LinkId(2), LinkId(1)],
+        budget: Duration::from_nanos(BUDGET),
+        capabilities: can(faults),
+        ..RoutePlan::default()
+    });
+    let networks = NetworkSet::default().with(NetworkId(0)).with(NetworkId(1));
+    let area = Area::from_text("HK").expect("an area");
+    let merchant = Merchant { networks, area, mcc: 0, groups: Groups::default() };
+    let mut rows = MerchantRows::default();
+    rows.add_prefix(b"MERCHANT", merchant).expect("a row");
+    let merchants = Some(rows.build().0);
+    Plan { networks: vec![first, second], routes, merchants, ..Plan::default() }
+}
+
+/// What partners can do.
+fn can(faults: &Faults) -> Capabilities {
+    Capabilities { inquiry: faults.inquires, ..Capabilities::default() }
 }
 
 /// So many times what may be approved.

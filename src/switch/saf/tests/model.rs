@@ -9,6 +9,8 @@ use proptest::prelude::*;
 use super::super::{backoff, pace};
 use super::*;
 
+mod said;
+
 const RATE: u32 = 1000;
 /// Less than a lane starts with, so that it is reached.
 const WINDOW: usize = 4;
@@ -49,6 +51,17 @@ enum Step {
     Reopen {
         nth: usize,
     },
+    Hold {
+        nth: usize,
+        ms: u64,
+    },
+    LetGo {
+        nth: usize,
+    },
+    Found {
+        nth: usize,
+        finding: Finding,
+    },
     Cancel {
         transaction: u64,
     },
@@ -83,10 +96,17 @@ struct Entry {
     late_until: Option<Instant>,
     /// A copy was sent since its late window ended.
     asked_again: bool,
+    /// Before a copy was sent: nothing is, unless it is approved late.
+    declined: bool,
     place: u32,
 }
 
 impl Entry {
+    /// Nothing was sent of it, and nothing was found out.
+    fn is_unsent(&self) -> bool {
+        !self.may_be_sent && self.is_open() && self.late_until.is_none()
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.stand, Stand::Waits(..) | Stand::Flies)
     }
@@ -133,6 +153,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             late_ms,
         });
     let ms = prop_oneof![8 => 0u64..5, 3 => 0u64..2000, 1 => 59_000u64..61_000, 1 => 0u64..900_000];
+    let finding =
+        prop_oneof![Just(Finding::Approved), Just(Finding::NotFound), Just(Finding::Declined)];
     let live = prop_oneof![4 => Just(0usize), 1 => 0usize..100];
     let step = prop_oneof![
         8 => add,
@@ -144,6 +166,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Down),
         2 => Just(Step::Up),
         3 => (0usize..64).prop_map(|nth| Step::Reopen { nth }),
+        3 => (0usize..64, 0u64..9000).prop_map(|(nth, ms)| Step::Hold { nth, ms }),
+        1 => (0usize..64).prop_map(|nth| Step::LetGo { nth }),
+        2 => (0usize..64, finding).prop_map(|(nth, finding)| Step::Found { nth, finding }),
         2 => (0u64..12).prop_map(|transaction| Step::Cancel { transaction }),
         6 => ms.prop_map(|ms| Step::Pass { ms }),
     ];
@@ -213,6 +238,16 @@ impl Model {
             Step::Down => self.down(),
             Step::Up => self.up(),
             Step::Reopen { nth } => self.reopen(nth),
+            Step::Hold { nth, ms } => self.hold(nth, self.now.after(Duration::from_millis(ms))),
+            Step::LetGo { nth } => {
+                if let Some(at) = self.nth(nth, |_| true) {
+                    self.lane.let_go(self.entries[at].id, self.now);
+                    if self.entries[at].is_unsent() {
+                        self.goes(at);
+                    }
+                }
+            }
+            Step::Found { nth, finding } => self.found(nth, finding),
             Step::Cancel { transaction } => self.cancel(transaction),
             Step::Pass { ms } => self.pass(self.now.after(Duration::from_millis(ms))),
         }
@@ -248,6 +283,7 @@ impl Model {
             not_found: 0,
             late_until,
             asked_again: false,
+            declined: false,
             place: u32::MAX,
         });
     }
@@ -362,62 +398,6 @@ impl Model {
         }
     }
 
-    fn down(&mut self) {
-        self.lane.connection_lost(self.now);
-        self.is_up = false;
-        for entry in self.entries.iter_mut().filter(|entry| entry.stand == Stand::Flies) {
-            entry.stand = Stand::Waits(self.now, self.now);
-        }
-    }
-
-    fn up(&mut self) {
-        self.lane.connection_up(self.now);
-        self.is_up = true;
-        for at in 0..self.entries.len() {
-            // One that stands behind an older one keeps its back-off.
-            if self.entries[at].attempts > 0
-                && let Stand::Waits(from, by) = self.entries[at].stand
-            {
-                let by = if self.is_first(at) { by.min(self.now) } else { by };
-                self.entries[at].stand = Stand::Waits(from.min(self.now), by);
-            }
-        }
-    }
-
-    fn reopen(&mut self, nth: usize) {
-        let is_provisional = |entry: &Entry| matches!(entry.stand, Stand::Provisional(..));
-        let some = self.nth(nth, is_provisional).filter(|_| !nth.is_multiple_of(4));
-        let Some(at) = some.or_else(|| self.nth(nth, |_| true)) else { return };
-        let entry = &mut self.entries[at];
-        assert_eq!(self.lane.reopen(entry.id, self.now), entry.stand != Stand::Gone);
-        (entry.approved_late, entry.late_until) = (true, None);
-        if is_provisional(entry) {
-            entry.stand = Stand::Waits(self.now, self.now);
-        }
-    }
-
-    fn cancel(&mut self, transaction: u64) {
-        let of = |at: &usize| {
-            let entry = &self.entries[*at];
-            transaction != 0 && entry.transaction == transaction && entry.is_open()
-        };
-        let mut chain: Vec<usize> = (0..self.entries.len()).filter(of).collect();
-        chain.sort_by_key(|at| self.entries[*at].age);
-        let is_unsent =
-            |at: usize, kind| self.entries[at].kind == kind && !self.entries[at].may_be_sent;
-        let expected = match chain[..] {
-            [.., one, two] if is_unsent(one, Kind::Advice) && is_unsent(two, Kind::Reversal) => {
-                Some([one, two])
-            }
-            _ => None,
-        };
-        let ids = expected.map(|pair| pair.map(|at| self.entries[at].id));
-        assert_eq!(self.lane.cancel_unsent(transaction), ids);
-        for at in expected.into_iter().flatten() {
-            self.entries[at].stand = Stand::Gone;
-        }
-    }
-
     /// Late windows end, as soon as the lane is told the time: what was not found is to be sent
     /// once more, as the newest.
     fn end_late_windows(&mut self) {
@@ -434,11 +414,21 @@ impl Model {
             })
             .collect();
         over.sort_unstable();
+        let mut declined = Vec::new();
         for (.., at) in over {
+            if self.entries[at].declined {
+                self.entries[at].stand = Stand::Gone;
+                declined.push(self.entries[at].id);
+                continue;
+            }
             let age = self.next_age();
             self.entries[at].age = age;
             self.entries[at].stand = Stand::Waits(self.now, self.now);
         }
+        let mut ended: Vec<u64> = std::iter::from_fn(|| self.lane.ended()).collect();
+        ended.sort_unstable();
+        declined.sort_unstable();
+        assert_eq!(ended, declined);
     }
 
     fn pass(&mut self, now: Instant) {

@@ -1,0 +1,313 @@
+//! `risk.toml`: what is not wanted. Read behind `routes.toml`, whose networks and categories it may
+//! name; a folder without it has no rules.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::Mistake;
+use super::codes::decline;
+use super::conditions::{Vocabulary, kind, texts};
+use super::log::{Log, Span};
+use super::names::unknown;
+use super::networks::Networks;
+use super::regions::region;
+use super::risk_lists as lists;
+use super::source::{File, Source};
+use super::table::Table;
+use crate::base::codes::ResponseCode;
+use crate::base::map;
+use crate::base::money::Currency;
+use crate::risk::key::{ELEMENTS, Key, Part};
+use crate::risk::list::List;
+use crate::risk::rule::{Action, Rule, Scope, Test, Velocity};
+use crate::risk::{Memory, Plan, RULES_MAX, Rules, SETS_MAX};
+
+/// The names that `routes.toml` gives, if it could be read.
+pub(super) type Words<'w> = Option<(&'w Networks, &'w Vocabulary)>;
+
+/// Reads the file; `None` if there is none, or after a mistake.
+pub(super) fn read(
+    source: &Source<'_>,
+    words: Words<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Rules> {
+    let file = source.file_if_there(NAME, mistakes)?;
+    read_file(&file, words, source.dir(), mistakes)
+}
+
+/// Reads a file of rules, whatever its name; other files it names are in `dir`.
+pub(super) fn read_file(
+    file: &File,
+    words: Words<'_>,
+    dir: Option<&Path>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Rules> {
+    let mut log = Log::new(&file.shown, &file.text);
+    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    for error in &errors {
+        log.add_syntax(&error.span().unwrap_or_default(), error.message());
+    }
+    let rules = match errors.is_empty() {
+        true => rules(Table::new(root.get_ref(), 0..0), words, dir, &mut log),
+        false => None,
+    };
+    log.finish(mistakes);
+    rules
+}
+
+/// The name of the file.
+pub(super) const NAME: &str = "risk.toml";
+
+fn rules(
+    mut root: Table<'_>,
+    words: Words<'_>,
+    dir: Option<&Path>,
+    log: &mut Log<'_>,
+) -> Option<Rules> {
+    let megabytes = root.number("memory_mb", 1..=MEGABYTES_MAX, MEGABYTES, log);
+    let key = root.take("key_file").and_then(|entry| Some((entry.text(log)?, entry.span)));
+    let key = key.map(|(name, span)| {
+        lists::secret(name, dir).unwrap_or_else(|reason| {
+            log.add(&span, reason);
+            0
+        })
+    });
+    let secret = key.unwrap_or_else(of_this_process);
+    let lists = lists::Reader { secret, has_key: key.is_some(), dir };
+    let allowed = root.tables("allow", log);
+    let allowed = allowed.into_iter().flat_map(|mut table| {
+        let listed = lists.read(&mut table, log);
+        table.finish(log);
+        listed
+    });
+    let allowed = List::new(secret, allowed.collect::<Vec<_>>());
+    let mut reader =
+        Reader { words, lists, elements: Vec::new(), spans: Vec::new(), names: Vec::new() };
+    let tables = root.tables("rule", log);
+    let rules: Vec<Rule> = tables.into_iter().filter_map(|table| reader.rule(table, log)).collect();
+    root.finish(log);
+    let Reader { elements, spans, .. } = reader;
+    if rules.len() > RULES_MAX {
+        log.add(&(0..0), format!("more than {RULES_MAX} rules"));
+    }
+    if !log.is_empty() {
+        return None;
+    }
+    let memory = Arc::new(Memory::new(megabytes << 20));
+    let rules = Rules::new(Plan { rules, allowed, elements, secret }, memory);
+    let noted = |place: usize| {
+        let span = spans.get(place).cloned().unwrap_or_default();
+        log.add(&span, format!("one key too many: rules may count by {SETS_MAX}"));
+    };
+    rules.map_err(noted).ok()
+}
+
+struct Reader<'r> {
+    words: Words<'r>,
+    lists: lists::Reader<'r>,
+    elements: Vec<u8>,
+    spans: Vec<Span>,
+    names: Vec<(String, usize)>,
+}
+
+impl Reader<'_> {
+    /// A rule; `None` if it is not clear what it asks.
+    fn rule(&mut self, mut table: Table<'_>, log: &mut Log<'_>) -> Option<Rule> {
+        let (name, span) = table.text("name", log).unwrap_or(("", table.span.clone()));
+        if let Some((_, line)) = self.names.iter().find(|(other, _)| other == name) {
+            log.add(&span, format!("the rule of line {line} has the same name"));
+        }
+        self.names.push((name.to_owned(), log.line(&span)));
+        let scope = self.scope(&mut table, log);
+        let test = self.test(&mut table, log);
+        let actions = texts(&mut table, "action", log, action);
+        let code = table.take("code").map(|entry| decline(&entry, log));
+        let whole = table.span.clone();
+        table.finish(log);
+        let (test, usual) = test?;
+        if matches!(test, Test::Always) && scope == Scope::default() {
+            log.add(&whole, "it is for every request: say for whom, or how much is too much");
+        }
+        self.spans.push(span);
+        Some(Rule {
+            name: name.to_owned(),
+            scope,
+            test,
+            action: actions.last().copied().unwrap_or(Action::Decline),
+            code: code.flatten().unwrap_or(usual),
+        })
+    }
+
+    fn scope(&self, table: &mut Table<'_>, log: &mut Log<'_>) -> Scope {
+        let networks = texts(table, "network", log, |name| match self.words {
+            Some((networks, _)) => networks.id(name).map(Some),
+            None => Ok(None),
+        });
+        let mccs = table.take("mcc").map(|entry| entry.one_or_more(log)).unwrap_or_default();
+        let usual = Vocabulary::default();
+        let words = self.words.map_or(&usual, |(_, words)| words);
+        let is_known = |item: &super::table::Entry<'_>| self.words.is_some() || item.is_number();
+        let mccs = mccs.iter().filter(|item| is_known(item));
+        Scope {
+            networks: networks.into_iter().flatten().collect(),
+            regions: texts(table, "region", log, region),
+            homes: texts(table, "home", log, region),
+            abroad: table.flag("abroad", false, log),
+            mccs: mccs.flat_map(|item| words.category(item, log)).collect(),
+            merchants: texts(table, "merchant", log, |name| Ok(name.to_owned())),
+            currencies: texts(table, "currency", log, currency),
+            entry_modes: texts(table, "entry_mode", log, entry_mode),
+            kinds: texts(table, "kind", log, kind),
+        }
+    }
+
+    /// What it asks, and the code of its kind.
+    fn test(&mut self, table: &mut Table<'_>, log: &mut Log<'_>) -> Option<(Test, ResponseCode)> {
+        let [count, sum, min, max, listed] =
+            ["count", "sum", "min", "max", "listed"].map(|key| table.take(key));
+        let said =
+            [count.is_some(), sum.is_some(), min.is_some() || max.is_some(), listed.is_some()];
+        if said.iter().filter(|said| **said).count() > 1 {
+            log.add(&table.span, "one question a rule: count, sum, min and max, or listed");
+            return None;
+        }
+        let currencies = table.take("currency").map_or(0, |entry| entry.one_or_more(log).len());
+        if (sum.is_some() || min.is_some() || max.is_some()) && currencies != 1 {
+            log.add(&table.span, "amounts are of one currency: say which");
+        }
+        if let Some(limit) = count.as_ref().or(sum.as_ref()) {
+            let sums = sum.is_some();
+            let limit = limit.number(0..=LIMIT_MAX, log);
+            let velocity = self.velocity(table, sums, log);
+            let velocity = Velocity { limit: limit?, ..velocity? };
+            return Some((Test::Velocity(velocity), if sums { code(61) } else { code(65) }));
+        }
+        if min.is_some() || max.is_some() {
+            let number = |entry: Option<super::table::Entry<'_>>, absent, log: &mut Log<'_>| {
+                entry.map_or(Some(absent), |entry| entry.number(0..=LIMIT_MAX, log))
+            };
+            let (min, max) = (number(min, 0, log)?, number(max, LIMIT_MAX, log)?);
+            if min > max {
+                log.add(&table.span, "min is above max");
+            }
+            return Some((Test::Amount { min, max }, code(if max < LIMIT_MAX { 61 } else { 13 })));
+        }
+        if let Some(mut table) = listed.map(|entry| entry.table(log)) {
+            let listed = table.as_mut().map(|table| self.lists.read(table, log));
+            if let Some(table) = table {
+                table.finish(log);
+            }
+            return Some((Test::Listed(List::new(self.lists.secret, listed?)), code(43)));
+        }
+        Some((Test::Always, code(57)))
+    }
+
+    fn velocity(
+        &mut self,
+        table: &mut Table<'_>,
+        sums: bool,
+        log: &mut Log<'_>,
+    ) -> Option<Velocity> {
+        let window = table.need("window", log);
+        let window = window.and_then(|entry| entry.duration(WINDOW_MIN..=WINDOW_MAX, log));
+        let per = table.need("per", log)?;
+        let attempts = table.flag("attempts", false, log);
+        let mut parts = Vec::new();
+        for item in per.one_or_more(log) {
+            if item.is_number() {
+                let Some(element) = item.number(2..=192_u8, log) else { continue };
+                match self.element(element) {
+                    Some(place) => parts.push(Part::Element(place)),
+                    None => log.add(&item.span, format!("more than {ELEMENTS} elements")),
+                }
+                continue;
+            }
+            let Some(name) = item.text(log) else { continue };
+            match PARTS.iter().find(|(other, _)| *other == name) {
+                Some((_, named)) => parts.extend_from_slice(named),
+                None => log.add(&item.span, unknown("key", name, PARTS.map(|(name, _)| name))),
+            }
+        }
+        if parts.is_empty() && log.is_empty() {
+            log.add(&per.span, "empty; what is to be counted apart?");
+        }
+        Some(Velocity { key: Key::of(&parts), window: window?, limit: 0, sums, attempts })
+    }
+
+    /// The place of an element among those that rules name.
+    fn element(&mut self, element: u8) -> Option<u8> {
+        let place = self.elements.iter().position(|other| *other == element);
+        if place.is_none() && self.elements.len() < ELEMENTS {
+            self.elements.push(element);
+        }
+        let place = self.elements.iter().position(|other| *other == element)?;
+        Some(place as u8)
+    }
+}
+
+const PARTS: [(&str, &[Part]); 12] = [
+    ("instrument", &[Part::Instrument]),
+    ("issuer", &[Part::Issuer]),
+    ("merchant", &[Part::Merchant]),
+    ("terminal", &[Part::Terminal]),
+    ("acquirer", &[Part::Acquirer]),
+    ("mcc", &[Part::Mcc]),
+    ("amount", &[Part::Amount, Part::Currency]),
+    ("currency", &[Part::Currency]),
+    ("network", &[Part::Network]),
+    ("region", &[Part::Region]),
+    ("home", &[Part::Home]),
+    ("corridor", &[Part::Home, Part::Region]),
+];
+
+fn action(name: &str) -> Result<Action, String> {
+    let all = [Action::Decline, Action::Flag, Action::Shadow];
+    let known = all.into_iter().find(|action| action.name() == name);
+    known.ok_or_else(|| unknown("action", name, all.map(Action::name)))
+}
+
+fn currency(letters: &str) -> Result<Currency, String> {
+    let wrong = || format!("{letters:?} is no currency of ISO 4217, expected one like \"KRW\"");
+    Currency::from_letters(letters).ok_or_else(wrong)
+}
+
+/// `"031"` or `"03x"`: three digits of DE 22, the last of which may be any.
+fn entry_mode(text: &str) -> Result<(u16, u16), String> {
+    let wrong = || "expected DE 22 like \"031\", or \"03x\" for any of them".to_owned();
+    let (digits, is_any) = match text.strip_suffix('x') {
+        Some(digits) => (digits, true),
+        None => (text, false),
+    };
+    let number: u16 = digits.parse().map_err(|_| wrong())?;
+    match (is_any, digits.len()) {
+        (true, 2) => Ok((number * 10, number * 10 + 9)),
+        (false, 3) => Ok((number, number)),
+        _ => Err(wrong()),
+    }
+}
+
+fn code(number: u8) -> ResponseCode {
+    ResponseCode::from_number(number).unwrap_or(ResponseCode::NOT_PERMITTED_CARDHOLDER)
+}
+
+/// What keys hashes where no file does: the same for all versions that one process reads, so that
+/// they count on.
+fn of_this_process() -> u64 {
+    static SECRET: OnceLock<u64> = OnceLock::new();
+    *SECRET.get_or_init(map::random)
+}
+
+/// Memory for what is counted, if it is not said.
+const MEGABYTES: usize = 64;
+
+/// Most of it.
+const MEGABYTES_MAX: usize = 1 << 20;
+
+/// Twelve digits, as DE 4 has, times a million.
+const LIMIT_MAX: u64 = 999_999_999_999_000_000;
+
+const WINDOW_MIN: Duration = Duration::from_millis(1);
+const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);

@@ -1,0 +1,377 @@
+//! Floor 2: is the request wanted? Facts in, a pass or a decline out, in memory.
+//!
+//! What it is not: it knows no route, no message and no file, and it remembers no card: keys are
+//! hashes, made with a secret that is handed in, as is the time. Rules are immutable, one version
+//! ([`Rules`]); what was counted stands apart ([`Memory`]) and is shared by all workers and by all
+//! versions.
+//!
+//! ```text
+//! on the list of those that no rule concerns?            -> passes
+//! rules that remember nothing, in the order of the file   first decline speaks
+//! rules that count, each key asked once for all of its    first decline in the file speaks;
+//! windows                                                 what was counted is given back
+//! ```
+//!
+//! Counting and asking are one step for each key, so two workers can never both pass a limit of
+//! one. A request with several keys takes one after the other and gives back if a later one
+//! declines: for that moment another request may be declined that would have fitted, and never
+//! the other way round.
+
+pub mod key;
+pub mod list;
+mod memory;
+mod packing;
+pub mod rule;
+mod window;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::base::authorization::Authorization;
+use crate::base::codes::ResponseCode;
+use crate::base::ids::{NetworkId, Region};
+use crate::base::map::Map;
+use crate::base::time::{Instant, Now};
+use key::ELEMENTS;
+use list::List;
+pub use memory::{Memory, PART_BYTES};
+use packing::Set;
+use rule::{Action, Rule};
+use window::Take;
+
+/// A request, as rules see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What it says.
+    pub facts: &'a Authorization,
+    /// Whose code or card it is, if that is known.
+    pub network: Option<NetworkId>,
+    /// Where the merchant is, if that is known.
+    pub region: Option<Region>,
+    /// Where the wallet is at home, if that is known.
+    pub home: Option<Region>,
+    /// The [`token`] of the card or code, 0 if there is none.
+    pub instrument: u64,
+    /// Hashes of the elements that rules name, 0 where there is none.
+    pub elements: [u64; ELEMENTS],
+    /// When.
+    pub now: Now,
+}
+
+/// All rules, one version.
+#[derive(Debug)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    /// The rules that remember nothing, by their places.
+    plain: Vec<u16>,
+    sets: Vec<Set>,
+    /// Whom no rule concerns.
+    allowed: List,
+    elements: Vec<u8>,
+    memory: Arc<Memory>,
+    /// By rule: how often it spoke.
+    spoken: Box<[Arc<AtomicU64>]>,
+    /// How often there was no room to remember a key.
+    no_room: AtomicU64,
+    secret: u64,
+    version: u32,
+}
+
+/// What rules are made from.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// In the order of the file.
+    pub rules: Vec<Rule>,
+    /// Whom no rule concerns.
+    pub allowed: List,
+    /// The elements of [`key::Part::Element`], by their places; at most [`ELEMENTS`].
+    pub elements: Vec<u8>,
+    /// Keys all hashes.
+    pub secret: u64,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Passed,
+    /// It is declined.
+    Declined {
+        /// Which rule spoke, by its place; `None` if there was no room to remember a key.
+        rule: Option<u16>,
+        /// DE 39.
+        code: ResponseCode,
+    },
+}
+
+/// What a request that passed was counted in, for when it has to be given back.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken {
+    version: u32,
+    count: u8,
+    at_ms: u64,
+    amount: u64,
+    /// Which set, which of its windows, under which key.
+    keys: [(u8, u8, u64); SETS_MAX],
+}
+
+/// Why a request gives back what it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    /// It was declined by whoever was asked: rules may count that as well.
+    Declined,
+    /// It is as if it had never been asked: nobody was, or it was taken back.
+    Undone,
+}
+
+/// Keys with their windows that one version of the rules may ask about.
+pub const SETS_MAX: usize = 8;
+
+/// Rules of one version.
+pub const RULES_MAX: usize = 1000;
+
+impl Rules {
+    /// Rules over `memory`.
+    ///
+    /// # Errors
+    ///
+    /// The place of the first rule whose key finds no room among [`SETS_MAX`].
+    pub fn new(plan: Plan, memory: Arc<Memory>) -> Result<Self, usize> {
+        let Plan { rules, allowed, elements, secret } = plan;
+        debug_assert!(rules.len() <= RULES_MAX && elements.len() <= ELEMENTS);
+        let sets = packing::pack(&rules, secret)?;
+        let is_plain = |rule: &Rule| !matches!(rule.test, rule::Test::Velocity(_));
+        let places = rules.iter().enumerate().filter(|(_, rule)| is_plain(rule));
+        let plain = places.map(|(place, _)| place as u16).collect();
+        let spoken = rules.iter().map(|_| Arc::default()).collect();
+        let no_room = AtomicU64::new(0);
+        let version = 1;
+        Ok(Self { rules, plain, sets, allowed, elements, memory, spoken, no_room, secret, version })
+    }
+
+    /// Makes these the rules behind `former`: they count on from what it has counted. To be called
+    /// before they are handed over.
+    pub fn follow(&mut self, former: &Self) {
+        self.version = former.version + 1;
+        self.memory = Arc::clone(&former.memory);
+        self.no_room = AtomicU64::new(former.no_room());
+        let names = former.rules.iter().map(|rule| &*rule.name);
+        let counts: Map<&str, &Arc<AtomicU64>> = names.zip(&former.spoken).collect();
+        for (rule, spoken) in self.rules.iter().zip(&mut self.spoken) {
+            if let Some(former) = counts.get(&*rule.name) {
+                // One count: who has not taken the new version yet counts in it as well.
+                *spoken = Arc::clone(former);
+            }
+        }
+    }
+
+    /// What the rules say to a request; `taken` is what it was counted in if it passed.
+    #[inline]
+    pub fn decide(&self, asked: &Asked<'_>, taken: &mut Taken) -> Verdict {
+        taken.count = 0;
+        if !self.allowed.is_empty() && self.allowed.has(asked) {
+            return Verdict::Passed;
+        }
+        for place in &self.plain {
+            let rule = &self.rules[usize::from(*place)];
+            if rule.scope.holds(asked) && rule.test.speaks(asked) {
+                self.count(*place);
+                if rule.action == Action::Decline {
+                    return Verdict::Declined { rule: Some(*place), code: rule.code };
+                }
+            }
+        }
+        self.count_in_all(asked, taken)
+    }
+
+    /// Counts a request of a former life again, so long ago before the origin of time, whatever
+    /// was said to it then: what counts afterwards is what counted before, or more.
+    pub fn count_again(&self, asked: &Asked<'_>, ago: Duration) {
+        let ago_ms = ago.as_millis() as u64;
+        for set in self.sets.iter().filter(|set| ago_ms <= set.longest_ms) {
+            let windows = self.concerned(set, asked);
+            let Some(key) = set.key.hash(set.seed, asked).filter(|_| windows != 0) else {
+                continue;
+            };
+            let take = Take {
+                now_ms: BEFORE_MS - ago_ms,
+                amount: asked.facts.amount.minor,
+                windows,
+                acting: 0,
+                attempts: 0,
+            };
+            if self.memory.take(key, &set.windows, set.longest_ms, &take).is_none() {
+                self.no_room.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Gives back what a request was counted in.
+    pub fn give_back(&self, taken: &mut Taken, why: Back) {
+        let count = std::mem::take(&mut taken.count);
+        // The windows of another version are others.
+        if taken.version != self.version {
+            return;
+        }
+        for (set, into, key) in taken.keys.into_iter().take(usize::from(count)) {
+            let Some(set) = self.sets.get(usize::from(set)) else { continue };
+            let into = match why {
+                Back::Declined => into & !set.attempts,
+                Back::Undone => into,
+            };
+            let at = (taken.at_ms, into);
+            self.memory.give_back(key, &set.windows, at, taken.amount);
+        }
+    }
+
+    /// The elements that rules name.
+    pub fn elements(&self) -> &[u8] {
+        &self.elements
+    }
+
+    /// Every rule, in the order of the file.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The name of each rule and how often it spoke.
+    pub fn spoken(&self) -> impl Iterator<Item = (&str, u64)> {
+        let count = |count: &Arc<AtomicU64>| count.load(Ordering::Relaxed);
+        self.rules.iter().zip(&self.spoken).map(move |(rule, spoken)| (&*rule.name, count(spoken)))
+    }
+
+    /// How often there was no room to remember a key.
+    pub fn no_room(&self) -> u64 {
+        self.no_room.load(Ordering::Relaxed)
+    }
+
+    /// For how long a request may count under the rule of this place, if it counts at all.
+    pub fn reach(&self, place: u16) -> Option<Duration> {
+        let windows = self.sets.iter().flat_map(|set| set.rules.iter().zip(&set.windows));
+        let (_, window) = windows.into_iter().find(|(rule, _)| **rule == place)?;
+        Some(Duration::from_millis(window.longest_ms()))
+    }
+
+    /// What is remembered.
+    pub const fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// Forgets what is over in a part of the memory: some tens of microseconds.
+    pub fn sweep(&self, now: Instant) {
+        self.memory.sweep(ms(now));
+    }
+
+    /// Keys the hashes of [`Asked::elements`] and [`token`].
+    pub const fn secret(&self) -> u64 {
+        self.secret
+    }
+
+    /// For each rule that counts: its place, what it has counted for this request's key, and its
+    /// limit.
+    pub fn look(&self, asked: &Asked<'_>) -> Vec<(u16, u64, u64)> {
+        let mut seen = Vec::new();
+        for set in &self.sets {
+            let key = set.key.hash(set.seed, asked);
+            let totals =
+                key.and_then(|key| self.memory.look(key, &set.windows, ms(asked.now.instant)));
+            let totals = totals.unwrap_or_else(|| vec![0; set.windows.len()]);
+            let windows = set.rules.iter().zip(&set.windows).zip(totals);
+            seen.extend(windows.map(|((rule, window), total)| (*rule, total, window.limit)));
+        }
+        seen.sort_unstable();
+        seen
+    }
+
+    fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken) -> Verdict {
+        taken.version = self.version;
+        taken.at_ms = ms(asked.now.instant);
+        taken.amount = asked.facts.amount.minor;
+        let mut first: Option<u16> = None;
+        let mut no_room = false;
+        for (place, set) in self.sets.iter().enumerate() {
+            let windows = self.concerned(set, asked);
+            if windows == 0 {
+                continue;
+            }
+            let Some(key) = set.key.hash(set.seed, asked) else { continue };
+            let take = Take {
+                now_ms: taken.at_ms,
+                amount: taken.amount,
+                windows,
+                acting: set.acting,
+                attempts: set.attempts,
+            };
+            let Some(took) = self.memory.take(key, &set.windows, set.longest_ms, &take) else {
+                no_room = true;
+                continue;
+            };
+            if let Some(slot) = taken.keys.get_mut(usize::from(taken.count)) {
+                *slot = (place as u8, took.into, key);
+                taken.count += 1;
+            }
+            for (bit, rule) in set.rules.iter().enumerate() {
+                if took.over >> bit & 1 == 1 {
+                    self.count(*rule);
+                    if set.acting >> bit & 1 == 1 {
+                        first = Some(first.map_or(*rule, |first| first.min(*rule)));
+                    }
+                }
+            }
+        }
+        if first.is_none() && !no_room {
+            return Verdict::Passed;
+        }
+        self.give_back(taken, Back::Declined);
+        let code = match first {
+            Some(rule) => self.rules[usize::from(rule)].code,
+            None => {
+                self.no_room.fetch_add(1, Ordering::Relaxed);
+                ResponseCode::INOPERATIVE
+            }
+        };
+        Verdict::Declined { rule: first, code }
+    }
+
+    /// The windows of a set whose rules are for this request.
+    #[inline]
+    fn concerned(&self, set: &Set, asked: &Asked<'_>) -> u8 {
+        set.rules.iter().enumerate().fold(0, |windows, (bit, rule)| {
+            windows | u8::from(self.rules[usize::from(*rule)].scope.holds(asked)) << bit
+        })
+    }
+
+    fn count(&self, rule: u16) {
+        self.spoken[usize::from(rule)].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What stands for a card or code in lists and in memory: a keyed hash of its digits.
+pub fn token(secret: u64, digits: &[u8]) -> u64 {
+    key::hash_of(secret, digits)
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Declined { code, .. } => {
+                let [tens, ones] = code.digits().map(char::from);
+                write!(f, "declined with {tens}{ones}")
+            }
+        }
+    }
+}
+
+/// Milliseconds, with room before the origin for what happened in a former life.
+const fn ms(now: Instant) -> u64 {
+    now.ns() / 1_000_000 + BEFORE_MS
+}
+
+/// More than the longest window counts.
+const BEFORE_MS: u64 = 48 * 86_400_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,386 @@
+//! What is remembered of one key: a sliding window for each rule that asks about it, in one cache
+//! line.
+//!
+//! A window is a ring of cells, each the count or the sum of one stretch of time. With `n` cells a
+//! stretch is a `n - 1`th part of the window, rounded up, so that the oldest cell leaves when all
+//! of it is too old, and never before: what is counted is what happened in the last window, and
+//! perhaps in one stretch before it. So the error has a bound, and it is never on the lenient side.
+//!
+//! Why not the moments themselves: a key would cost as much as its limit, and whoever attacks sets
+//! the price. Why not two counters with a weight: that guesses how the older half was spread.
+
+/// What is remembered of a key: 56 bytes, so that it is a cache line together with its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Milliseconds of the newest event (40 bits), how long it matters in units of 64 seconds (16
+    /// bits), and which windows were at their limit when they were asked last (8 bits).
+    head: u64,
+    words: [u64; WORDS],
+}
+
+const _: () = assert!(size_of::<(u64, Entry)>() == 64);
+
+/// A ring of cells within the words of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Milliseconds of one cell.
+    pub(super) cell_ms: u64,
+    /// Its first word.
+    pub(super) at: u8,
+    /// How many words it has.
+    pub(super) words: u8,
+    /// How wide its cells are.
+    pub(super) width: Width,
+    /// Most that may be in it.
+    pub(super) limit: u64,
+    /// True if amounts are added up, false if each event counts for one.
+    pub(super) sums: bool,
+}
+
+/// How wide the cells of a window are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Width {
+    /// 16 bits, four to a word: counts up to [`NARROW_MAX`].
+    Narrow,
+    /// 64 bits: sums, and counts above that.
+    Wide,
+}
+
+/// One event, as the windows of a key see it. Masks have a bit for each window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Take {
+    /// When.
+    pub(super) now_ms: u64,
+    /// Minor units.
+    pub(super) amount: u64,
+    /// The windows it belongs in.
+    pub(super) windows: u8,
+    /// Of these, those whose rule declines.
+    pub(super) acting: u8,
+    /// Of these, those that count what is declined.
+    pub(super) attempts: u8,
+}
+
+/// What came of a [`Take`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Took {
+    /// The windows that have no room for it.
+    pub(super) over: u8,
+    /// The windows it was put in.
+    pub(super) into: u8,
+}
+
+/// Words of an entry.
+pub(super) const WORDS: usize = 6;
+
+/// Most windows of one entry: a narrow one has at least two words.
+pub(super) const WINDOWS_MAX: usize = 3;
+
+/// Highest limit of a narrow window: below what a cell holds, which is not exceeded before the
+/// limit is.
+pub(super) const NARROW_MAX: u64 = 60_000;
+
+/// Longest window: 31 days.
+pub(super) const WINDOW_MS_MAX: u64 = 31 * 86_400_000;
+
+impl Window {
+    /// A window of at least `window_ms` over `words` words from `at` on.
+    pub(super) fn new(window_ms: u64, limit: u64, sums: bool, at: u8, words: u8) -> Self {
+        let width = Self::width(limit, sums);
+        let cells = u64::from(words) * width.per_word();
+        debug_assert!(cells >= 2 && usize::from(at + words) <= WORDS, "it fits");
+        let cell_ms = window_ms.max(1).div_ceil(cells - 1);
+        Self { cell_ms, at, words, width, limit, sums }
+    }
+
+    /// How wide the cells for such a limit are.
+    pub(super) const fn width(limit: u64, sums: bool) -> Width {
+        if sums || limit > NARROW_MAX { Width::Wide } else { Width::Narrow }
+    }
+
+    /// Fewest words of such a window.
+    pub(super) const fn words_min(limit: u64, sums: bool) -> u8 {
+        match Self::width(limit, sums) {
+            Width::Narrow => 2,
+            Width::Wide => 3,
+        }
+    }
+
+    /// The longest time that an event may count for.
+    pub(super) const fn longest_ms(&self) -> u64 {
+        self.cell_ms * self.cells()
+    }
+
+    /// True if its cells have 64 bits.
+    pub(super) const fn is_wide(&self) -> bool {
+        matches!(self.width, Width::Wide)
+    }
+
+    const fn cells(&self) -> u64 {
+        self.words as u64 * self.width.per_word()
+    }
+
+    /// The number of the stretch of time in which `ms` lies.
+    const fn tick(&self, ms: u64) -> u64 {
+        ms / self.cell_ms
+    }
+
+    const fn weight(&self, amount: u64) -> u64 {
+        if self.sums { amount } else { 1 }
+    }
+}
+
+impl Width {
+    const fn per_word(self) -> u64 {
+        match self {
+            Self::Narrow => 4,
+            Self::Wide => 1,
+        }
+    }
+}
+
+impl Entry {
+    /// An entry in which nothing has happened; what happens in it matters for `longest_ms`.
+    pub(super) const fn new(now_ms: u64, longest_ms: u64) -> Self {
+        let span = longest_ms.div_ceil(SPAN_MS);
+        let span = if span > SPAN_MAX { SPAN_MAX } else { span };
+        Self { head: (now_ms & MS_MAX) | span << MS_BITS, words: [0; WORDS] }
+    }
+
+    /// When something happened last.
+    pub(super) const fn newest_ms(&self) -> u64 {
+        self.head & MS_MAX
+    }
+
+    /// True if nothing that happened matters any more.
+    pub(super) const fn is_over(&self, now_ms: u64) -> bool {
+        let span = self.head >> MS_BITS & SPAN_MAX;
+        now_ms > self.newest_ms() + span * SPAN_MS
+    }
+
+    /// True if a window was full when it was asked last: this entry may not be forgotten.
+    pub(super) const fn is_at_limit(&self) -> bool {
+        self.head >> FLAGS_AT != 0
+    }
+
+    /// Puts the event in, if there is room for it in all windows that act.
+    pub(super) fn take(&mut self, windows: &[Window], take: &Take) -> Took {
+        let now_ms = self.advance(windows, take.now_ms);
+        let asked = |place: usize| take.windows >> place & 1 == 1;
+        let mut over = 0;
+        for (place, window) in windows.iter().enumerate().filter(|(place, _)| asked(*place)) {
+            let after = self.total(window).saturating_add(window.weight(take.amount));
+            over |= u8::from(after > window.limit) << place;
+        }
+        let into = match over & take.acting {
+            0 => take.windows,
+            _ => take.windows & take.attempts,
+        };
+        let mut full = over;
+        for (place, window) in windows.iter().enumerate() {
+            if into >> place & 1 == 1 {
+                self.add(window, window.tick(now_ms), window.weight(take.amount));
+            }
+            let was_full = self.head >> (FLAGS_AT + place as u32) & 1 == 1;
+            if (asked(place) || was_full) && self.total(window) >= window.limit {
+                full |= 1 << place;
+            }
+        }
+        self.head = self.head & !(0xFF << FLAGS_AT) | u64::from(full) << FLAGS_AT;
+        Took { over, into }
+    }
+
+    /// Takes out again what was put in at `at_ms`, as far as it still counts.
+    pub(super) fn give_back(&mut self, windows: &[Window], at_ms: u64, into: u8, amount: u64) {
+        let newest_ms = self.newest_ms();
+        for (place, window) in windows.iter().enumerate() {
+            let (tick, newest) = (window.tick(at_ms), window.tick(newest_ms));
+            if into >> place & 1 == 1 && tick <= newest && newest - tick < window.cells() {
+                self.subtract(window, tick, window.weight(amount));
+            }
+        }
+    }
+
+    /// What is in a window.
+    pub(super) fn total(&self, window: &Window) -> u64 {
+        let words = self.words.iter().skip(usize::from(window.at));
+        let words = words.take(usize::from(window.words));
+        match window.width {
+            Width::Narrow => words.map(|word| lanes(*word)).sum(),
+            Width::Wide => words.fold(0, |total: u64, word| total.saturating_add(*word)),
+        }
+    }
+
+    /// Lets time pass up to `now_ms`: cells that are too old become new ones. A clock that went
+    /// back stands still.
+    pub(super) fn advance(&mut self, windows: &[Window], now_ms: u64) -> u64 {
+        let newest_ms = self.newest_ms();
+        if now_ms <= newest_ms {
+            return newest_ms;
+        }
+        for window in windows {
+            let (old, new) = (window.tick(newest_ms), window.tick(now_ms));
+            for tick in old + 1..=new.min(old + window.cells()) {
+                self.clear(window, tick);
+            }
+        }
+        self.head = self.head & !MS_MAX | now_ms & MS_MAX;
+        now_ms
+    }
+
+    fn clear(&mut self, window: &Window, tick: u64) {
+        let (word, shift) = self.cell(window, tick);
+        match window.width {
+            Width::Narrow => *word &= !(CELL_MAX << shift),
+            Width::Wide => *word = 0,
+        }
+    }
+
+    fn add(&mut self, window: &Window, tick: u64, weight: u64) {
+        let (word, shift) = self.cell(window, tick);
+        match window.width {
+            Width::Narrow if *word >> shift & CELL_MAX < CELL_MAX => *word += 1 << shift,
+            Width::Narrow => {}
+            Width::Wide => *word = word.saturating_add(weight),
+        }
+    }
+
+    /// What is too much to be counted is not counted back either.
+    fn subtract(&mut self, window: &Window, tick: u64, weight: u64) {
+        let (word, shift) = self.cell(window, tick);
+        let cell = *word >> shift & CELL_MAX;
+        match window.width {
+            Width::Narrow if cell > 0 && cell < CELL_MAX => *word -= 1 << shift,
+            Width::Narrow => {}
+            Width::Wide if *word < u64::MAX => *word = word.saturating_sub(weight),
+            Width::Wide => {}
+        }
+    }
+
+    /// The word of a cell, and where in it the cell begins.
+    fn cell(&mut self, window: &Window, tick: u64) -> (&mut u64, u32) {
+        let cell = tick % window.cells();
+        let per_word = window.width.per_word();
+        let word = usize::from(window.at) + (cell / per_word) as usize;
+        (&mut self.words[word % WORDS], (cell % per_word * 16) as u32)
+    }
+}
+
+/// The sum of the four counts of a word.
+const fn lanes(word: u64) -> u64 {
+    let pairs = (word & 0x0000_FFFF_0000_FFFF) + (word >> 16 & 0x0000_FFFF_0000_FFFF);
+    (pairs & 0xFFFF_FFFF) + (pairs >> 32)
+}
+
+const MS_BITS: u32 = 40;
+const MS_MAX: u64 = (1 << MS_BITS) - 1;
+const SPAN_MS: u64 = 64_000;
+const SPAN_MAX: u64 = 0xFFFF;
+const FLAGS_AT: u32 = 56;
+const CELL_MAX: u64 = 0xFFFF;
+
+// The longest window of three cells, which may count for half as long again, can be said.
+const _: () = assert!(WINDOW_MS_MAX * 3 / 2 / SPAN_MS < SPAN_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One window after the other, as in an entry.
+    fn windows() -> impl Strategy<Value = Vec<Window>> {
+        let one = (1u64..5000, 1u64..12, any::<bool>());
+        prop::collection::vec(one, 1..=2).prop_map(|list| {
+            let words = WORDS as u8 / list.len() as u8;
+            let place = |(at, (ms, limit, sums)): (usize, (u64, u64, bool))| {
+                let limit = if sums { limit * 10 } else { limit };
+                Window::new(ms, limit, sums, at as u8 * words, words)
+            };
+            list.into_iter().enumerate().map(place).collect()
+        })
+    }
+
+    proptest! {
+        /// Against a list of all events: what fits the exact window and one cell more is taken,
+        /// what does not fit the exact window never is.
+        #[test]
+        fn never_more_lenient_than_the_exact_window(
+            windows in windows(),
+            steps in prop::collection::vec((0u64..900, 1u64..30, 0u8..5), 1..120),
+        ) {
+            let mut entry = Entry::new(0, 1 << 30);
+            let mut events: Vec<(u64, u64, u8)> = Vec::new();
+            let mut now_ms = 0;
+            let all = (1u8 << windows.len()) - 1;
+            for (wait, amount, act) in steps {
+                now_ms += wait;
+                if act == 0 && !events.is_empty() {
+                    let (at_ms, amount, into) = events.remove(amount as usize % events.len());
+                    entry.give_back(&windows, at_ms, into, amount);
+                    continue;
+                }
+                let take = Take { now_ms, amount, windows: all, acting: all, attempts: 0 };
+                let took = entry.take(&windows, &take);
+                for (place, window) in windows.iter().enumerate() {
+                    let within = |longest: u64| -> u64 {
+                        let recent = events.iter().filter(|(at, ..)| now_ms - at < longest);
+                        recent.map(|(_, amount, _)| window.weight(*amount)).sum()
+                    };
+                    let weight = window.weight(amount);
+                    let said_over = took.over >> place & 1 == 1;
+                    let exact_ms = window.cell_ms * (window.cells() - 1);
+                    if within(exact_ms) + weight > window.limit {
+                        prop_assert!(said_over, "lenient at {now_ms}: {window:?}");
+                    }
+                    if within(window.longest_ms()) + weight <= window.limit {
+                        prop_assert!(!said_over, "too strict at {now_ms}: {window:?}");
+                    }
+                }
+                prop_assert_eq!(took.into, if took.over == 0 { all } else { 0 });
+                if took.into != 0 {
+                    events.push((now_ms, amount, took.into));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn attempts_count_where_they_should() {
+        let windows = [Window::new(1000, 1, false, 0, 3), Window::new(60_000, 100, false, 3, 3)];
+        let mut entry = Entry::new(0, 60_000);
+        let take = Take { now_ms: 5, amount: 7, windows: 0b11, acting: 0b11, attempts: 0b10 };
+        assert_eq!(entry.take(&windows, &take), Took { over: 0, into: 0b11 });
+        assert_eq!(entry.take(&windows, &take), Took { over: 0b01, into: 0b10 });
+        assert_eq!(windows.map(|window| entry.total(&window)), [1, 2]);
+        assert!(entry.is_at_limit());
+        entry.give_back(&windows, 5, 0b01, 7);
+        assert_eq!(windows.map(|window| entry.total(&window)), [0, 2]);
+    }
+
+    #[test]
+    fn a_rule_that_only_watches_counts_what_goes_through() {
+        let windows = [Window::new(1000, 1, false, 0, 6)];
+        let mut entry = Entry::new(0, 1000);
+        let take = Take { now_ms: 5, amount: 0, windows: 1, acting: 0, attempts: 0 };
+        assert_eq!(entry.take(&windows, &take), Took { over: 0, into: 1 });
+        assert_eq!(entry.take(&windows, &take), Took { over: 1, into: 1 });
+    }
+
+    #[test]
+    fn sums_saturate_and_never_come_back_from_there() {
+        let windows = [Window::new(1000, u64::MAX - 1, true, 0, 6)];
+        let mut entry = Entry::new(0, 1000);
+        let mut take = Take { now_ms: 5, amount: u64::MAX, windows: 1, acting: 0, attempts: 0 };
+        assert_eq!(entry.take(&windows, &take).over, 1);
+        entry.give_back(&windows, 5, 1, u64::MAX);
+        take.amount = 0;
+        assert_eq!(entry.take(&windows, &take).over, 1);
+    }
+
+    #[test]
+    fn an_entry_is_over_when_its_last_event_is() {
+        let entry = Entry::new(100_000, 60_000);
+        assert!(!entry.is_over(164_000));
+        assert!(entry.is_over(164_001));
+    }
+}

@@ -1,0 +1,130 @@
+//! Rules on what is wanted, asked on the way: who hears what, and what is given back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use authswitch::base::codes::ResponseCode;
+use authswitch::risk::key::{Key, Part};
+use authswitch::risk::rule::{Action, Rule, Scope, Test, Velocity};
+use authswitch::risk::{Memory, PART_BYTES, Plan, Rules};
+use authswitch::switch::{Counter, Event};
+
+use crate::rig::{BUDGET, POS, POS_2, Plain, Rig, answer_to, sale};
+
+/// No more than `limit` of a card in five minutes, else 65.
+fn limit(limit: u64, attempts: bool) -> Arc<Rules> {
+    let key = Key::of(&[Part::Instrument]);
+    let window = Duration::from_secs(300);
+    let rule = Rule {
+        name: "card".into(),
+        scope: Scope::default(),
+        test: Test::Velocity(Velocity { key, window, limit, sums: false, attempts }),
+        action: Action::Decline,
+        code: ResponseCode::from_number(65).expect("two digits"),
+    };
+    let plan = Plan { rules: vec![rule], secret: 5, ..Plan::default() };
+    Arc::new(Rules::new(plan, Arc::new(Memory::new(PART_BYTES))).expect("one key"))
+}
+
+fn rig(rules: Arc<Rules>) -> Rig {
+    Rig::with("pos-bcd", "pos-bcd", |setup| setup.rules = Some(rules))
+}
+
+fn codes(rig: &mut Rig) -> Vec<String> {
+    rig.at_pos().iter().map(|told| told.code().to_owned()).collect()
+}
+
+/// True if the request reached the partner; what it says then is `code`.
+fn goes(rig: &mut Rig, request: &Plain, code: &str) -> bool {
+    rig.ask(POS, request);
+    let Some(seen) = rig.at_host().pop() else { return false };
+    rig.say(&answer_to(&seen, code));
+    assert_eq!(codes(rig), [code]);
+    true
+}
+
+#[test]
+fn what_is_not_wanted_goes_nowhere_and_every_copy_hears_so() {
+    let mut rig = rig(limit(1, false));
+    assert!(goes(&mut rig, &sale(1), "00"));
+    for (session, mti) in [(POS, "0200"), (POS, "0201"), (POS_2, "0200")] {
+        rig.ask(session, &sale(2).typed(mti));
+        assert!(rig.at_host().is_empty());
+        let told = rig.at(session);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].code(), "65");
+    }
+    assert_eq!(rig.count(Counter::Unwanted), 1);
+    assert!(goes(&mut rig, &sale(3).with(2, "4761340000000027"), "00"), "another card");
+    // A copy of what passed is no second sale.
+    rig.ask(POS, &sale(1).typed("0201"));
+    assert_eq!(codes(&mut rig), ["00"]);
+    rig.pass(Duration::from_secs(400));
+    assert!(goes(&mut rig, &sale(4), "00"));
+}
+
+#[test]
+fn what_the_partner_declines_counts_only_as_an_attempt() {
+    let mut sales = rig(limit(1, false));
+    assert!(goes(&mut sales, &sale(1), "51"));
+    assert!(goes(&mut sales, &sale(2), "00"));
+    assert!(!goes(&mut sales, &sale(3), "00"));
+    let mut attempts = rig(limit(2, true));
+    assert!(goes(&mut attempts, &sale(1), "51"));
+    assert!(goes(&mut attempts, &sale(2), "51"));
+    assert!(!goes(&mut attempts, &sale(3), "00"));
+}
+
+#[test]
+fn what_is_taken_back_or_not_answered_is_given_back() {
+    let mut rig = rig(limit(1, true));
+    assert!(goes(&mut rig, &sale(1), "00"));
+    let reversal = sale(1)
+        .typed("0400")
+        .with(11, "005001")
+        .with(90, &format!("0200{:06}1122021245{:022}", 1, 0));
+    rig.ask(POS, &reversal);
+    assert_eq!(codes(&mut rig), ["00"]);
+    rig.at_host();
+    rig.ask(POS, &sale(2));
+    assert_eq!(rig.at_host().iter().filter(|seen| seen.mti == "0200").count(), 1);
+    rig.wait(BUDGET);
+    assert_eq!(codes(&mut rig), ["91"]);
+    rig.at_host();
+    assert!(goes(&mut rig, &sale(3), "00"));
+    assert!(!goes(&mut rig, &sale(4), "00"));
+}
+
+#[test]
+fn a_void_gives_back_when_it_is_approved_and_a_refund_never_does() {
+    let undo = |stan: u32, kind: &str, of: u32| {
+        let original = format!("0200{of:06}1122021245{:022}", 0);
+        sale(stan).with(3, kind).with(90, &original)
+    };
+    let mut rig = rig(limit(1, false));
+    assert!(goes(&mut rig, &sale(1), "00"));
+    assert!(goes(&mut rig, &undo(2, "020000", 1), "05"), "the void is declined");
+    assert!(!goes(&mut rig, &sale(3), "00"));
+    codes(&mut rig);
+    assert!(goes(&mut rig, &undo(4, "020000", 1), "00"));
+    assert!(goes(&mut rig, &sale(5), "00"));
+    assert!(goes(&mut rig, &undo(6, "200000", 5), "00"));
+    assert!(!goes(&mut rig, &sale(7), "00"));
+}
+
+#[test]
+fn other_rules_come_into_force_with_the_next_request() {
+    let first = limit(1, false);
+    let mut rig = rig(Arc::clone(&first));
+    assert!(goes(&mut rig, &sale(1), "00"));
+    assert!(!goes(&mut rig, &sale(2), "00"));
+    codes(&mut rig);
+    let mut second = Arc::into_inner(limit(2, false)).expect("nobody else has it");
+    second.follow(&first);
+    rig.feed(Event::Rules(Some(Arc::new(second))));
+    assert!(goes(&mut rig, &sale(3), "00"));
+    assert!(!goes(&mut rig, &sale(4), "00"), "they count on");
+    codes(&mut rig);
+    rig.feed(Event::Rules(None));
+    assert!(goes(&mut rig, &sale(5), "00"));
+}
