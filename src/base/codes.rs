@@ -107,7 +107,7 @@ impl ResponseCode {
 /// Transaction type: the first two digits of DE 3 (ISO 8583:1987 and network practice).
 /// 90 to 99 are private; POS fleets use them for logon and parameter download.
 pub fn processing_code_is_known(kind: u8) -> bool {
-    matches!(kind, 0..=2 | 9 | 17..=22 | 26 | 28 | 30 | 31 | 38 | 40 | 50 | 90..=99)
+    matches!(kind, 0..=3 | 9 | 17..=22 | 26 | 28 | 30 | 31 | 38 | 40 | 50 | 90..=99)
 }
 
 #[cfg(test)]

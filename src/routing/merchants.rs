@@ -26,6 +26,7 @@ pub struct MerchantTable {
     /// The prefixes as written, sorted: first key, end, place in `kinds`.
     written: Vec<(u128, u128, u32)>,
     kinds: Vec<Kind>,
+    names_acquirers: bool,
 }
 
 /// What names a row.
@@ -126,6 +127,12 @@ impl MerchantTable {
         let named = exact.chain(prefixes).find_map(|name| Some((name, self.row(&name)?)));
         debug_assert!(named.is_some_and(|(_, row)| row == found), "the name of the row found");
         named
+    }
+
+    /// True if some row is for one acquirer only.
+    #[inline]
+    pub const fn names_acquirers(&self) -> bool {
+        self.names_acquirers
     }
 
     /// Rows for one merchant or till each.
@@ -275,7 +282,8 @@ impl MerchantRows {
         let prefixes = Ranges::flatten(self.prefixes, &mut clashes);
         self.exact.fit();
         let (exact, refined, kinds) = (self.exact, self.refined, self.kinds);
-        let table = MerchantTable { exact, refined, prefixes, written, kinds };
+        let names_acquirers = refined.keys().any(|(_, till)| till.acquirer != 0);
+        let table = MerchantTable { exact, refined, prefixes, written, kinds, names_acquirers };
         let ordered = |clash: Clash| (clash.first.min(clash.second), clash.first.max(clash.second));
         (table, clashes.into_iter().map(ordered).collect())
     }

@@ -170,6 +170,12 @@ impl RouteTable {
         self.decide_at(facts, Wall::default())
     }
 
+    /// True if some merchant is another one at another acquirer: then DE 32 is to be read.
+    #[inline]
+    pub fn asks_who_acquires(&self) -> bool {
+        self.merchants.as_ref().is_some_and(MerchantTable::names_acquirers)
+    }
+
     /// The route of a request that came at `wall`, or the reason why it has none.
     ///
     /// # Errors

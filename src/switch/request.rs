@@ -87,6 +87,9 @@ impl Switch {
             return Err(Fault::Overload);
         }
         sound.facts.link = Some(batch.link_id);
+        if batch.routes.asks_who_acquires() {
+            sound.facts.acquirer = sound::acquirer(message);
+        }
         let key = self.terminal_key(message, &sound, hash);
         if sound.facts.kind == Kind::Transfer {
             return self.transfer(batch, message, (&key, &mut sound, is_full), framed, outbox);

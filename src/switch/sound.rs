@@ -5,7 +5,7 @@
 //! ISO 4217 lists, account data that agrees with itself. No check digit: test cards and wallets
 //! have none, and a wrong PAN is the issuer's to decline.
 
-use crate::base::authorization::{Authorization, Instrument, Kind};
+use crate::base::authorization::{Asked, Authorization, Instrument, Kind};
 use crate::base::codes;
 use crate::base::money::Currency;
 use crate::base::time::{self, Today};
@@ -166,11 +166,15 @@ fn check_at(
 /// What decisions need, as far as a message says it that was found sound before, and of which only
 /// a part is left.
 pub fn facts(message: &Message<'_>) -> Authorization {
-    let entry_mode = message.number(22).unwrap_or(0).min(9999) as u16;
+    let entry_mode = entry_mode(message);
     let mut facts = Authorization {
-        kind: kind(message).map_or(Kind::Other, |(kind, _)| kind),
+        kind: match processing_code(message) {
+            Ok(Some(code)) => kind(message, code),
+            _ => Kind::Other,
+        },
         instrument: instrument(message, message.dialect.scan.is_meant(entry_mode)).ok().flatten(),
-        mcc: message.number(18).unwrap_or(0).min(9999) as u16,
+        acquirer: acquirer(message),
+        mcc: category(message),
         entry_mode,
         ..Authorization::default()
     };
@@ -251,15 +255,15 @@ impl Type {
     #[inline(never)]
     fn of(message: &Message<'_>) -> Result<Self, Fault> {
         presence(message)?;
-        let (kind, code) = kind(message)?;
-        let entry_mode = message.number(22).unwrap_or(0).min(9999) as u16;
+        let code = processing_code(message)?;
+        let (mcc, entry_mode) = (category(message), entry_mode(message));
         Ok(Self {
-            kind,
+            kind: code.map_or(Kind::Other, |code| kind(message, code)),
             is_purchase: is_purchase(message, code),
             currency: currency(message)?,
             entry_mode,
             is_scanned: message.dialect.scan.is_meant(entry_mode),
-            mcc: message.number(18).unwrap_or(0).min(9999) as u16,
+            mcc,
             texts: IDENTIFIERS.into_iter().any(|element| is_unproven(message, element)),
         })
     }
@@ -304,14 +308,40 @@ pub(super) fn presence(message: &Message<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The first two digits of DE 3.
 #[inline]
-fn kind(message: &Message<'_>) -> Result<(Kind, Option<u8>), Fault> {
-    let Some(code) = optional_number(message, 3)? else { return Ok((Kind::Other, None)) };
+fn processing_code(message: &Message<'_>) -> Result<Option<u8>, Fault> {
+    let Some(code) = optional_number(message, 3)? else { return Ok(None) };
     let code = (code / 10_000).min(255) as u8;
     if !codes::processing_code_is_known(code) {
         return Err(Fault::UnknownTransaction);
     }
-    Ok((Kind::from_processing_code(code), Some(code)))
+    Ok(Some(code))
+}
+
+fn kind(message: &Message<'_>, processing_code: u8) -> Kind {
+    let mti = message.mti();
+    Kind::of(&Asked {
+        class: mti.class(),
+        advice: mti.function() == 2,
+        processing_code,
+        condition: message.number(25).unwrap_or(0).min(99) as u8,
+        mcc: category(message),
+        entry_mode: entry_mode(message),
+    })
+}
+
+/// DE 32; read only where a table asks for it.
+pub(super) fn acquirer(message: &Message<'_>) -> u64 {
+    message.number(32).unwrap_or(0)
+}
+
+fn category(message: &Message<'_>) -> u16 {
+    message.number(18).unwrap_or(0).min(9999) as u16
+}
+
+fn entry_mode(message: &Message<'_>) -> u16 {
+    message.number(22).unwrap_or(0).min(9999) as u16
 }
 
 /// An account verification (DE 25 = 51) is a purchase of nothing by design.

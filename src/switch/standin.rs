@@ -160,7 +160,7 @@ impl StandIn {
     fn may(&self, policy: &Policy, part: Part, facts: &Facts) -> Result<(), Reason> {
         let unless = |bad: bool, reason| if bad { Err(reason) } else { Ok(()) };
         unless(facts.fate == Fate::Answered, Reason::Answered)?;
-        unless(facts.kind != Kind::Purchase, Reason::Kind)?;
+        unless(!matches!(facts.kind, Kind::Purchase | Kind::Fare), Reason::Kind)?;
         unless(facts.has_pin, Reason::Pin)?;
         unless(facts.is_barred, Reason::Barred)?;
         unless(facts.card == 0 || facts.merchant == 0, Reason::Unknown)?;
@@ -260,6 +260,7 @@ mod tests {
             (Facts { fate: Fate::Answered, ..facts() }, Reason::Answered),
             (Facts { kind: Kind::Refund, ..facts() }, Reason::Kind),
             (Facts { kind: Kind::Other, ..facts() }, Reason::Kind),
+            (Facts { kind: Kind::PreAuthorization, ..facts() }, Reason::Kind),
             (Facts { has_pin: true, ..facts() }, Reason::Pin),
             (Facts { is_barred: true, ..facts() }, Reason::Barred),
             (Facts { card: 0, ..facts() }, Reason::Unknown),
@@ -275,6 +276,8 @@ mod tests {
         assert!(stand_in.today.is_empty(), "a refusal counts nothing");
         let sent = Facts { fate: Fate::Sent, ..facts() };
         assert_eq!(stand_in.decide(&policy(), Part::WHOLE, &sent, now), Ok(()));
+        let fare = Facts { kind: Kind::Fare, card: 8, merchant: 8, ..facts() };
+        assert_eq!(StandIn::default().decide(&policy(), Part::WHOLE, &fare, now), Ok(()));
     }
 
     #[test]

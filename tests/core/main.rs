@@ -8,6 +8,7 @@ mod copies;
 mod forms;
 mod health;
 mod inquiries;
+mod kinds;
 mod limits;
 mod long_ago;
 mod money;
