@@ -59,6 +59,7 @@ struct File {
     arrivals: Arrivals,
     #[serde(default = "seed")]
     seed: u64,
+    messages: Option<u64>,
     timeout: Option<String>,
     #[serde(default = "yes")]
     tpdu: bool,
@@ -144,6 +145,7 @@ impl File {
                 None => interval(phases.iter().map(|phase| phase.length).sum()),
             }),
             phases,
+            messages: self.messages,
             traffic: Some((self.traffic.checked()?, self.seed)),
         };
         let lag_max = match &self.max_send_lag {

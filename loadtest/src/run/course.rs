@@ -19,6 +19,8 @@ pub(crate) struct Course {
     pub(crate) terms: Terms,
     pub(crate) cause: Cause,
     pub(crate) phases: Vec<Phase>,
+    /// It ends when so many were sent, before its phases are over.
+    pub(crate) messages: Option<u64>,
     /// What requests are made of, and the seed that draws them.
     pub(crate) traffic: Option<(Traffic, u64)>,
     /// Length of the intervals in which figures are kept over time; none are kept without one.
@@ -97,6 +99,7 @@ impl Course {
                 phase("warm-up", Shape::WarmUp, plan.warm_up),
                 phase("steady", Shape::Steady, plan.duration),
             ],
+            messages: None,
             traffic: None,
             interval: None,
         }

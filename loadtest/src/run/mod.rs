@@ -178,9 +178,9 @@ async fn play(
             desk.borrow_mut().stop();
         }
         desk.borrow_mut().tally.enter(number);
-        wait(&desk, begun_ns, until, watch).await;
+        wait(&desk, course, (begun_ns, until), watch).await;
         desk.borrow_mut().tally.leave(number, now_ns());
-        if desk.borrow().end.is_some() {
+        if desk.borrow().end.is_some() || desk.borrow().has_sent(course) {
             break;
         }
     }
@@ -195,14 +195,14 @@ async fn play(
 /// Waits until `until` has passed since the beginning, or nothing is left to wait for.
 async fn wait(
     desk: &RefCell<Desk>,
-    begun_ns: u64,
-    until: Duration,
+    course: &Course,
+    (begun_ns, until): (u64, Duration),
     watch: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) {
     loop {
         let elapsed = Duration::from_nanos(now_ns() - begun_ns);
         let left = until.saturating_sub(elapsed);
-        if left.is_zero() || desk.borrow().is_cut_off() || desk.borrow().end.is_some() {
+        if left.is_zero() || desk.borrow().is_done(course) {
             return;
         }
         tokio::time::sleep(left.min(TICK)).await;
@@ -298,6 +298,16 @@ impl Desk {
             leaving_ns: Vec::with_capacity(LEAVING_MAX),
             first_fleet: FLEETS.fetch_add(course.connections, Ordering::Relaxed),
         }
+    }
+
+    /// True if nothing is left to wait for.
+    fn is_done(&self, course: &Course) -> bool {
+        self.is_cut_off() || self.end.is_some() || self.has_sent(course)
+    }
+
+    /// True if as many were sent as are to be sent.
+    fn has_sent(&self, course: &Course) -> bool {
+        course.messages.is_some_and(|messages| self.tally.counts.sent >= messages)
     }
 
     /// All connections are there: sending may begin.
