@@ -106,6 +106,8 @@ pub struct RoutePlan {
     pub partners: Vec<LinkId>,
     /// How often each of them is asked first; empty means always the first.
     pub weights: Vec<u16>,
+    /// The one with the fewest requests under way is asked first, instead.
+    pub by_load: bool,
     /// How long the answer may take.
     pub budget: Duration,
     /// What may be approved in the place of the partners, if anything.
@@ -221,6 +223,7 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
     let class = |budget: Duration| budgets.iter().position(|other| *other == budget).unwrap_or(0);
     let route = |(place, route): (usize, RoutePlan)| Route {
         turns: route::turns(&route.weights).unwrap_or_default(),
+        by_load: route.by_load,
         budget_class: class(route.budget) as u8,
         number: RouteNumber(place as u32),
         name: route.name,

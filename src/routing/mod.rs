@@ -118,6 +118,7 @@ impl RouteTable {
             number: RouteNumber::default(),
             partners,
             turns: Vec::new(),
+            by_load: false,
             budget,
             budget_class: 0,
             stand_in: None,

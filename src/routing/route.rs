@@ -20,6 +20,8 @@ pub struct Route {
     /// Places in `partners`, each as often as its weight: whose turn it is to be asked first.
     /// Empty without weights.
     pub turns: Vec<u8>,
+    /// The one with the fewest requests under way is asked first; there are no weights then.
+    pub by_load: bool,
     /// From the request's arrival to the answer that the acquirer was promised.
     pub budget: Duration,
     /// Place of `budget` in [`super::RouteTable::budgets`].

@@ -72,7 +72,8 @@ impl Switch {
             Origin::Unknown => match batch.routes.decide_at(&sound.facts, batch.now.wall) {
                 Ok(chosen) => {
                     let route = batch.routes.route(chosen.route);
-                    let first = self.whose_turn(chosen.route, route, sound.facts.instrument);
+                    let payer = sound.facts.instrument;
+                    let first = self.whose_turn(batch.now, chosen.route, route, payer);
                     (self.preferred(&route.partners, first).ok_or(Fault::NoPartner)?, None)
                 }
                 Err(declined) => {

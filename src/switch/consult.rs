@@ -106,7 +106,7 @@ impl Switch {
         let within = Duration::from_millis(within_ms.into());
         let session =
             self.session_for(batch.now, batch.setup, partner, Some(batch.session), outbox);
-        let Some(session) = session.filter(|_| self.may_be_asked(batch.now, partner)) else {
+        let Some(session) = session.filter(|_| self.may_be_consulted(batch.now, partner)) else {
             return false;
         };
         let place = self.transactions.next_place();
@@ -194,7 +194,7 @@ impl Switch {
         place: u32,
         outbox: &mut Outbox,
     ) {
-        self.partner_answered(batch.link_id, outbox);
+        self.was_consulted(batch.now, batch.link_id, true);
         let whose = match &message.text::<3>(39).unwrap_or_default() {
             b"00 " | b"000" => Whose::Own,
             b"14 " | b"25 " | b"111" | b"914" => Whose::Other,
@@ -215,7 +215,7 @@ impl Switch {
         if fault == Fault::TimedOut
             && let Some(asked) = self.transactions.at(place)
         {
-            self.partner_failed(now, asked.partner, outbox);
+            self.was_consulted(now, asked.partner, false);
         }
         if fault != Fault::TakenBack || self.setup.has(Bug::ConsultedTakenBack) {
             return self.go_on(now, place, Whose::Unsaid, outbox);

@@ -21,6 +21,8 @@ pub(super) struct Ready {
     pub(super) turn: usize,
     moved_at: Instant,
     health: Health,
+    /// As one who is consulted: that it says nothing about codes is no reason not to pay there.
+    consults: Health,
 }
 
 impl Ready {
@@ -40,6 +42,25 @@ impl Switch {
         }
         let ring = self.pending.get(place).and_then(Option::as_ref);
         ready.health.may_be_asked(now.instant, ring.map_or(0, Pending::waiting))
+    }
+
+    /// True if it may be asked whose a code is: it is asked for payments as ever, and has not left
+    /// such questions unanswered lately.
+    pub(super) fn may_be_consulted(&mut self, now: Now, partner: LinkId) -> bool {
+        let ready = self.ready.get_mut(usize::from(partner.0));
+        // Few questions are out at a time, and none keeps a shopper waiting for long.
+        ready.is_some_and(|r| r.health.is_sound() && r.consults.may_be_asked(now.instant, 0))
+    }
+
+    /// It has said whose a code is, or has not.
+    pub(super) fn was_consulted(&mut self, now: Now, partner: LinkId, has_answered: bool) {
+        let breaker = self.setup.link(partner).and_then(|link| link.breaker);
+        let Some(ready) = self.ready.get_mut(usize::from(partner.0)) else { return };
+        if has_answered {
+            ready.consults.answered();
+        } else {
+            ready.consults.failed(now.instant, breaker);
+        }
     }
 
     /// True if nothing speaks against asking it more than it must be asked.
@@ -75,27 +96,54 @@ impl Switch {
         }
     }
 
-    /// The place of the partner whose turn it is to be asked first, by the weights of the route.
+    /// The place of the partner whose turn it is to be asked first, by the weights of the route or
+    /// by what is under way.
     #[inline]
     pub(super) fn whose_turn(
         &mut self,
+        now: Now,
         id: RouteId,
         route: &Route,
         instrument: Option<Instrument>,
     ) -> usize {
         if route.turns.is_empty() {
-            return 0;
+            return if route.by_load { self.least_asked(now, id, route) } else { 0 };
         }
         if let Some(first) = instrument.and_then(|instrument| route.first_for(instrument)) {
             return first;
         }
+        route.first(self.deal(id))
+    }
+
+    /// The place of the partner with the fewest requests of this worker under way, of those that
+    /// may be asked; of equals the next one in turn, so that a quiet route asks all of them.
+    fn least_asked(&mut self, now: Now, id: RouteId, route: &Route) -> usize {
+        let count = route.partners.len();
+        let from = (self.deal(id) % count.max(1) as u64) as usize;
+        let mut least = (usize::MAX, 0);
+        for place in (from..count).chain(0..from) {
+            let Some(partner) = route.partners.get(place).copied() else { continue };
+            let link = usize::from(partner.0);
+            let is_up = self.ready.get(link).is_some_and(|ready| !ready.sessions.is_empty());
+            let ring = self.pending.get(link).and_then(Option::as_ref);
+            let waiting = ring.map_or(0, Pending::waiting);
+            if waiting < least.0 && is_up && self.may_be_asked(now, partner) {
+                least = (waiting, place);
+            }
+        }
+        least.1
+    }
+
+    /// How many requests of the route were dealt out before this one.
+    #[inline]
+    fn deal(&mut self, id: RouteId) -> u64 {
         let place = usize::from(id.0);
         if place >= self.dealt.len() {
             self.dealt.resize(place + 1, 0);
         }
         self.dealt.get_mut(place).map_or(0, |dealt| {
             *dealt += 1;
-            route.first(*dealt - 1)
+            *dealt - 1
         })
     }
 
@@ -112,6 +160,7 @@ impl Switch {
     pub(super) fn partner_is_back(&mut self, partner: LinkId) {
         if let Some(ready) = self.ready.get_mut(usize::from(partner.0)) {
             ready.health.is_back();
+            ready.consults.is_back();
         }
     }
 

@@ -281,7 +281,7 @@ impl Switch {
         let route = batch.routes.route(chosen.route);
         let partners = bound.map_or(&*route.partners, |bound| slice::from_ref(&bound.partner));
         let first = match bound {
-            None => self.whose_turn(chosen.route, route, sound.facts.instrument),
+            None => self.whose_turn(batch.now, chosen.route, route, sound.facts.instrument),
             Some(_) => 0,
         };
         let steps = 0..partners.len();

@@ -21,6 +21,10 @@ const WITHIN: Duration = Duration::from_millis(300);
 
 /// Two wallets with such numbers; by default it is the one of [`PARTNER`].
 fn routes() -> RouteTable {
+    routes_with(TwinDefault::Other)
+}
+
+fn routes_with(twin_default: TwinDefault) -> RouteTable {
     let (mainland, hongkong) = (NetworkId(0), NetworkId(1));
     let numbers = Lengths::new(16, 16).expect("lengths");
     let networks = vec![
@@ -32,7 +36,7 @@ fn routes() -> RouteTable {
         NetworkPlan {
             name: "HONGKONG".into(),
             twin: Some(mainland),
-            twin_default: TwinDefault::Other,
+            twin_default,
             consult: Some(KNOWS),
             consult_within: WITHIN,
             ..NetworkPlan::default()
@@ -184,6 +188,41 @@ fn who_is_down_left_alone_or_full_is_not_asked() {
         rig.ask(POS, &sale(1));
         assert_eq!(rig.at_host().len(), 1, "the default, at once");
     }
+}
+
+/// A wallet may take payments and know nothing of such questions.
+#[test]
+fn who_does_not_say_whose_a_code_is_still_gets_payments() {
+    let pause = Duration::from_secs(5);
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| {
+        with_knowing(setup);
+        // The default is who knows, here.
+        let mut routes = routes_with(TwinDefault::Own);
+        routes.follow(&setup.routes);
+        setup.routes = Arc::new(routes);
+        setup.links[2].breaker = Some(Breaker { failures: 2, pause });
+    });
+    rig.open(KNOWING, KNOWS);
+    let pays_there = |rig: &mut Rig, stan| {
+        let seen = at_knowing(rig).pop().expect("a payment");
+        assert_eq!((&*seen.mti, seen.of(4)), ("0200", sale(stan).of(4)));
+        says(rig, &answer_to(&seen, "00"));
+        assert_eq!(rig.at_pos()[0].code(), "00");
+    };
+    for stan in 1..=2 {
+        asked(&mut rig, stan);
+        rig.wait(WITHIN);
+        pays_there(&mut rig, stan);
+    }
+    for stan in 3..=5 {
+        rig.ask(POS, &sale(stan));
+        pays_there(&mut rig, stan);
+    }
+    rig.wait(pause);
+    let question = asked(&mut rig, 6);
+    says(&mut rig, &answer_to(&question, "00"));
+    pays_there(&mut rig, 6);
+    assert_eq!(rig.count(Counter::LeftAlone), 0);
 }
 
 #[test]

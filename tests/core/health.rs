@@ -169,6 +169,37 @@ fn weights_deal_cards_out_and_the_others_step_in() {
     assert!((1..=20).all(|number| to(&mut rig, 1000 + number, number) == OTHER), "none is lost");
 }
 
+/// One partner has 10 requests under way and answers nothing; the other answers at once.
+#[test]
+fn who_has_the_fewest_requests_under_way_is_asked_first() {
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| {
+        two_partners(setup);
+        let table = RouteTable::single(vec![PARTNER, OTHER], BUDGET);
+        let route = Route { by_load: true, ..table.route(RouteId(0)).clone() };
+        setup.routes = Arc::new(RouteTable::of_route(route));
+    });
+    rig.open(OTHER_HOST, OTHER);
+    let quiet: Vec<_> = (1..=20).map(|stan| asked(&mut rig, stan)).collect();
+    let firsts = quiet.iter().filter(|link| **link == Some(PARTNER)).count();
+    assert_eq!(firsts, 10, "nobody answers: evenly");
+    let mut at = Vec::new();
+    for stan in 21..=60 {
+        rig.ask(POS, &sale(stan));
+        for request in rig.at_host() {
+            rig.answer(&request, "00");
+            at.push(PARTNER);
+        }
+        at.extend(at_other(&mut rig).iter().map(|_| OTHER));
+    }
+    assert_eq!(at.len(), 40);
+    let slow = at.iter().filter(|link| **link == OTHER).count();
+    assert!(slow <= 1, "who answers gets the rest: {at:?}");
+    // Who is down is stepped over.
+    rig.feed(Event::Closed { session: HOST });
+    rig.at_pos();
+    assert_eq!(asked(&mut rig, 61), Some(OTHER));
+}
+
 /// As the routes say: nothing new is asked, what was asked is answered, what is owed goes.
 #[test]
 fn who_is_worked_on_is_asked_nothing_new() {

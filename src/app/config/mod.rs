@@ -44,6 +44,7 @@ pub use check::check;
 pub use conditions::moment_of;
 pub use duration::{duration, written};
 pub use risk_lists::token;
+pub(in crate::app) use routes::BY_LOAD;
 pub use switch::durability;
 
 use crate::base::ids::LinkId;

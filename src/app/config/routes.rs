@@ -223,7 +223,7 @@ impl Reader<'_> {
         let budget = budget.and_then(|entry| entry.duration(BUDGET_MIN..=BUDGET_MAX, log));
         let stand_in = table.take("stand_in").and_then(|entry| stand_in::policy(&entry, log));
         let condition = self.words.condition(&mut table, log);
-        let (weights, weights_span) = weights(&mut table, log);
+        let (weights, by_load, weights_span) = weights(&mut table, log);
         let capabilities = capabilities(&mut table, log);
         table.finish(log);
         let (networks, areas) = (networks?, areas?);
@@ -235,6 +235,7 @@ impl Reader<'_> {
             condition,
             partners,
             weights,
+            by_load,
             budget: budget.unwrap_or(BUDGET_MAX),
             stand_in,
             capabilities,
@@ -274,9 +275,16 @@ impl Reader<'_> {
     }
 }
 
-/// `weights = [3, 1]`, one for each partner.
-fn weights(table: &mut Table<'_>, log: &mut Log<'_>) -> (Vec<u16>, Span) {
-    let Some(entry) = table.take("weights") else { return (Vec::new(), 0..0) };
+/// `weights = [3, 1]`, one for each partner, or `weights = "least-in-flight"`: true.
+fn weights(table: &mut Table<'_>, log: &mut Log<'_>) -> (Vec<u16>, bool, Span) {
+    let Some(entry) = table.take("weights") else { return (Vec::new(), false, 0..0) };
+    if entry.is_text() {
+        let name = entry.text(log).unwrap_or_default();
+        if name != BY_LOAD {
+            log.add(&entry.span, unknown("choice", name, [BY_LOAD]));
+        }
+        return (Vec::new(), true, entry.span);
+    }
     let items = entry.items(log);
     let weights: Vec<u16> =
         items.iter().filter_map(|item| item.number(0..=WEIGHT_MAX, log)).collect();
@@ -285,8 +293,11 @@ fn weights(table: &mut Table<'_>, log: &mut Log<'_>) -> (Vec<u16>, Span) {
     if items.is_empty() {
         log.add(&entry.span, "empty; without weights the first partner is always asked first");
     }
-    (if whole { weights } else { Vec::new() }, entry.span)
+    (if whole { weights } else { Vec::new() }, false, entry.span)
 }
+
+/// Whoever has the fewest requests under way is asked first.
+pub(in crate::app) const BY_LOAD: &str = "least-in-flight";
 
 fn capabilities(table: &mut Table<'_>, log: &mut Log<'_>) -> Capabilities {
     const KNOWN: [&str; 3] = ["inquiry", "void", "partial-reversal"];

@@ -123,6 +123,11 @@ impl<'t> Entry<'t> {
         self.value.as_str() == Some(text)
     }
 
+    /// True for a text.
+    pub(super) fn is_text(&self) -> bool {
+        self.value.is_str()
+    }
+
     /// True for a number, whole or not.
     pub(super) fn is_number(&self) -> bool {
         matches!(self.value, DeValue::Integer(_) | DeValue::Float(_))

@@ -1,6 +1,6 @@
 //! What a configuration says, in words: a name, and what is said under it.
 
-use crate::app::config::{Config, written};
+use crate::app::config::{BY_LOAD, Config, written};
 use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{Area, LinkId, NetworkId, Region};
@@ -196,7 +196,8 @@ fn partners(plan: &RoutePlan, config: &Config) -> String {
         Some(weight) => format!("{} x {weight}", config.link_name(*link)),
         None => config.link_name(*link).to_owned(),
     };
-    joined(plan.partners.iter().enumerate().map(name), "")
+    let choice = plan.by_load.then(|| format!("({BY_LOAD})"));
+    joined(plan.partners.iter().enumerate().map(name).chain(choice), "")
 }
 
 fn capabilities(plan: &RoutePlan) -> String {

@@ -125,6 +125,8 @@ pub(super) const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "routes.toml:14: expected hours like \"09:00-18:30\" or \"22:00-02:00\""),
     ("routes.toml", "region = \"KR\"", "region = \"KR\"\nweights = [1, 2]",
         "routes.toml:14: expected a weight for each partner, 256 together at most"),
+    ("routes.toml", "region = \"KR\"", "region = \"KR\"\nweights = \"least\"",
+        "routes.toml:14: unknown choice \"least\", expected one of least-in-flight"),
     ("routes.toml", "region = \"KR\"", "region = \"KR\"\ncapabilities = [\"voids\"]",
         "routes.toml:14: unknown capability \"voids\", did you mean \"void\"?"),
     ("routes.toml", "region = \"KR\"", "region = \"KR\"\nmode = \"test\"",
