@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::fate::{Decline, Fate, Share};
 use crate::floor::{self, Floor};
 use crate::frame::Form;
+use crate::load::{self, Order};
 use crate::partner::{self, Fault, Freeze, Latency, Partner, Rules, duration_ns};
 use crate::{child, drain, restart, script};
 
@@ -33,7 +34,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Compare(args) => args.run(),
         Command::Drain(args) => drain::run(&args.plan()?),
         Command::Restart(args) => restart::run(&args.plan()?),
-        Command::Script(args) => script::run(&args.plan()),
+        Command::Script(args) => args.run(),
     }
 }
 
@@ -87,11 +88,43 @@ struct ScriptArgs {
 }
 
 impl ScriptArgs {
-    fn plan(self) -> script::Plan {
-        let ScriptArgs { files, rows, switch, jobs, steps } = self;
-        script::Plan { files, rows, switch, jobs, steps }
+    /// A row that is about many messages is a load, and run as one.
+    fn run(self) -> Result<(), Failure> {
+        let ScriptArgs { files, mut rows, switch, jobs, steps } = self;
+        let mut loads = Vec::new();
+        rows.retain(|row| match load_of(*row) {
+            Some(load) => {
+                loads.push(load);
+                false
+            }
+            None => true,
+        });
+        for path in &loads {
+            let sheet = load::read(path, None)?;
+            let (json, hgrm, html) = (None, None, None);
+            let switch = switch.clone();
+            load::run(&Order { sheet, switch, json, hgrm, html, notes: Vec::new() })?;
+        }
+        if !loads.is_empty() && rows.is_empty() {
+            return Ok(());
+        }
+        script::run(&script::Plan { files, rows, switch, jobs, steps })
     }
 }
+
+/// The load scenario of a row.
+fn load_of(row: u64) -> Option<PathBuf> {
+    let prefix = format!("{row:02}-");
+    let files = std::fs::read_dir(LOADS).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_of_row = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(&prefix) && name.ends_with(".toml"))
+    };
+    files.into_iter().find(is_of_row)
+}
+
+/// Where load scenarios are.
+const LOADS: &str = "loadtest/scenarios/load";
 
 #[derive(Args)]
 struct PartnerArgs {

@@ -8,9 +8,12 @@ use authswitch::routing::RouteTable;
 use authswitch::routing::build::{NetworkPlan, Plan, RoutePlan, TwinDefault, build};
 use authswitch::routing::classify::{CodeRule, Lengths};
 use authswitch::routing::merchants::{Groups, Merchant, MerchantRows, NetworkSet};
+use authswitch::switch::event::Storage;
 use authswitch::switch::health::Breaker;
-use authswitch::switch::{Counter, Event, LinkSetup, Setup};
+use authswitch::switch::recover::Recovery;
+use authswitch::switch::{Counter, Event, LinkSetup, Outbox, Setup};
 
+use crate::restart::{open, restarted, store};
 use crate::rig::{BUDGET, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, framed, plain, sale};
 
 /// Knows the codes of the wallet in Hong Kong, and takes its payments.
@@ -277,6 +280,25 @@ fn what_is_taken_back_meanwhile_goes_nowhere() {
     rig.ask(POS, &sale(1).typed("0201").with(52, "0123456789ABCDEF"));
     assert_eq!(rig.at_pos()[0].code(), "91", "and stays so");
     assert_eq!(rig.count(Counter::ReversalsOwed), 0);
+}
+
+/// Who is told that it is taken back asks no more, so that holds in the next life, full disk or not.
+#[test]
+fn what_is_taken_back_meanwhile_on_a_full_disk_stays_so() {
+    let mut recovery = Recovery::default();
+    let mut rig = Rig::closed("pos-bcd", "pos-bcd", with_knowing);
+    rig.outbox = Outbox::recorded(1);
+    open(&mut rig);
+    rig.open(KNOWING, KNOWS);
+    asked(&mut rig, 1);
+    rig.feed(Event::Storage(Storage::ObligationsOnly));
+    rig.ask(POS_2, &sale(1).typed("0400"));
+    store(&mut rig, &mut recovery);
+    assert_eq!(rig.at(POS_2)[0].code(), "00");
+    let mut next = restarted(&recovery);
+    next.feed(Event::Storage(Storage::ObligationsOnly));
+    next.ask(POS, &sale(1).typed("0401"));
+    assert_eq!(next.at_pos()[0].code(), "00");
 }
 
 #[test]

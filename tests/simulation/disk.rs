@@ -119,6 +119,7 @@ impl World {
         if self.faults.strike(Fault::SlowDisk, &mut self.dice) {
             let longest = [50, 1000, 5000][self.dice.below(3) as usize];
             pause = self.dice.between(1, longest) * MS;
+            self.oracle.disk_is_slow(self.now + pause);
         }
         let fails = self.faults.strike(Fault::DiskFails, &mut self.dice);
         self.at_in_life(pause, if fails { What::SyncFails } else { What::Synced });

@@ -5,6 +5,7 @@
 //! checked. The first breach ends a run.
 
 mod advices;
+mod disk;
 mod end;
 mod inquiries;
 mod mailed;
@@ -43,6 +44,9 @@ pub(crate) struct Oracle {
     /// Since when the switch knows that the disk takes nothing new, and whether some of it does.
     full_since: Option<u64>,
     is_full: bool,
+    /// Until when what waits for the disk is not durable, and when the last life ended.
+    slow_until: u64,
+    ended_at: u64,
     pub(crate) now: u64,
     /// Which life of the process this is.
     life: u32,
@@ -68,6 +72,8 @@ struct Sale {
     refused_at: Option<u64>,
     /// It was refused because the disk is full.
     unrecorded: bool,
+    /// The disk was slow when it was refused: until then that is not durable.
+    undurable_until: u64,
     approval: Option<[String; 3]>,
     approval_at: Option<u64>,
     /// When its reversal was answered with 00 first.
@@ -120,24 +126,6 @@ impl Oracle {
     fn check(&mut self, holds: bool, rule: &'static str, sale: u64, what: &str) {
         if !holds {
             self.fail(rule, sale, what);
-        }
-    }
-
-    /// The process of the next life begins: what the last one read and did not put on record in
-    /// time is nobody's to know.
-    pub(crate) fn lives(&mut self, life: u32) {
-        self.life = life;
-        self.mailed.clear();
-        (self.disk_has_failed, self.full_since, self.is_full) = (false, None, false);
-        for (number, sale) in &mut self.sales {
-            sale.approval_read &= self.records.owed.contains(number);
-            sale.accepted_at = sale.accepted_at.filter(|_| sale.told);
-            let is_recorded = self.records.intents.contains(number) || sale.refused_at.is_some();
-            if sale.unrecorded || !is_recorded {
-                // A full disk keeps no refusals, and what was read only is nowhere: whoever asks
-                // again asks for the first time.
-                (sale.original, sale.refused_at) = (None, None);
-            }
         }
     }
 
@@ -274,6 +262,7 @@ impl Oracle {
 
     fn hands_refusal(&mut self, request: &Message, message: &Message, empty_at: u64) {
         let (number, now, full) = (message.sale(), self.now, self.is_full);
+        let slow_until = self.slow_until;
         let Some(sale) = self.sales.get_mut(&number) else { return };
         if !sale.is_same(request) {
             let conflict = message.of(39) == "94";
@@ -281,6 +270,9 @@ impl Oracle {
         }
         sale.refused_at.get_or_insert(now);
         sale.unrecorded |= full;
+        if sale.undurable_until == 0 {
+            sale.undurable_until = slow_until;
+        }
         // Who is told can be told again: workers may pass copies to each other, which cross.
         let crosses = sale.is_told() && sale.approval_at.is_some_and(|at| at >= empty_at);
         let approved = sale.approval.is_some() && sale.reversal_at.is_none() && !crosses;
@@ -484,17 +476,5 @@ impl Oracle {
     /// A connection is gone, and with it whatever was asked on it.
     pub(crate) fn ends(&mut self, connection: usize) {
         self.asked.remove(&connection);
-    }
-
-    /// Nothing that is given to the disk from now on is durable.
-    pub(crate) fn disk_fails(&mut self) {
-        self.disk_has_failed = true;
-    }
-
-    /// The switch hears whether the disk has room for something new: all of it, some of it.
-    pub(crate) fn disk_takes(&mut self, anything: bool, something: bool) {
-        self.is_full = !anything;
-        let since = self.full_since.unwrap_or(self.now);
-        self.full_since = (!something).then_some(since);
     }
 }

@@ -83,6 +83,7 @@ impl World {
     fn ends(&mut self, kept: Kept, delivers: bool) {
         self.life += 1;
         self.disk_is_left(kept);
+        self.oracle.ends_life(self.now);
         for id in 0..self.connections.len() {
             self.orphan(id, delivers);
         }
