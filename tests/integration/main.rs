@@ -18,6 +18,7 @@ mod journal;
 mod links;
 mod management;
 mod message;
+mod misconfigured;
 mod money;
 mod older;
 mod refused;
