@@ -16,6 +16,7 @@ mod frozen;
 mod hostile;
 mod journal;
 mod links;
+mod lost;
 mod management;
 mod message;
 mod misconfigured;
