@@ -6,6 +6,8 @@
 //! approved was approved by one bank and never taken back, and what was declined is in no book, or
 //! was taken back there.
 
+#![expect(clippy::disallowed_types, reason = "banks are outside of the switch, and may wait")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -82,7 +84,7 @@ impl Bank {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it is asked: who was lost before is left alone for a while, and longer each time.
+    /// Waits until it is asked: who was lost before is left alone for a while, each time longer.
     #[track_caller]
     fn sells_again(&self, after: Loss) {
         let deadline = now() + PATIENCE;

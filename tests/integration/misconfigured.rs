@@ -179,6 +179,9 @@ fn names_and_rules_without_end_are_refused_soon() {
     let folder = shipped("endless-mistakes");
     append(&folder.0.join("merchants.csv"), &"x\n".repeat(20_000_000));
     refused(&folder, "1000000 more mistakes in this file, which was not read to its end");
+    let folder = shipped("endless-lines");
+    append(&folder.0.join("merchants.csv"), &"\n".repeat(20_000_001));
+    refused(&folder, "merchants.csv:20000001: more than 20000000 lines");
     let folder = shipped("endless-syntax");
     fs::write(folder.0.join("routes.toml"), "= = =\n".repeat(1_300_000)).expect("a file");
     refused(&folder, "routes.toml:1: ");

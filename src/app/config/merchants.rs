@@ -57,6 +57,10 @@ fn rows(text: &str, networks: &Networks, words: &Vocabulary, log: &mut Log<'_>) 
     let cut = if text.ends_with('\n') { 0 } else { text.lines().count() };
     for (place, line) in lines {
         courtesy.row();
+        if place == LINES_MAX {
+            log.add_at(place + 1, line, format!("more than {LINES_MAX} lines"));
+            break;
+        }
         if !is_row(line) {
             continue;
         }
@@ -277,6 +281,10 @@ const SAID_MAX: usize = 1 << 16;
 
 /// Columns behind [`HEADER`] at most.
 const FURTHER: usize = 3;
+
+/// More than the longest file has rows of a usual length; a file of nothing but line ends is read
+/// for seconds, not for a minute.
+const LINES_MAX: usize = 20_000_000;
 
 /// A row that names all networks and all groups has less.
 const LINE_BYTES_MAX: usize = 8 << 10;
