@@ -18,4 +18,6 @@ pub mod json;
 pub mod recount;
 pub mod reload;
 pub mod serve;
+mod text_file;
+mod toml_text;
 pub mod wiring;

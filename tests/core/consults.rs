@@ -282,7 +282,7 @@ fn what_is_taken_back_meanwhile_goes_nowhere() {
     assert_eq!(rig.count(Counter::ReversalsOwed), 0);
 }
 
-/// Who is told that it is taken back asks no more, so that holds in the next life, full disk or not.
+/// Who is told that it is taken back asks no more: so it is in the next life, full disk or not.
 #[test]
 fn what_is_taken_back_meanwhile_on_a_full_disk_stays_so() {
     let mut recovery = Recovery::default();

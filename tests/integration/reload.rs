@@ -283,3 +283,30 @@ const VERSIONS: usize = 30;
 
 /// Some 640 kB a version.
 const ROWS: usize = 20_000;
+
+#[test]
+fn a_list_that_rules_name_is_read_again_when_it_changes() {
+    let (site, mut serve, mut one, _two) = both("reload-list");
+    let mut pos = serve.call();
+    site.write("stopped", "merchant NOBODY\n");
+    let rule = "[[rule]]\nname = \"s\"\nlisted = { file = \"stopped\" }\n";
+    site.write("risk.toml", rule);
+    let line = serve.wait_for_line("routes");
+    assert!(line.contains("version 2 (") && line.contains("in force"), "{line}");
+    approved(&mut pos, &mut one);
+    // All cards: nothing but the list itself says so.
+    site.write("stopped", "prefix 4\n");
+    let line = serve.wait_for_line("routes");
+    assert!(line.contains("version 3 (") && line.contains("in force"), "{line}");
+    let request = probe();
+    pos.send(&request);
+    pos.receive().answers(&request, "43");
+    // Neither a list that is gone nor one of a damaged set changes that.
+    fs::remove_file(site.folder.path("stopped")).expect("a file");
+    serve.signal("HUP");
+    let line = serve.wait_for_line("refused");
+    assert!(line.contains("version 3 (") && line.contains("1 reason"), "{line}");
+    let request = probe();
+    pos.send(&request);
+    pos.receive().answers(&request, "43");
+}

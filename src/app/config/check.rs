@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::source::Source;
+use super::source::{DIALECTS_MAX, Source};
 use super::{Config, Durability, Mistake, written};
 use crate::app::dialect_file;
 use crate::base::ids::NetworkId;
@@ -42,6 +42,8 @@ fn in_dialects(dir: &Path) -> Vec<Mistake> {
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort_unstable();
+    // Those behind are one mistake already.
+    paths.truncate(DIALECTS_MAX);
     let names = paths.iter().filter_map(|path| path.to_str());
     names.filter_map(|name| dialect_file::load(name, Some(dir)).err()).flatten().collect()
 }

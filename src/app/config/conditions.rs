@@ -46,7 +46,7 @@ impl Vocabulary {
         let table = root.take("categories").and_then(|entry| entry.table(log));
         for (name, entry) in table.iter().flat_map(Table::entries) {
             let ranges = entry.one_or_more(log);
-            let ranges = ranges.iter().flat_map(|item| words.category(item, log)).collect();
+            let ranges = words.categories(&ranges, log);
             words.categories.push((name.to_owned(), ranges));
         }
         words
@@ -65,8 +65,28 @@ impl Vocabulary {
         Ok(Groups::default().with(place as u8))
     }
 
+    /// Categories in ascending order, each once: names may name names, and each of them twice what
+    /// the one before it does.
+    pub(super) fn categories(&self, items: &[Entry<'_>], log: &mut Log<'_>) -> Vec<(u16, u16)> {
+        let mut named = [false; CATEGORIES];
+        for item in items {
+            for (first, last) in self.category(item, log) {
+                let range = named.get_mut(usize::from(first)..=usize::from(last));
+                range.unwrap_or_default().fill(true);
+            }
+        }
+        let mut ranges: Vec<(u16, u16)> = Vec::new();
+        for number in (0..).zip(named).filter_map(|(number, named)| named.then_some(number)) {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == number => *last = number,
+                _ => ranges.push((number, number)),
+            }
+        }
+        ranges
+    }
+
     /// A category, `"3501-3999"`, or a name for several; none after a mistake.
-    pub(super) fn category(&self, item: &Entry<'_>, log: &mut Log<'_>) -> Vec<(u16, u16)> {
+    fn category(&self, item: &Entry<'_>, log: &mut Log<'_>) -> Vec<(u16, u16)> {
         if item.is_number() {
             let number = item.number(1..=9999, log);
             return number.map(|number| (number, number)).into_iter().collect();
@@ -95,7 +115,7 @@ impl Vocabulary {
     pub(super) fn condition(&self, table: &mut Table<'_>, log: &mut Log<'_>) -> Condition {
         let homes = texts(table, "home", log, region);
         let mccs = table.take("mcc").map(|entry| entry.one_or_more(log)).unwrap_or_default();
-        let mccs = mccs.iter().flat_map(|item| self.category(item, log)).collect();
+        let mccs = self.categories(&mccs, log);
         let groups = texts(table, "group", log, |name| self.group(name));
         let groups = groups.into_iter().fold(Groups::default(), Groups::and);
         let kinds = texts(table, "kind", log, kind);
@@ -256,6 +276,9 @@ fn hours_of(text: &str) -> Option<Hours> {
 fn no_date() -> String {
     "expected a date, like 2023-09-23, 2023-09-23T10:00:00 or 2023-09-23T10:00:00+08:00".to_owned()
 }
+
+/// Numbers of four digits.
+const CATEGORIES: usize = 10_000;
 
 const NO_ZONE: &str = "needs a zone, like zone = \"Asia/Seoul\"";
 

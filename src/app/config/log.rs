@@ -56,6 +56,11 @@ impl<'t> Log<'t> {
         self.mistakes.len() >= MISTAKES_MAX
     }
 
+    /// True if there are so many that counting them is of no use.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.left_out >= LEFT_OUT_MAX
+    }
+
     /// Counts further mistakes.
     pub(super) fn leave_out(&mut self, count: usize) {
         self.left_out += count;
@@ -74,8 +79,12 @@ impl<'t> Log<'t> {
         mistakes.append(&mut self.mistakes);
         if self.left_out > 0 {
             let (file, text) = (self.file.to_owned(), String::new());
-            let reason = format!("{} more mistakes in this file", self.left_out);
+            let end = if self.is_hopeless() { ", which was not read to its end" } else { "" };
+            let reason = format!("{} more mistakes in this file{end}", self.left_out);
             mistakes.push(Mistake { file, line: last, text, reason });
         }
     }
 }
+
+/// A mistake in each row of a file of a million.
+const LEFT_OUT_MAX: usize = 1_000_000;

@@ -38,7 +38,12 @@ fn rows(text: &str, networks: &Networks, words: &Vocabulary, log: &mut Log<'_>) 
     let mut header = lines.by_ref().filter(|(_, line)| is_row(line));
     // Rows are read by the header; without one, as if it had no further columns.
     let mut columns = Columns::default();
-    match header.next().map(|(place, line)| (place, line, Columns::read(line.trim_end()))) {
+    let header = header.next().map(|(place, line)| {
+        let head = Some(line.trim_end()).filter(|line| line.len() <= LINE_BYTES_MAX);
+        let too_long = || format!("longer than {LINE_BYTES_MAX} bytes");
+        (place, line, head.ok_or_else(too_long).and_then(Columns::read))
+    });
+    match header {
         Some((_, _, Ok(read))) => columns = read,
         Some((place, line, Err(reason))) => log.add_at(place + 1, line, reason),
         None => log.add_at(1, "", format!("empty, expected {HEADER:?}")),
@@ -49,12 +54,28 @@ fn rows(text: &str, networks: &Networks, words: &Vocabulary, log: &mut Log<'_>) 
     rows.reserve(text.len() / ROW_BYTES);
     let mut prefix_lines: Vec<usize> = Vec::new();
     let mut courtesy = Courtesy::default();
+    let cut = if text.ends_with('\n') { 0 } else { text.lines().count() };
     for (place, line) in lines {
         courtesy.row();
+        if place == LINES_MAX {
+            log.add_at(place + 1, line, format!("more than {LINES_MAX} lines"));
+            break;
+        }
         if !is_row(line) {
             continue;
         }
+        if log.is_hopeless() {
+            break;
+        }
+        if line.len() > LINE_BYTES_MAX {
+            log.add_at(place + 1, line, format!("longer than {LINE_BYTES_MAX} bytes"));
+            continue;
+        }
         match reader.row(line, &mut rows) {
+            // It may still be a row: of a shorter name, of fewer networks.
+            Ok(_) if place + 1 == cut => {
+                log.add_at(cut, line, "the line has no end: was the file cut off?");
+            }
             Ok(true) => prefix_lines.push(place + 1),
             Ok(false) => {}
             Err(reason) => log.add_at(place + 1, line, reason),
@@ -260,6 +281,13 @@ const SAID_MAX: usize = 1 << 16;
 
 /// Columns behind [`HEADER`] at most.
 const FURTHER: usize = 3;
+
+/// More than the longest file has rows of a usual length; a file of nothing but line ends is read
+/// for seconds, not for a minute.
+const LINES_MAX: usize = 20_000_000;
+
+/// A row that names all networks and all groups has less.
+const LINE_BYTES_MAX: usize = 8 << 10;
 
 /// A row in most files, bytes: room is made for that many rows at once.
 const ROW_BYTES: usize = 32;

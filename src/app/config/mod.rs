@@ -77,6 +77,8 @@ pub struct Config {
     pub routes: Arc<RouteTable>,
     /// What is not wanted, if that is said. A reload has it follow another, as the routes.
     pub rules: Option<Arc<Rules>>,
+    /// Files that `risk.toml` names.
+    pub beside: Vec<PathBuf>,
     /// Eight hexadecimal digits that stand for the content of all files.
     pub hash: String,
 }
@@ -236,17 +238,21 @@ pub fn with_rules(dir: Option<&Path>, rules: Option<&Path>) -> Result<Config, Ve
     let links = switch::read(&source, &mut mistakes);
     let routes = routes::read(&source, links.as_ref(), &mut mistakes);
     let words = routes.as_ref().map(|file| (&file.networks, &file.words));
-    let read = file.and_then(|file| risk::read_file(&file, words, path.parent(), &mut mistakes));
+    let beside = risk::Beside::new(path.parent());
+    let read = file.and_then(|file| risk::read_file(&file, words, &beside, &mut mistakes));
     config.rules = read.map(Arc::new);
     if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
 }
 
 fn load(source: &Source<'_>) -> Result<Config, Vec<Mistake>> {
     let mut mistakes = Vec::new();
+    source.check_dialects(&mut mistakes);
     let links = switch::read(source, &mut mistakes);
     let routes = routes::read(source, links.as_ref(), &mut mistakes);
     let words = routes.as_ref().map(|file| (&file.networks, &file.words));
-    let rules = risk::read(source, words, &mut mistakes);
+    let beside = risk::Beside::new(source.dir());
+    let rules = risk::read(source, words, &beside, &mut mistakes);
+    let beside = beside.read();
     match (links, routes) {
         (Some(file), Some(routes)) if mistakes.is_empty() => Ok(Config {
             origin: source.origin(),
@@ -256,7 +262,8 @@ fn load(source: &Source<'_>) -> Result<Config, Vec<Mistake>> {
             written: routes.written,
             routes: Arc::new(routes.table),
             rules: rules.map(Arc::new),
-            hash: source.hash(),
+            hash: source.hash(&beside),
+            beside,
         }),
         _ => {
             debug_assert!(!mistakes.is_empty());

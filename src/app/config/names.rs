@@ -1,5 +1,7 @@
 //! Names that nobody knows, and what was probably meant.
 
+use crate::app::dialect_file;
+
 /// A sentence on `name`, which is none of `known`: the nearest one, or all of them.
 pub(super) fn unknown<'k>(
     what: &str,
@@ -7,16 +9,18 @@ pub(super) fn unknown<'k>(
     known: impl IntoIterator<Item = &'k str>,
 ) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let nearest = known.iter().map(|other| (distance(name, other), *other)).min();
+    let near = |other: &&&str| name.len().abs_diff(other.len()) <= LENGTHS_MAX;
+    let nearest = known.iter().filter(near).map(|other| (distance(name, other), *other)).min();
+    let name = dialect_file::shown(name);
     match nearest {
-        None => format!("unknown {what} {name:?}, none is defined"),
+        _ if known.is_empty() => format!("unknown {what} {name:?}, none is defined"),
         Some((steps, other)) if steps <= STEPS_MAX && steps < other.len() => {
             format!("unknown {what} {name:?}, did you mean {other:?}?")
         }
-        Some(_) if known.len() <= LIST_MAX => {
+        _ if known.len() <= LIST_MAX => {
             format!("unknown {what} {name:?}, expected one of {}", known.join(", "))
         }
-        Some(_) => format!("unknown {what} {name:?}, none of the {} is like it", known.len()),
+        _ => format!("unknown {what} {name:?}, none of the {} is like it", known.len()),
     }
 }
 
@@ -38,6 +42,9 @@ fn distance(one: &str, other: &str) -> usize {
 
 /// Names farther away than this are no likely slip of the hand.
 const STEPS_MAX: usize = 2;
+
+/// Names whose lengths in bytes differ by more are farther away, whatever stands in them.
+const LENGTHS_MAX: usize = 3 * STEPS_MAX;
 
 /// A longer list helps nobody.
 const LIST_MAX: usize = 40;

@@ -1,11 +1,9 @@
 //! `risk.toml`: what is not wanted. Read behind `routes.toml`, whose networks and categories it may
 //! name; a folder without it has no rules.
 
-use std::path::Path;
+use std::fs;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-use toml::de::DeTable;
 
 use super::Mistake;
 use super::codes::decline;
@@ -15,8 +13,10 @@ use super::names::unknown;
 use super::networks::Networks;
 use super::regions::region;
 use super::risk_lists as lists;
+pub(super) use super::risk_lists::Beside;
 use super::source::{File, Source};
 use super::table::Table;
+use crate::app::toml_text;
 use crate::base::codes::ResponseCode;
 use crate::base::map;
 use crate::base::money::Currency;
@@ -32,26 +32,27 @@ pub(super) type Words<'w> = Option<(&'w Networks, &'w Vocabulary)>;
 pub(super) fn read(
     source: &Source<'_>,
     words: Words<'_>,
+    beside: &Beside<'_>,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Rules> {
     let file = source.file_if_there(NAME, mistakes)?;
-    read_file(&file, words, source.dir(), mistakes)
+    read_file(&file, words, beside, mistakes)
 }
 
-/// Reads a file of rules, whatever its name; other files it names are in `dir`.
+/// Reads a file of rules, whatever its name.
 pub(super) fn read_file(
     file: &File,
     words: Words<'_>,
-    dir: Option<&Path>,
+    beside: &Beside<'_>,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Rules> {
     let mut log = Log::new(&file.shown, &file.text);
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let (root, errors) = toml_text::parsed(&file.text);
     for error in &errors {
         log.add_syntax(&error.span().unwrap_or_default(), error.message());
     }
     let rules = match errors.is_empty() {
-        true => rules(Table::new(root.get_ref(), 0..0), words, dir, &mut log),
+        true => rules(Table::new(root.get_ref(), 0..0), words, beside, &mut log),
         false => None,
     };
     log.finish(mistakes);
@@ -64,19 +65,25 @@ pub(super) const NAME: &str = "risk.toml";
 fn rules(
     mut root: Table<'_>,
     words: Words<'_>,
-    dir: Option<&Path>,
+    beside: &Beside<'_>,
     log: &mut Log<'_>,
 ) -> Option<Rules> {
-    let megabytes = root.number("memory_mb", 1..=MEGABYTES_MAX, MEGABYTES, log);
+    let megabytes = megabytes(&mut root, log);
+    let tables = root.tables("rule", log);
+    // Not read at all: each of them would be compared with all the others.
+    if let Some(table) = tables.get(RULES_MAX) {
+        log.add(&table.span, format!("more than {RULES_MAX} rules"));
+        return None;
+    }
     let key = root.take("key_file").and_then(|entry| Some((entry.text(log)?, entry.span)));
     let key = key.map(|(name, span)| {
-        lists::secret(name, dir).unwrap_or_else(|reason| {
+        beside.secret(name).unwrap_or_else(|reason| {
             log.add(&span, reason);
             0
         })
     });
     let secret = key.unwrap_or_else(of_this_process);
-    let lists = lists::Reader { secret, has_key: key.is_some(), dir };
+    let lists = lists::Reader { secret, has_key: key.is_some(), beside };
     let allowed = root.tables("allow", log);
     let allowed = allowed.into_iter().flat_map(|mut table| {
         let listed = lists.read(&mut table, log);
@@ -86,13 +93,9 @@ fn rules(
     let allowed = List::new(secret, allowed.collect::<Vec<_>>());
     let mut reader =
         Reader { words, lists, elements: Vec::new(), spans: Vec::new(), names: Vec::new() };
-    let tables = root.tables("rule", log);
     let rules: Vec<Rule> = tables.into_iter().filter_map(|table| reader.rule(table, log)).collect();
     root.finish(log);
     let Reader { elements, spans, .. } = reader;
-    if rules.len() > RULES_MAX {
-        log.add(&(0..0), format!("more than {RULES_MAX} rules"));
-    }
     if !log.is_empty() {
         return None;
     }
@@ -103,6 +106,22 @@ fn rules(
         log.add(&span, format!("one key too many: rules may count by {SETS_MAX}"));
     };
     rules.map_err(noted).ok()
+}
+
+/// `memory_mb`: never more than there is, for that would end the process that reads it.
+fn megabytes(root: &mut Table<'_>, log: &mut Log<'_>) -> usize {
+    let entry = root.take("memory_mb");
+    let said = entry.and_then(|entry| Some((entry.number(1..=MEGABYTES_MAX, log)?, entry.span)));
+    let Some((megabytes, span)) = said else { return MEGABYTES };
+    let machine = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = machine.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let total = total.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<usize>().ok());
+    if let Some(total) = total.map(|kilobytes| kilobytes >> 10)
+        && megabytes > total
+    {
+        log.add(&span, format!("{megabytes} MB, and this machine has {total}"));
+    }
+    megabytes
 }
 
 struct Reader<'r> {
@@ -150,13 +169,13 @@ impl Reader<'_> {
         let usual = Vocabulary::default();
         let words = self.words.map_or(&usual, |(_, words)| words);
         let is_known = |item: &super::table::Entry<'_>| self.words.is_some() || item.is_number();
-        let mccs = mccs.iter().filter(|item| is_known(item));
+        let mccs: Vec<_> = mccs.into_iter().filter(is_known).collect();
         Scope {
             networks: networks.into_iter().flatten().collect(),
             regions: texts(table, "region", log, region),
             homes: texts(table, "home", log, region),
             abroad: table.flag("abroad", false, log),
-            mccs: mccs.flat_map(|item| words.category(item, log)).collect(),
+            mccs: words.categories(&mccs, log),
             merchants: texts(table, "merchant", log, |name| Ok(name.to_owned())),
             currencies: texts(table, "currency", log, currency),
             entry_modes: texts(table, "entry_mode", log, entry_mode),

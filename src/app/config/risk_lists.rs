@@ -4,21 +4,56 @@
 //! key of the installation. So tokens need a `key_file`, the same for whoever makes them and
 //! whoever reads them.
 
-use std::fs;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::conditions::{texts, until};
 use super::log::Log;
 use super::table::Table;
+use crate::app::text_file;
 use crate::base::time::Wall;
 use crate::risk::list::{FOR_EVER, Listed};
+
+/// Files that `risk.toml` names, and which have been asked for: whoever changes one of them changes
+/// the rules.
+pub(super) struct Beside<'d> {
+    dir: Option<&'d Path>,
+    read: RefCell<Vec<PathBuf>>,
+}
+
+impl<'d> Beside<'d> {
+    /// Those in `dir`.
+    pub(super) fn new(dir: Option<&'d Path>) -> Self {
+        Self { dir, read: RefCell::default() }
+    }
+
+    /// Those that were asked for.
+    pub(super) fn read(self) -> Vec<PathBuf> {
+        self.read.into_inner()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        let path = self.dir.unwrap_or(Path::new("")).join(name);
+        self.read.borrow_mut().push(path.clone());
+        path
+    }
+
+    /// The key in a file.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(super) fn secret(&self, name: &str) -> Result<u64, String> {
+        secret(&self.path(name))
+    }
+}
 
 /// Reads lists under one key.
 pub(super) struct Reader<'r> {
     pub(super) secret: u64,
     /// True if the key is in a file.
     pub(super) has_key: bool,
-    pub(super) dir: Option<&'r Path>,
+    pub(super) beside: &'r Beside<'r>,
 }
 
 impl Reader<'_> {
@@ -44,9 +79,9 @@ impl Reader<'_> {
 
     /// One a line: a token, or a word and what it names, `merchant SHOP-1`.
     fn file(&self, name: &str) -> Result<Vec<Listed>, Vec<String>> {
-        let path = beside(self.dir, name);
-        let text = fs::read_to_string(&path)
-            .map_err(|error| vec![format!("{}: cannot be read: {error}", path.display())])?;
+        let path = self.beside.path(name);
+        let text = text_file::text(&path, LIST_BYTES_MAX)
+            .map_err(|mistake| vec![mistake.without_text()])?;
         let (mut listed, mut wrong) = (Vec::new(), Vec::new());
         let lines = text.lines().map(str::trim).enumerate();
         for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
@@ -65,6 +100,10 @@ impl Reader<'_> {
                 Err(_) => break,
             }
         }
+        if !text.is_empty() && !text.ends_with('\n') && wrong.is_empty() {
+            let (path, line) = (path.display(), text.lines().count());
+            wrong.push(format!("{path}:{line}: the line has no end: was the file cut off?"));
+        }
         if wrong.is_empty() { Ok(listed) } else { Err(wrong) }
     }
 
@@ -79,14 +118,9 @@ impl Reader<'_> {
     }
 }
 
-/// The key in a file.
-///
-/// # Errors
-///
-/// What is wrong with it.
-pub(super) fn secret(name: &str, dir: Option<&Path>) -> Result<u64, String> {
-    let path = beside(dir, name);
-    let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+fn secret(path: &Path) -> Result<u64, String> {
+    let bytes = text_file::bytes(path, KEY_BYTES_MAX)
+        .map_err(|reason| format!("{}: cannot be read: {reason}", path.display()))?;
     if bytes.len() < KEY_BYTES_MIN {
         return Err(format!("a key of fewer than {KEY_BYTES_MIN} bytes can be guessed"));
     }
@@ -100,12 +134,8 @@ pub(super) fn secret(name: &str, dir: Option<&Path>) -> Result<u64, String> {
 ///
 /// What is wrong with the file.
 pub fn token(key_file: &Path, digits: &[u8]) -> Result<u64, String> {
-    let secret = secret(&key_file.to_string_lossy(), None)?;
+    let secret = secret(key_file)?;
     Ok(crate::risk::token(secret, digits))
-}
-
-fn beside(dir: Option<&Path>, name: &str) -> PathBuf {
-    dir.unwrap_or(Path::new("")).join(name)
 }
 
 fn prefix(digits: &str) -> Result<Listed, String> {
@@ -127,6 +157,10 @@ fn text_of(text: &str, most: usize, listed: fn(String) -> Listed) -> Result<List
 const PREFIX_MAX: usize = 11;
 
 const KEY_BYTES_MIN: usize = 16;
+const KEY_BYTES_MAX: u64 = 64 << 10;
+
+/// Seven million tokens.
+const LIST_BYTES_MAX: u64 = 128 << 20;
 
 /// Lines of one file that are told.
 const WRONG_MAX: usize = 20;

@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml::de::DeTable;
-
 use super::conditions::Vocabulary;
 use super::log::{Log, Span};
 use super::names::unknown;
@@ -14,6 +12,7 @@ use super::source::Source;
 use super::switch::SwitchFile;
 use super::table::{Entry, Table};
 use super::{Mistake, PartnerName, Written, codes, merchants, mode, refusals, stand_in};
+use crate::app::toml_text;
 use crate::base::ids::LinkId;
 use crate::routing::RouteTable;
 use crate::routing::build::{
@@ -47,7 +46,7 @@ pub(super) fn read(
     });
     let file = source.file("routes.toml", mistakes)?;
     let mut log = Log::new(&file.shown, &file.text);
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let (root, errors) = toml_text::parsed(&file.text);
     for error in &errors {
         log.add_syntax(&error.span().unwrap_or_default(), error.message());
     }

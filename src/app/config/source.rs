@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io::{self, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::string::FromUtf8Error;
 
 use super::{Mistake, risk};
-use crate::app::dialect_file;
+use crate::app::dialect_file::DIALECT_BYTES_MAX;
+use crate::app::text_file;
 
 /// A folder, or the built-in default.
 #[derive(Debug)]
@@ -42,23 +42,21 @@ impl<'d> Source<'d> {
             return Some(File { shown: format!("config/{name}"), text: Cow::Borrowed(text) });
         };
         let path = dir.join(name);
-        let shown = path.display().to_string();
-        let mistake = match read_within(&path, most(name)).map(String::from_utf8) {
-            Ok(Ok(text)) => return Some(File { shown, text: Cow::Owned(text) }),
-            Ok(Err(error)) => not_utf8(shown, &error),
-            Err(error) => {
-                let reason = format!("cannot be read: {error}");
-                Mistake { file: shown, line: 0, text: name.to_owned(), reason }
+        match text_file::text(&path, most(name)) {
+            Ok(text) => Some(File { shown: path.display().to_string(), text: Cow::Owned(text) }),
+            Err(mistake) => {
+                mistakes.push(mistake);
+                None
             }
-        };
-        mistakes.push(mistake);
-        None
+        }
     }
 
-    /// The same, if there is such a file in the folder; the default that is built in has none.
+    /// The same, if there is such a file in the folder; the default that is built in has none. A
+    /// link that leads nowhere is there: whoever made it did not mean to go without.
     pub(super) fn file_if_there(&self, name: &str, mistakes: &mut Vec<Mistake>) -> Option<File> {
-        let is_there = self.dir?.join(name).try_exists().unwrap_or(true);
-        if is_there { self.file(name, mistakes) } else { None }
+        let found = fs::symlink_metadata(self.dir?.join(name));
+        let is_missing = found.is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        if is_missing { None } else { self.file(name, mistakes) }
     }
 
     /// The folder, if it is one.
@@ -66,9 +64,9 @@ impl<'d> Source<'d> {
         self.dir
     }
 
-    /// Eight hexadecimal digits that stand for all that the files say: the same where the same is
-    /// said, on any machine.
-    pub(super) fn hash(&self) -> String {
+    /// Eight hexadecimal digits that stand for all that the files say, those `beside` them
+    /// included: the same where the same is said, on any machine.
+    pub(super) fn hash(&self, beside: &[PathBuf]) -> String {
         let mut hasher = blake3::Hasher::new();
         let mut add = |name: &str, bytes: &[u8]| {
             // With lengths: what moves from one file to the next makes another hash.
@@ -81,10 +79,12 @@ impl<'d> Source<'d> {
             }
         };
         for (name, embedded) in EMBEDDED {
-            let read = self.dir.map(|dir| fs::read(dir.join(name)).unwrap_or_default());
+            let read = |dir: &Path| text_file::bytes(&dir.join(name), most(name));
+            let read = self.dir.map(|dir| read(dir).unwrap_or_default());
             add(name, read.as_deref().unwrap_or(embedded.as_bytes()));
         }
-        if let Some(rules) = self.dir.and_then(|dir| fs::read(dir.join(risk::NAME)).ok()) {
+        let rules = self.dir.map(|dir| text_file::bytes(&dir.join(risk::NAME), FILE_BYTES_MAX));
+        if let Some(Ok(rules)) = rules {
             add(risk::NAME, &rules);
         }
         let dialects = self.dialects().and_then(|dir| fs::read_dir(dir).ok());
@@ -94,29 +94,36 @@ impl<'d> Source<'d> {
         paths.sort_unstable();
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            add(&name, &fs::read(&path).unwrap_or_default());
+            add(&name, &text_file::bytes(&path, DIALECT_BYTES_MAX).unwrap_or_default());
+        }
+        for path in beside {
+            let read = text_file::bytes(path, MERCHANTS_BYTES_MAX).unwrap_or_default();
+            add("", &read);
         }
         hasher.finalize().to_hex().chars().take(HASH_DIGITS).collect()
+    }
+
+    /// Notes a `dialects` that is there and no folder, or one with too much in it: those that are
+    /// shipped would be taken for dialects of one's own, or reading would take minutes.
+    pub(super) fn check_dialects(&self, mistakes: &mut Vec<Mistake>) {
+        let Some(dir) = self.dialects().filter(|dir| fs::symlink_metadata(dir).is_ok()) else {
+            return;
+        };
+        let reason = match fs::read_dir(&dir).map(Iterator::count) {
+            Err(error) => format!("cannot be read as a folder: {error}"),
+            Ok(count) if count > DIALECTS_MAX => {
+                format!("more than {DIALECTS_MAX} files")
+            }
+            Ok(_) => return,
+        };
+        let (file, text) = (dir.display().to_string(), String::new());
+        mistakes.push(Mistake { file, line: 0, text, reason });
     }
 
     /// Where dialects of one's own are.
     pub(super) fn dialects(&self) -> Option<PathBuf> {
         self.dir.map(|dir| dir.join("dialects"))
     }
-}
-
-/// Names the first line of a file that is not UTF-8, and the place in it.
-fn not_utf8(file: String, error: &FromUtf8Error) -> Mistake {
-    let bytes = error.as_bytes();
-    let wrong = error.utf8_error().valid_up_to();
-    let before = bytes.get(..wrong).unwrap_or(bytes);
-    let from = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let rest = bytes.get(from..).unwrap_or(&[]);
-    let text = rest.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
-    let text = dialect_file::shown(String::from_utf8_lossy(text).trim_end());
-    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-    let reason = format!("not UTF-8 at byte {} of the line", wrong - from + 1);
-    Mistake { file, line, text, reason }
 }
 
 /// Hashed in one go, some tens of microseconds.
@@ -131,15 +138,8 @@ const EMBEDDED: [(&str, &str); 3] = [
     ("merchants.csv", include_str!("../../../config/merchants.csv")),
 ];
 
-/// A whole file, if it is no longer than `most` bytes.
-fn read_within(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if read as u64 > most {
-        return Err(io::Error::other(format!("longer than {} MiB", most >> 20)));
-    }
-    Ok(bytes)
-}
+/// Ten times as many as are shipped. Each may be read with all that it inherits from.
+pub(super) const DIALECTS_MAX: usize = 320;
 
 /// Bytes that a file of this name may have.
 fn most(name: &str) -> u64 {
@@ -148,7 +148,7 @@ fn most(name: &str) -> u64 {
 
 /// A file of routes with 50,000 forms of codes has 2 MiB; as a tree of values it takes some sixty
 /// times as much as on the disk.
-const FILE_BYTES_MAX: u64 = 8 << 20;
+pub(super) const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// Fifteen million merchants.
 const MERCHANTS_BYTES_MAX: u64 = 512 << 20;

@@ -6,15 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::de::DeTable;
-
 use super::inquiry::inquiry;
 use super::log::{Log, Span};
 use super::names::unknown;
 use super::source::Source;
 use super::table::{Entry, Table};
 use super::{Acquirer, Durability, Mistake, Partner, PartnerName, Settings, mode};
-use crate::app::dialect_file;
+use crate::app::{dialect_file, toml_text};
 use crate::base::ids::LinkId;
 use crate::base::limits::{self, Bounds};
 use crate::iso8583::dialect::Dialect;
@@ -37,7 +35,7 @@ pub(super) struct SwitchFile {
 pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Mistake>) -> Option<SwitchFile> {
     let file = source.file("switch.toml", mistakes)?;
     let mut log = Log::new(&file.shown, &file.text);
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let (root, errors) = toml_text::parsed(&file.text);
     if !errors.is_empty() {
         for error in errors {
             log.add_syntax(&error.span().unwrap_or_default(), error.message());
@@ -300,8 +298,9 @@ impl Links {
     }
 
     fn knows(&self, name: &str) -> bool {
-        let own = self.dialects_dir.as_ref().map(|dir| dir.join(format!("{name}.toml")));
-        dialect_file::embedded(name).is_some() || own.is_some_and(|path| path.is_file())
+        let folder = self.dialects_dir.as_deref();
+        dialect_file::embedded(name).is_some()
+            || folder.is_some_and(|folder| dialect_file::is_in(folder, name))
     }
 }
 

@@ -154,6 +154,11 @@ impl<'t> Entry<'t> {
         range: RangeInclusive<N>,
         log: &mut Log<'_>,
     ) -> Option<N> {
+        if self.value.is_integer() && whole(self.value).is_none() {
+            let (low, high) = (range.start(), range.end());
+            log.add(&self.span, format!("this number is not within {low} to {high}"));
+            return None;
+        }
         let number = self.expect(whole(self.value), "a whole number", log)?;
         let fitting = N::try_from(number).ok().filter(|number| range.contains(number));
         if fitting.is_none() {
@@ -223,7 +228,8 @@ fn whole(value: &DeValue<'_>) -> Option<i64> {
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a fraction",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::mistake::Mistake;
 use super::shipped::embedded;
+use crate::app::text_file;
 
 /// A dialect file that was found.
 pub(super) struct File {
@@ -26,28 +28,43 @@ pub(super) fn file(name_or_path: &str, extra_dir: Option<&Path>) -> Result<File,
     } else {
         by_name(name_or_path, extra_dir.into_iter())
     };
-    found.map_err(|reason| Mistake {
-        file: name_or_path.to_owned(),
-        line: 0,
-        text: name_or_path.to_owned(),
-        reason,
+    found.map_err(|lost| match lost {
+        Lost::Unreadable(mistake) => mistake,
+        Lost::Unknown(reason) => {
+            let name = name_or_path.to_owned();
+            Mistake { file: name.clone(), line: 0, text: name, reason }
+        }
     })
 }
 
 /// The parent that `child` names: in `extra_dir`, beside the child, or shipped.
-pub(super) fn parent(name: &str, child: &File, extra_dir: Option<&Path>) -> Result<File, String> {
+pub(super) fn parent(name: &str, child: &File, extra_dir: Option<&Path>) -> Result<File, Lost> {
     by_name(name, extra_dir.into_iter().chain(child.folder.as_deref()))
 }
 
-fn by_name<'d>(name: &str, mut folders: impl Iterator<Item = &'d Path>) -> Result<File, String> {
+/// Why there is no file.
+pub(super) enum Lost {
+    /// None has such a name: a sentence on it.
+    Unknown(String),
+    /// There is one, and it cannot be read.
+    Unreadable(Mistake),
+}
+
+/// True if `folder` has a dialect of this name, readable or not: whoever put a link there that
+/// leads nowhere does not mean the shipped dialect instead.
+pub(in crate::app) fn is_in(folder: &Path, name: &str) -> bool {
+    let found = fs::symlink_metadata(folder.join(format!("{name}.toml")));
+    found.map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true)
+}
+
+fn by_name<'d>(name: &str, mut folders: impl Iterator<Item = &'d Path>) -> Result<File, Lost> {
     if name.is_empty() || name.contains(['/', '\\']) {
-        return Err("a dialect's name is its file's stem, without folder".to_owned());
+        let reason = "a dialect's name is its file's stem, without folder";
+        return Err(Lost::Unknown(reason.to_owned()));
     }
     let file_name = format!("{name}.toml");
-    if let Some(path) =
-        folders.find_map(|folder| Some(folder.join(&file_name)).filter(|p| p.is_file()))
-    {
-        return on_disk(&path);
+    if let Some(folder) = folders.find(|folder| is_in(folder, name)) {
+        return on_disk(&folder.join(file_name));
     }
     match embedded(name) {
         Some(text) => Ok(File {
@@ -56,12 +73,12 @@ fn by_name<'d>(name: &str, mut folders: impl Iterator<Item = &'d Path>) -> Resul
             text: Cow::Borrowed(text),
             folder: None,
         }),
-        None => Err(format!("unknown dialect {name:?}")),
+        None => Err(Lost::Unknown(format!("unknown dialect {name:?}"))),
     }
 }
 
-fn on_disk(path: &Path) -> Result<File, String> {
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+fn on_disk(path: &Path) -> Result<File, Lost> {
+    let text = text_file::text(path, DIALECT_BYTES_MAX).map_err(Lost::Unreadable)?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(File {
         shown: path.display().to_string(),
@@ -70,3 +87,6 @@ fn on_disk(path: &Path) -> Result<File, String> {
         folder: path.parent().map(Path::to_owned),
     })
 }
+
+/// The longest that is shipped has some 10 KiB.
+pub(in crate::app) const DIALECT_BYTES_MAX: u64 = 1 << 20;

@@ -19,6 +19,16 @@ pub struct Mistake {
     pub reason: String,
 }
 
+impl Mistake {
+    /// What is wrong and where, without repeating what stands there: it may be a card number.
+    pub(in crate::app) fn without_text(&self) -> String {
+        match self.line {
+            0 => format!("{}: {}", self.file, self.reason),
+            line => format!("{}:{line}: {}", self.file, self.reason),
+        }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
@@ -101,7 +111,9 @@ pub(in crate::app) fn whole_line(text: &str, at: usize) -> Span {
 
 /// What a mistake repeats of the offending text.
 pub(in crate::app) fn shown(offending: &str) -> String {
-    offending.lines().next().unwrap_or_default().chars().take(TEXT_MAX).collect()
+    let text = offending.lines().next().unwrap_or_default().chars().take(TEXT_MAX);
+    // What moves the cursor of a terminal would tell something else than what stands there.
+    text.map(|sign| if sign.is_control() && sign != '\t' { '\u{fffd}' } else { sign }).collect()
 }
 
 /// Mistakes of one file that are told one by one. A million lines with a word too many are one

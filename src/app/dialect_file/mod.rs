@@ -26,16 +26,16 @@ mod tests;
 
 use std::path::Path;
 
-use toml::de::DeTable;
-
+pub(in crate::app) use locate::{DIALECT_BYTES_MAX, is_in};
 pub use mistake::Mistake;
 pub(in crate::app) use mistake::{Lines, MISTAKES_MAX, Span, shown, whole_line};
 pub use notation::notation;
 pub use shipped::{embedded, shipped_names};
 
+use crate::app::toml_text;
 use crate::base::codes::Edition;
 use crate::iso8583::spec::Spec;
-use locate::{File, file, parent};
+use locate::{File, Lost, file, parent};
 use mistake::Log;
 use table::{ELEMENT_MAX, ELEMENT_MIN, Table};
 
@@ -69,7 +69,7 @@ fn load_file(
     descendants: &mut Vec<String>,
 ) -> Result<Spec, Vec<Mistake>> {
     let mut log = Log::new(&file.shown, &file.text);
-    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let (root, errors) = toml_text::parsed(&file.text);
     if !errors.is_empty() {
         for error in errors {
             log.add_syntax(&error.span().unwrap_or_default(), error.message());
@@ -82,7 +82,11 @@ fn load_file(
     if let Some((name, span)) = root.text("inherits", &mut log) {
         descendants.push(file.shown.clone());
         match parent(name, file, extra_dir) {
-            Err(reason) => log.add(&span, reason),
+            Err(Lost::Unknown(reason)) => log.add(&span, reason),
+            Err(Lost::Unreadable(mistake)) => mistakes.push(mistake),
+            Ok(_) if descendants.len() > ANCESTORS_MAX => {
+                log.add(&span, format!("more than {ANCESTORS_MAX} dialects inherit in a row"));
+            }
             Ok(parent) if descendants.contains(&parent.shown) => {
                 let circle = descendants.join(" -> ");
                 log.add(&span, format!("a circle: {circle} -> {}", parent.shown));
@@ -186,3 +190,6 @@ fn fields(root: &mut Table<'_>, spec: &mut Spec, log: &mut Log<'_>) {
         }
     }
 }
+
+/// Of a dialect; those that are shipped have three at most. Each is read inside the next.
+const ANCESTORS_MAX: usize = 16;

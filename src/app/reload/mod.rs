@@ -55,8 +55,13 @@ impl Origin {
     /// Every mistake of every file.
     pub fn load(dir: &Path) -> Result<Self, Vec<Mistake>> {
         // Taken first: what is written from here on is another version.
-        let stamp = Stamp::of(dir);
-        let config = Config::load(Some(dir))?;
+        let mut stamp = Stamp::of(dir, &[]);
+        let mut config = Config::load(Some(dir))?;
+        if !config.beside.is_empty() {
+            // Only now it is known which files these are.
+            stamp = Stamp::of(dir, &config.beside);
+            config = Config::load(Some(dir))?;
+        }
         Ok(Self { dir: dir.to_owned(), stamp, config })
     }
 
@@ -141,7 +146,7 @@ impl Watch {
 
     /// Reloads if the files have changed, and then were left alone.
     fn look(&mut self) {
-        let stamp = Stamp::of(&self.dir);
+        let stamp = Stamp::of(&self.dir, &self.current.beside);
         if stamp == self.taken {
             self.changing = None;
             return;
@@ -159,9 +164,9 @@ impl Watch {
 
     fn reload(&mut self) {
         let began = self.clock.now().instant;
-        let before = Stamp::of(&self.dir);
+        let before = Stamp::of(&self.dir, &self.current.beside);
         let loaded = Config::load(Some(&self.dir));
-        let after = Stamp::of(&self.dir);
+        let after = Stamp::of(&self.dir, &self.current.beside);
         if before != after {
             // Somebody is writing; it is read when that is over.
             self.changing = Some((after, 0));

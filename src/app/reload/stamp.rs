@@ -21,12 +21,14 @@ struct Seen {
 }
 
 impl Stamp {
-    /// How the files of `dir` look now. Those that are not there are left out.
-    pub(super) fn of(dir: &Path) -> Self {
+    /// How the files of `dir` and those `beside` them look now. Those that are not there are left
+    /// out.
+    pub(super) fn of(dir: &Path, beside: &[PathBuf]) -> Self {
         let mut paths: Vec<PathBuf> = FILES.iter().map(|name| dir.join(name)).collect();
         let dialects = fs::read_dir(dir.join("dialects")).into_iter().flatten().flatten();
         let is_dialect = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml");
         paths.extend(dialects.map(|entry| entry.path()).filter(is_dialect));
+        paths.extend_from_slice(beside);
         let mut seen: Vec<Seen> = paths.into_iter().filter_map(Seen::of).collect();
         seen.sort_unstable();
         Self(seen)
@@ -60,14 +62,14 @@ mod tests {
         let name = format!("authswitch-stamp-{}", std::process::id());
         let dir = std::env::temp_dir().join(name);
         fs::create_dir_all(dir.join("dialects")).expect("a folder");
-        let mut last = Stamp::of(&dir);
+        let mut last = Stamp::of(&dir, &[]);
         let mut differs = |what: &str, act: &dyn Fn()| {
             // Times of files advance in steps.
             std::thread::park_timeout(Duration::from_millis(20));
             act();
-            let now = Stamp::of(&dir);
+            let now = Stamp::of(&dir, &[]);
             assert_ne!(now, last, "{what}");
-            assert_eq!(now, Stamp::of(&dir), "{what}: nothing since");
+            assert_eq!(now, Stamp::of(&dir, &[]), "{what}: nothing since");
             last = now;
         };
         let routes = dir.join("routes.toml");
@@ -88,7 +90,7 @@ mod tests {
         differs("removed", &|| fs::remove_file(&routes).expect("a file"));
         write(&dir.join("dialects/notes.txt"), "");
         write(&dir.join("routes.toml~"), "");
-        assert_eq!(Stamp::of(&dir), last, "nobody reads these");
+        assert_eq!(Stamp::of(&dir, &[]), last, "nobody reads these");
         fs::remove_dir_all(&dir).expect("a folder");
     }
 }
