@@ -259,7 +259,7 @@ impl Rules {
         &self.memory
     }
 
-    /// Forgets what is over in a part of the memory: some tens of microseconds.
+    /// Forgets what is over in some pages of the memory: some tens of microseconds.
     pub fn sweep(&self, now: Instant) {
         self.memory.sweep(ms(now));
     }

@@ -174,17 +174,20 @@ impl Entry {
     }
 
     /// As it is kept.
+    #[inline]
     pub(super) const fn words(&self) -> [u64; WORDS + 1] {
         let [a, b, c, d, e, f] = self.words;
         [self.head, a, b, c, d, e, f]
     }
 
     /// As it was kept.
+    #[inline]
     pub(super) const fn from_words([head, words @ ..]: [u64; WORDS + 1]) -> Self {
         Self { head, words }
     }
 
     /// Puts the event in, if there is room for it in all windows that act.
+    #[inline]
     pub(super) fn take(&mut self, windows: &[Window], take: &Take) -> Took {
         let now_ms = self.advance(windows, take.now_ms);
         let (mut over, mut full_ms) = (0, 0);
@@ -226,6 +229,7 @@ impl Entry {
     }
 
     /// What is in a window.
+    #[inline]
     pub(super) fn total(&self, window: &Window) -> u64 {
         let words = self.words.get(window.range()).unwrap_or(&[]);
         match window.width {
@@ -236,6 +240,7 @@ impl Entry {
 
     /// Lets time pass up to `now_ms`: cells that are too old become new ones. A clock that went
     /// back stands still.
+    #[inline]
     pub(super) fn advance(&mut self, windows: &[Window], now_ms: u64) -> u64 {
         let newest_ms = self.newest_ms();
         if now_ms <= newest_ms {
@@ -268,6 +273,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn add(&mut self, window: &Window, tick: u64, weight: u64) {
         let (word, shift) = self.cell(window, tick);
         match window.width {
@@ -290,6 +296,7 @@ impl Entry {
     }
 
     /// The word of a cell, and where in it the cell begins.
+    #[inline]
     fn cell(&mut self, window: &Window, tick: u64) -> (&mut u64, u32) {
         let cell = tick - window.by_cells.quotient(tick) * window.cells();
         let per_word = window.width.per_word();
@@ -313,7 +320,7 @@ impl Divisor {
     /// The product is the quotient, or one less.
     #[inline]
     const fn quotient(self, number: u64) -> u64 {
-        let product = (number as u128 * self.inverse as u128 >> 64) as u64;
+        let product = ((number as u128 * self.inverse as u128) >> 64) as u64;
         product + (number - product * self.by >= self.by) as u64
     }
 }

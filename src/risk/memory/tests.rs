@@ -166,3 +166,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_memory_is_no_larger_than_its_cap_and_what_is_over_makes_room() {
+    for bytes in [4, 64, 1000, 4096].map(|pages| pages * PAGE_BYTES + 77) {
+        let memory = Memory::new(bytes);
+        let taken = size_of_val(&*memory.words) + size_of_val(&*memory.locks);
+        assert!(taken <= bytes && taken > bytes * 3 / 4 - PAGE_BYTES, "{taken} of {bytes}");
+    }
+    let memory = Memory::new(64 * PAGE_BYTES);
+    let window = Window::new(1000, 1, false, 0, 6);
+    for n in 0..10 * memory.capacity() as u64 {
+        // Each is at its limit, and over before the next comes.
+        let took = memory.take((n + 1).wrapping_mul(KEY), &[window], 1000, &once(n * 70_000));
+        assert_eq!(took.map(|took| took.over), Some(0));
+    }
+    assert!(memory.len() <= memory.capacity());
+}
