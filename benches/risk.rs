@@ -72,7 +72,8 @@ fn live(criterion: &mut Criterion, name: &str, bytes: usize, range: &Range) {
     let remembered = rules.memory().len();
     let resident = resident();
     println!(
-        "{name}: {remembered} keys, room for {}; {resident} bytes of this process are resident, {made} before the first: \
+        "{name}: {remembered} keys, room for {}; {resident} bytes of this process are \
+         resident, {made} before the first: \
          {:.1} a key, {:.2} each that finds room",
         rules.memory().capacity(),
         resident as f64 / remembered as f64,
@@ -128,7 +129,8 @@ fn full(criterion: &mut Criterion, bytes: usize) {
     }
     let resident = resident();
     println!(
-        "full: {} new keys, room for {capacity}; {resident} bytes of this process are resident, cap {bytes}; the \
+        "full: {} new keys, room for {capacity}; {resident} bytes of this process are \
+         resident, cap {bytes}; the \
          longest request {longest:?}, {over} over 1 ms, the longest sweep {longest_sweep:?}",
         requests * 4,
     );
