@@ -390,6 +390,14 @@ mod tests {
             prop_assert_eq!(Divisor::new(1).quotient(number), number);
         }
 
+        #[test]
+        fn a_ring_reaches_back_as_far_as_it_must(ms in 1u64..=WINDOW_MS_MAX, words in 3u8..7) {
+            for sums in [false, true] {
+                let window = Window::new(ms, 5, sums, 0, words);
+                prop_assert!(window.cell_ms * (window.cells() - 1) >= ms);
+            }
+        }
+
         /// A time is kept in eight bits, never shorter and at most a third longer.
         #[test]
         fn a_span_is_no_shorter(ms in 0u64..4 * WINDOW_MS_MAX) {

@@ -1,6 +1,6 @@
 //! The table alone: races, room, what is forgotten and what never is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use proptest::prelude::*;
@@ -20,11 +20,14 @@ fn a_limit_of_n_lets_exactly_n_pass_whoever_races() {
     for limit in [1, 2, 7, 64] {
         let memory = Arc::new(Memory::new(MEMORY_BYTES));
         let windows = [Window::new(60_000, limit, false, 0, 6)];
-        let keys: Vec<u64> = (1..200).map(|n: u64| n.wrapping_mul(KEY)).collect();
+        let keys: Vec<u64> = (1..5000).map(|n: u64| n.wrapping_mul(KEY)).collect();
+        let start = Arc::new(Barrier::new(4));
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let (memory, keys) = (Arc::clone(&memory), keys.clone());
+                let start = Arc::clone(&start);
                 thread::spawn(move || {
+                    start.wait();
                     let pass = |key: &u64| -> u64 {
                         let ask = || memory.take(*key, &windows, 60_000, &once(5));
                         (0..limit).filter(|_| ask().is_some_and(|took| took.over == 0)).count()
