@@ -13,7 +13,7 @@
 //! --------------------------------------------------------- below: pure, synchronous, no time
 //!  3  switch     (now, event) in, outbox out
 //!  2  routing    facts in, a route or a decline out
-//!     risk       the same facts in, a pass or a decline out           dashmap
+//!     risk       the same facts in, a pass or a decline out
 //!  1  iso8583    bytes to messages and back
 //!  0  base       time, money, card data, codes, limits
 //! ```

@@ -1,61 +1,86 @@
 //! What all workers remember together: one entry for each key and set of windows.
 //!
-//! `DashMap`s under a keyed hash, every access one look-up under one guard, so that two workers
-//! that race on a key are told apart and no guard is ever held across another access. Looking and
-//! counting are one step: a limit of one is never passed twice.
+//! One table of cache lines, each a keyed hash and its windows. A key has one page of 64 lines and
+//! an order of its own in which it tries them; the page is fetched before it is needed, for all
+//! keys of a request at once. Looking and counting are one step under the lock of the page, and
+//! nobody ever holds two, so two workers never pass a limit of one twice.
 //!
-//! Why many maps and not one: a map can only be swept whole, and it grows by moving all it has.
-//! Each part here has the room it will ever have from the beginning, which costs memory only where
-//! it is used, and is swept in one go of some tens of microseconds. A worker sweeps one part now
-//! and then, between requests; only who finds a part full sweeps it for a request.
+//! Why no `DashMap`: nothing of it can be fetched ahead. A look-up reads the lock, then the byte
+//! that stands for the key, then the entry, each waiting for the one before, and the next key
+//! waits for all of them. With ten million keys, one of the four of a request far from the cache,
+//! that took 3.2 us; this takes 0.5, and 0.8 if all four are far (`benches/risk.rs`, two shared
+//! cores). A map also grows by moving all it has, and is swept whole; this table does neither.
 //!
-//! What is forgotten first is over. If that is not enough, it is what was longest not seen and
-//! is at no limit: a key that was told no is never forgotten while that matters. If there is no
-//! room even then, there is none, and the caller refuses.
+//! The room is there from the beginning, and costs memory only where it is used. A page that is
+//! full forgets first what is over, then what was longest not seen and is at no limit: a key that
+//! was told no is never forgotten while that matters. If there is no room even then, there is
+//! none, and the caller refuses. Nobody waits for more than one page to be put in order; what is
+//! over elsewhere is swept some pages at a time, between requests.
 
-use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use dashmap::DashMap;
+use crossbeam::utils::Backoff;
+use prefetch_index::prefetch_index;
+use zerocopy::FromZeros;
 
 use super::window::{Entry, Take, Took, Window};
 
 /// What is remembered of keys, within a bound in bytes.
 #[derive(Debug)]
 pub struct Memory {
-    parts: Box<[Part]>,
-    /// Entries of one part.
-    entries_max: usize,
-    /// Which part is swept next.
+    /// The lines, one after the other, from a place on that begins a page of the machine.
+    words: Box<[AtomicU64]>,
+    first: usize,
+    pages: usize,
+    /// By the low bits of a page's number.
+    locks: Box<[Lock]>,
+    /// Which page is swept next.
     next: AtomicUsize,
 }
 
-#[derive(Debug)]
-struct Part {
-    entries: DashMap<u64, Entry, AsIs>,
+/// A lock of some pages. It spins a little and then lets others run: it is held for less than it
+/// takes to put a thread to sleep.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Lock {
+    is_taken: AtomicBool,
+    /// Keys in its pages.
     len: AtomicUsize,
 }
 
+/// The lines of one page, while it is locked.
+struct Page<'m> {
+    lines: &'m [Line],
+    lock: &'m Lock,
+}
+
+/// A key, 0 if there is none, and its [`Entry`].
+type Line = [AtomicU64; LINE_WORDS];
+
+/// Where a key is, or may be put.
+enum Place {
+    Has(usize),
+    Free(usize),
+    Full,
+}
+
 impl Memory {
-    /// A memory that never takes more than `bytes`, except for one part of [`PART_BYTES`].
+    /// A memory of no more than `bytes`, but of one page at least.
     pub fn new(bytes: usize) -> Self {
-        let parts = (bytes / PART_BYTES).max(1);
-        let entries_max = PART_ENTRIES.min(bytes / SLOT_BYTES * 7 / 8).max(1);
-        let part = || Part {
-            entries: DashMap::with_capacity_and_hasher_and_shard_amount(
-                PART_SLOTS.min(bytes / SLOT_BYTES).max(2) * 7 / 8,
-                AsIs(0),
-                SHARDS,
-            ),
-            len: AtomicUsize::new(0),
-        };
-        let parts = std::iter::repeat_with(part).take(parts).collect();
-        Self { parts, entries_max, next: AtomicUsize::new(0) }
+        let locks = (bytes / PAGE_BYTES / PAGES_PER_LOCK).next_power_of_two().min(LOCKS_MAX);
+        // One page of the machine is lost by beginning at its next.
+        let overhead = locks * size_of::<Lock>() + PAGE_BYTES;
+        let pages = (bytes.saturating_sub(overhead) / PAGE_BYTES).max(1);
+        let words = <[AtomicU64]>::new_box_zeroed_with_elems((pages + 1) * LINES * LINE_WORDS)
+            .expect("a memory that does not fit the machine ends the program");
+        let first = words.as_ptr().align_offset(PAGE_BYTES).min(LINES * LINE_WORDS);
+        let locks = std::iter::repeat_with(Lock::default).take(locks).collect();
+        Self { words, first, pages, locks, next: AtomicUsize::new(0) }
     }
 
     /// Keys that are remembered.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.len.load(Ordering::Relaxed)).sum()
+        self.locks.iter().map(|lock| lock.len.load(Ordering::Relaxed)).sum()
     }
 
     /// True if nothing is remembered.
@@ -64,17 +89,22 @@ impl Memory {
     }
 
     /// Most keys that find room.
-    pub fn capacity(&self) -> usize {
-        self.parts.len() * self.entries_max
+    pub const fn capacity(&self) -> usize {
+        self.pages * LINES
     }
 
-    /// Sweeps the next part: what is over is forgotten, and where a part is nearly full also what
-    /// was not seen for long.
+    /// Sweeps the next pages: what is over is forgotten.
     pub fn sweep(&self, now_ms: u64) {
-        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.parts.len();
-        if let Some(part) = self.parts.get(next) {
-            part.sweep(now_ms, self.entries_max);
+        let first = self.next.fetch_add(SWEEP_PAGES, Ordering::Relaxed);
+        for page in first..first + SWEEP_PAGES.min(self.pages) {
+            self.lock(page % self.pages).sweep(now_ms);
         }
+    }
+
+    /// Asks the processor for the line where `key` is looked for first.
+    #[inline]
+    pub(super) fn fetch(&self, key: u64) {
+        prefetch_index(self.lines(), self.page(key) * LINES + nth(key, 0));
     }
 
     /// Counts the event for `key`; `None` if there is no room for a new key. An event in it
@@ -87,21 +117,17 @@ impl Memory {
         longest_ms: u64,
         take: &Take,
     ) -> Option<Took> {
-        let part = self.part(key);
-        if let Some(mut entry) = part.entries.get_mut(&key) {
-            return Some(entry.take(windows, take));
-        }
-        if part.len.load(Ordering::Relaxed) >= self.entries_max {
-            part.sweep(take.now_ms, self.entries_max);
-            if part.len.load(Ordering::Relaxed) >= self.entries_max {
-                return None;
+        let page = self.lock(self.page(key));
+        let (place, mut entry) = match page.seek(key) {
+            Place::Has(place) => (place, page.entry(place)),
+            Place::Free(_) | Place::Full => {
+                let place = page.room(key, take.now_ms)?;
+                (place, Entry::new(take.now_ms, longest_ms))
             }
-        }
-        let mut entry = part.entries.entry(key).or_insert_with(|| {
-            part.len.fetch_add(1, Ordering::Relaxed);
-            Entry::new(take.now_ms, longest_ms)
-        });
-        Some(entry.take(windows, take))
+        };
+        let took = entry.take(windows, take);
+        page.put(place, key, &entry);
+        Some(took)
     }
 
     /// Takes out again what was put in for `key`.
@@ -112,206 +138,196 @@ impl Memory {
         (at_ms, into): (u64, u8),
         amount: u64,
     ) {
-        if let Some(mut entry) = self.part(key).entries.get_mut(&key) {
+        let page = self.lock(self.page(key));
+        if let Place::Has(place) = page.seek(key) {
+            let mut entry = page.entry(place);
             entry.give_back(windows, at_ms, into, amount);
+            page.put(place, key, &entry);
         }
     }
 
     /// What each window of `key` has now, if anything is remembered of it.
     pub(super) fn look(&self, key: u64, windows: &[Window], now_ms: u64) -> Option<Vec<u64>> {
-        let mut entry = *self.part(key).entries.get(&key)?;
+        let page = self.lock(self.page(key));
+        let Place::Has(place) = page.seek(key) else { return None };
+        let mut entry = page.entry(place);
+        drop(page);
         entry.advance(windows, now_ms);
         Some(windows.iter().map(|window| entry.total(window)).collect())
     }
 
-    /// The middle bits choose the part: the map uses those at both ends.
+    /// The high bits choose the page: the low ones say where in it.
     #[inline]
-    fn part(&self, key: u64) -> &Part {
-        let middle = key >> 20 & 0xFFFF_FFFF;
-        &self.parts[((middle * self.parts.len() as u64) >> 32) as usize]
+    const fn page(&self, key: u64) -> usize {
+        (((key >> 32) * self.pages as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn lines(&self) -> &[Line] {
+        self.words.get(self.first..).unwrap_or(&[]).as_chunks().0
+    }
+
+    #[inline]
+    fn lock(&self, page: usize) -> Page<'_> {
+        let lock = &self.locks[page & (self.locks.len() - 1)];
+        let taken = |lock: &Lock| lock.is_taken.swap(true, Ordering::Acquire);
+        if taken(lock) {
+            let backoff = Backoff::new();
+            while lock.is_taken.load(Ordering::Relaxed) || taken(lock) {
+                backoff.snooze();
+            }
+        }
+        Page { lines: &self.lines()[page * LINES..][..LINES], lock }
     }
 }
 
-impl Part {
+impl Page<'_> {
+    #[inline]
+    fn seek(&self, key: u64) -> Place {
+        for n in 0..LINES {
+            let place = nth(key, n);
+            match self.key(place) {
+                0 => return Place::Free(place),
+                other if other == key => return Place::Has(place),
+                _ => {}
+            }
+        }
+        Place::Full
+    }
+
+    /// A free line for a key that has none.
+    fn room(&self, key: u64, now_ms: u64) -> Option<usize> {
+        let place = match self.seek(key) {
+            Place::Full => {
+                self.make_room(now_ms);
+                self.seek(key)
+            }
+            place => place,
+        };
+        let Place::Free(place) = place else { return None };
+        self.count(|len| len + 1);
+        Some(place)
+    }
+
+    fn sweep(&self, now_ms: u64) {
+        let is_over = |place: &usize| self.key(*place) != 0 && self.entry(*place).is_over(now_ms);
+        if (0..LINES).any(|place| is_over(&place)) {
+            self.keep(|entry| !entry.is_over(now_ms));
+        }
+    }
+
+    /// Forgets what is over; if that is not enough, what was longest not seen.
     #[cold]
-    fn sweep(&self, now_ms: u64, entries_max: usize) {
-        let (mut oldest_ms, mut count) = (now_ms, 0_usize);
-        self.retain(|entry| {
-            let is_over = entry.is_over(now_ms);
-            if !is_over {
-                oldest_ms = oldest_ms.min(entry.newest_ms());
+    fn make_room(&self, now_ms: u64) {
+        let mut ages = [u64::MAX; LINES];
+        let mut staying = 0;
+        for (place, age) in ages.iter_mut().enumerate() {
+            let entry = self.entry(place);
+            staying += usize::from(!entry.is_over(now_ms));
+            if !entry.is_at_limit(now_ms) {
+                *age = entry.newest_ms();
+            }
+        }
+        if staying <= LINES_KEPT {
+            return self.keep(|entry| !entry.is_over(now_ms));
+        }
+        ages.sort_unstable();
+        // Some at once, so that not every new key has a page to put in order.
+        let oldest_ms = ages[LINES - LINES_KEPT - 1];
+        let mut spare = LINES - LINES_KEPT;
+        self.keep(|entry| {
+            let is_old = entry.newest_ms() <= oldest_ms && !entry.is_at_limit(now_ms);
+            let goes = spare > 0 && is_old;
+            spare -= usize::from(goes);
+            !goes
+        });
+    }
+
+    /// Forgets the others, and puts those that stay where they are found before any free line.
+    fn keep(&self, mut stays: impl FnMut(&Entry) -> bool) {
+        let mut kept = [(0, Entry::new(0, 0)); LINES];
+        let mut count = 0;
+        for place in 0..LINES {
+            let (key, entry) = (self.key(place), self.entry(place));
+            if key == 0 {
+                continue;
+            }
+            if stays(&entry) {
+                kept[count] = (key, entry);
                 count += 1;
+            } else {
+                self.count(|len| len - 1);
             }
-            !is_over
-        });
-        // A part that is full at once would be swept for each request.
-        let enough = entries_max - entries_max / 8;
-        for _ in 0..ROUNDS_MAX {
-            if count <= enough {
-                return;
-            }
-            let middle_ms = oldest_ms + (now_ms - oldest_ms).div_ceil(4);
-            count = 0;
-            self.retain(|entry| {
-                let stays = entry.is_at_limit() || entry.newest_ms() > middle_ms;
-                count += usize::from(stays);
-                stays
-            });
-            oldest_ms = middle_ms;
+            self.lines[place][0].store(0, Ordering::Relaxed);
         }
-        if count > enough {
-            // All came at the same moment.
-            let mut spare = count - enough;
-            self.retain(|entry| {
-                let goes = spare > 0 && !entry.is_at_limit();
-                spare -= usize::from(goes);
-                !goes
-            });
+        for (key, entry) in &kept[..count] {
+            if let Place::Free(place) = self.seek(*key) {
+                self.put(place, *key, entry);
+            }
         }
     }
 
-    fn retain(&self, mut stays: impl FnMut(&Entry) -> bool) {
-        let mut gone = 0;
-        self.entries.retain(|_, entry| {
-            let stays = stays(entry);
-            gone += usize::from(!stays);
-            stays
-        });
-        self.len.fetch_sub(gone, Ordering::Relaxed);
+    #[inline]
+    fn key(&self, place: usize) -> u64 {
+        self.lines[place][0].load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn entry(&self, place: usize) -> Entry {
+        let [_, words @ ..] = &self.lines[place];
+        let [head, a, b, c, d, e, f] = words;
+        let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        Entry::from_words([load(head), load(a), load(b), load(c), load(d), load(e), load(f)])
+    }
+
+    #[inline]
+    fn put(&self, place: usize, key: u64, entry: &Entry) {
+        let [first, words @ ..] = &self.lines[place];
+        first.store(key, Ordering::Relaxed);
+        for (word, value) in words.iter().zip(entry.words()) {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    fn count(&self, change: impl Fn(usize) -> usize) {
+        let len = &self.lock.len;
+        len.store(change(len.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 }
 
-/// Keys are hashes already.
-#[derive(Debug, Clone, Copy)]
-struct AsIs(u64);
-
-impl BuildHasher for AsIs {
-    type Hasher = Self;
-
-    fn build_hasher(&self) -> Self {
-        *self
+impl Drop for Page<'_> {
+    fn drop(&mut self) {
+        self.lock.is_taken.store(false, Ordering::Release);
     }
 }
 
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |word, byte| word << 8 | u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = word;
-    }
+/// The line of its page that `key` tries so late: two neighbours, which the processor fetches
+/// together, then two elsewhere.
+#[inline]
+const fn nth(key: u64, n: usize) -> usize {
+    let (first, stride) = (key as usize % LINES, (key as usize / LINES % LINES) | 1);
+    let pair = (first / 2 + stride * (n / 2)) % (LINES / 2);
+    pair * 2 + (first + n) % 2
 }
 
-/// Locks of one part, as few as a `DashMap` may have.
-const SHARDS: usize = 2;
+/// Words of a line.
+const LINE_WORDS: usize = 8;
 
-/// An entry with its key, and the byte by which the map finds it.
-const SLOT_BYTES: usize = 64 + 1;
+/// Lines of a page.
+const LINES: usize = 64;
 
-/// Slots of one part: what is swept in one go.
-const PART_SLOTS: usize = 2 * 4096;
+/// How many of them stay when a page is full.
+const LINES_KEPT: usize = LINES - LINES / 8;
 
-/// Entries of one part. A map fills seven eighths of its slots; its two halves are never quite
-/// equal, so that it never has to grow there is room for six deviations more in each.
-const PART_ENTRIES: usize = PART_SLOTS * 7 / 8 - 2 * 6 * 60;
+/// Bytes of a page, the unit of a memory: as many as a page of the machine has.
+pub const PAGE_BYTES: usize = LINES * LINE_WORDS * size_of::<u64>();
 
-/// Bytes of one part.
-pub const PART_BYTES: usize = PART_SLOTS * SLOT_BYTES;
+/// A lock is shared by so many pages, or more if that would be more locks than a cache holds.
+const PAGES_PER_LOCK: usize = 4;
+const LOCKS_MAX: usize = 4096;
 
-/// How often what was not seen for longest is looked for among what is left.
-const ROUNDS_MAX: usize = 8;
+/// Pages that are swept at once: some tens of microseconds.
+const SWEEP_PAGES: usize = 32;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-    use std::thread;
-
-    fn once(now_ms: u64) -> Take {
-        Take { now_ms, amount: 1, windows: 1, acting: 1, attempts: 0 }
-    }
-
-    const KEY: u64 = 0x9E37_79B9_7F4A_7C15;
-
-    #[test]
-    fn a_limit_of_n_lets_exactly_n_pass_whoever_races() {
-        for limit in [1, 2, 7, 64] {
-            let memory = Arc::new(Memory::new(PART_BYTES));
-            let windows = [Window::new(60_000, limit, false, 0, 6)];
-            let keys: Vec<u64> = (1..200).map(|n: u64| n.wrapping_mul(KEY)).collect();
-            let threads: Vec<_> = (0..4)
-                .map(|_| {
-                    let (memory, keys) = (Arc::clone(&memory), keys.clone());
-                    thread::spawn(move || {
-                        let pass = |key: &u64| -> u64 {
-                            let ask = || memory.take(*key, &windows, 60_000, &once(5));
-                            (0..limit).filter(|_| ask().is_some_and(|took| took.over == 0)).count()
-                                as u64
-                        };
-                        keys.iter().map(pass).collect::<Vec<u64>>()
-                    })
-                })
-                .collect();
-            let mut passed = vec![0; keys.len()];
-            for thread in threads {
-                let counts = thread.join().expect("no panic");
-                passed.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-            }
-            assert!(passed.iter().all(|count| *count == limit), "{limit}: {passed:?}");
-            assert_eq!(memory.len(), keys.len());
-        }
-    }
-
-    #[test]
-    fn what_is_full_forgets_the_oldest_and_never_who_is_at_the_limit() {
-        let memory = Memory::new(PART_BYTES);
-        let windows = [Window::new(3_600_000, 2, false, 0, 6)];
-        let key = |n: u64| (n + 1).wrapping_mul(KEY);
-        let at_limit = 1000;
-        for n in 0..at_limit {
-            memory.take(key(n), &windows, 3_600_000, &once(n)).expect("room");
-            memory.take(key(n), &windows, 3_600_000, &once(n)).expect("room");
-        }
-        let many = 4 * memory.capacity() as u64;
-        for n in at_limit..many {
-            assert!(memory.take(key(n), &windows, 3_600_000, &once(n)).is_some());
-            assert!(memory.len() <= memory.capacity());
-        }
-        for n in 0..at_limit {
-            let took = memory.take(key(n), &windows, 3_600_000, &once(many)).expect("known");
-            assert_eq!(took.over, 1, "key {n} was told no");
-        }
-        let newest = memory.look(key(many - 1), &windows, many);
-        assert_eq!(newest, Some(vec![1]), "what came last is still there");
-        assert_eq!(memory.look(key(at_limit), &windows, many), None, "what came first is not");
-    }
-
-    #[test]
-    fn no_room_is_no_room() {
-        let memory = Memory::new(100 * SLOT_BYTES);
-        let windows = [Window::new(60_000, 1, false, 0, 6)];
-        let ask = |n: u64| memory.take((n + 1).wrapping_mul(KEY), &windows, 60_000, &once(7));
-        let found = (0..1000).filter(|n| ask(*n).is_some()).count();
-        assert_eq!(found, memory.capacity(), "each is at its limit and stays");
-        assert!(memory.take(KEY.wrapping_mul(5000), &windows, 60_000, &once(900_000)).is_some());
-    }
-
-    #[test]
-    fn what_is_over_is_swept_away() {
-        let memory = Memory::new(3 * PART_BYTES);
-        let windows = [Window::new(1000, 5, false, 0, 6)];
-        for n in 0..10_000u64 {
-            memory.take((n + 1).wrapping_mul(KEY), &windows, 1100, &once(n)).expect("room");
-        }
-        assert_eq!(memory.len(), 10_000);
-        for _ in 0..3 {
-            memory.sweep(200_000);
-        }
-        assert_eq!(memory.len(), 0);
-    }
-}
+mod tests;

@@ -36,7 +36,7 @@ use crate::base::map::Map;
 use crate::base::time::{Instant, Now};
 use key::ELEMENTS;
 use list::List;
-pub use memory::{Memory, PART_BYTES};
+pub use memory::{Memory, PAGE_BYTES};
 use packing::Set;
 use rule::{Action, Rule};
 use window::Take;
@@ -191,7 +191,7 @@ impl Rules {
     pub fn count_again(&self, asked: &Asked<'_>, ago: Duration) {
         let ago_ms = ago.as_millis() as u64;
         for set in self.sets.iter().filter(|set| ago_ms <= set.longest_ms) {
-            let windows = self.concerned(set, asked);
+            let windows = set.concerned(&self.rules, asked);
             let Some(key) = set.key.hash(set.seed, asked).filter(|_| windows != 0) else {
                 continue;
             };
@@ -259,7 +259,7 @@ impl Rules {
         &self.memory
     }
 
-    /// Forgets what is over in a part of the memory: some tens of microseconds.
+    /// Forgets what is over in some pages of the memory: some tens of microseconds.
     pub fn sweep(&self, now: Instant) {
         self.memory.sweep(ms(now));
     }
@@ -291,12 +291,19 @@ impl Rules {
         taken.amount = asked.facts.amount.minor;
         let mut first: Option<u16> = None;
         let mut no_room = false;
-        for (place, set) in self.sets.iter().enumerate() {
-            let windows = self.concerned(set, asked);
-            if windows == 0 {
-                continue;
+        // Every key is asked for before the first is looked at: their misses overlap.
+        let mut keys = [(0, 0); SETS_MAX];
+        for (set, (key, windows)) in self.sets.iter().zip(&mut keys) {
+            let concerned = set.concerned(&self.rules, asked);
+            if concerned != 0
+                && let Some(hash) = set.key.hash(set.seed, asked)
+            {
+                self.memory.fetch(hash);
+                (*key, *windows) = (hash, concerned);
             }
-            let Some(key) = set.key.hash(set.seed, asked) else { continue };
+        }
+        let keys = self.sets.iter().zip(keys).enumerate();
+        for (place, (set, (key, windows))) in keys.filter(|(_, (_, (_, windows)))| *windows != 0) {
             let take = Take {
                 now_ms: taken.at_ms,
                 amount: taken.amount,
@@ -311,6 +318,9 @@ impl Rules {
             if let Some(slot) = taken.keys.get_mut(usize::from(taken.count)) {
                 *slot = (place as u8, took.into, key);
                 taken.count += 1;
+            }
+            if took.over == 0 {
+                continue;
             }
             for (bit, rule) in set.rules.iter().enumerate() {
                 if took.over >> bit & 1 == 1 {
@@ -333,14 +343,6 @@ impl Rules {
             }
         };
         Verdict::Declined { rule: first, code }
-    }
-
-    /// The windows of a set whose rules are for this request.
-    #[inline]
-    fn concerned(&self, set: &Set, asked: &Asked<'_>) -> u8 {
-        set.rules.iter().enumerate().fold(0, |windows, (bit, rule)| {
-            windows | u8::from(self.rules[usize::from(*rule)].scope.holds(asked)) << bit
-        })
     }
 
     fn count(&self, rule: u16) {

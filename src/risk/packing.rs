@@ -3,10 +3,10 @@
 //! A key is asked once for all rules of a set, for one miss of the cache. Words that are left over
 //! make the windows finer, sums first, whose cells are few.
 
-use super::SETS_MAX;
 use super::key::{Key, hash_of, mix};
 use super::rule::{Action, Rule, Test, Velocity};
 use super::window::{WINDOWS_MAX, WORDS, Window};
+use super::{Asked, SETS_MAX};
 
 /// Rules that share a key and an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +17,23 @@ pub(super) struct Set {
     pub(super) windows: Vec<Window>,
     /// The rule of each window.
     pub(super) rules: Vec<u16>,
+    /// Windows whose rules are for the same requests, each with one of these rules.
+    scopes: Vec<(u16, u8)>,
     /// The windows whose rules decline.
     pub(super) acting: u8,
     /// The windows that count what is declined.
     pub(super) attempts: u8,
     /// How long an event matters.
     pub(super) longest_ms: u64,
+}
+
+impl Set {
+    /// The windows whose rules are for this request.
+    #[inline]
+    pub(super) fn concerned(&self, rules: &[Rule], asked: &Asked<'_>) -> u8 {
+        let held = |rule: u16| rules[usize::from(rule)].scope.holds(asked);
+        self.scopes.iter().filter(|(rule, _)| held(*rule)).fold(0, |all, (_, bits)| all | bits)
+    }
 }
 
 /// The sets of all rules that count.
@@ -60,6 +71,7 @@ fn set(key: Key, places: &[usize], rules: &[Rule], secret: u64) -> Set {
     let (mut windows, mut at) = (Vec::new(), 0);
     let mut seed = mix(secret, key.number());
     let (mut acting, mut attempts) = (0, 0);
+    let mut scopes: Vec<(u16, u8)> = Vec::new();
     for (bit, (place, words)) in places.iter().zip(words).enumerate() {
         let Some(velocity) = velocity(&rules[*place]) else { continue };
         let window_ms = velocity.window.as_millis() as u64;
@@ -69,12 +81,18 @@ fn set(key: Key, places: &[usize], rules: &[Rule], secret: u64) -> Set {
         at += words;
         let name = hash_of(secret, rules[*place].name.as_bytes());
         seed = mix(mix(seed, name), window_ms << 16 | layout << 1 | u64::from(velocity.sums));
+        let same =
+            |(rule, _): &&mut (u16, u8)| rules[usize::from(*rule)].scope == rules[*place].scope;
+        match scopes.iter_mut().find(same) {
+            Some((_, bits)) => *bits |= 1 << bit,
+            None => scopes.push((*place as u16, 1 << bit)),
+        }
         acting |= u8::from(rules[*place].action == Action::Decline) << bit;
         attempts |= u8::from(velocity.attempts) << bit;
     }
     let longest_ms = windows.iter().map(Window::longest_ms).max().unwrap_or(0);
     let rules = places.iter().map(|place| *place as u16).collect();
-    Set { key, seed, windows, rules, acting, attempts, longest_ms }
+    Set { key, seed, windows, rules, scopes, acting, attempts, longest_ms }
 }
 
 fn words_min(rule: &Rule) -> u8 {

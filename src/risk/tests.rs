@@ -32,7 +32,7 @@ fn counts(name: &str, parts: &[Part], seconds: u64, limit: u64, number: u8) -> R
 
 fn rules(rules: Vec<Rule>) -> Rules {
     let plan = Plan { rules, secret: SECRET, ..Plan::default() };
-    Rules::new(plan, Arc::new(Memory::new(PART_BYTES))).expect("the keys find room")
+    Rules::new(plan, Arc::new(Memory::new(PAGE_BYTES))).expect("the keys find room")
 }
 
 fn facts(card: &str, minor: u64) -> Authorization {
@@ -183,7 +183,7 @@ fn lists_stop_and_allow() {
     assert_eq!(hot(Listed::Terminal("POS00001".into()), FOR_EVER), 43);
     let allowed = List::new(SECRET, [(Listed::Terminal("POS00001".into()), FOR_EVER)]);
     let plan = Plan { rules: vec![rule("all", Test::Always, 57)], allowed, ..Plan::default() };
-    let rules = Rules::new(plan, Arc::new(Memory::new(PART_BYTES))).expect("no keys");
+    let rules = Rules::new(plan, Arc::new(Memory::new(PAGE_BYTES))).expect("no keys");
     assert_eq!(said(&rules, &card, 1), 0);
 }
 
@@ -218,5 +218,5 @@ fn a_key_too_many_is_told() {
     };
     let list = (1..=9).map(|n| counts(&n.to_string(), &key(n), 60, 1, 65)).collect();
     let plan = Plan { rules: list, ..Plan::default() };
-    assert_eq!(Rules::new(plan, Arc::new(Memory::new(PART_BYTES))).err(), Some(8));
+    assert_eq!(Rules::new(plan, Arc::new(Memory::new(PAGE_BYTES))).err(), Some(8));
 }

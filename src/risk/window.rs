@@ -13,7 +13,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Milliseconds of the newest event (40 bits), how long it matters in units of 64 seconds (16
-    /// bits), and which windows were at their limit when they were asked last (8 bits).
+    /// bits), and for how long a window that is full stays so, see [`Span`] (8 bits).
     head: u64,
     words: [u64; WORDS],
 }
@@ -25,6 +25,8 @@ const _: () = assert!(size_of::<(u64, Entry)>() == 64);
 pub(super) struct Window {
     /// Milliseconds of one cell.
     pub(super) cell_ms: u64,
+    by_cell: Divisor,
+    by_cells: Divisor,
     /// Its first word.
     pub(super) at: u8,
     /// How many words it has.
@@ -90,7 +92,8 @@ impl Window {
         let cells = u64::from(words) * width.per_word();
         debug_assert!(cells >= 2 && usize::from(at + words) <= WORDS, "it fits");
         let cell_ms = window_ms.max(1).div_ceil(cells - 1);
-        Self { cell_ms, at, words, width, limit, sums }
+        let (by_cell, by_cells) = (Divisor::new(cell_ms), Divisor::new(cells));
+        Self { cell_ms, by_cell, by_cells, at, words, width, limit, sums }
     }
 
     /// How wide the cells for such a limit are.
@@ -120,9 +123,14 @@ impl Window {
         self.words as u64 * self.width.per_word()
     }
 
+    /// Its words.
+    const fn range(&self) -> std::ops::Range<usize> {
+        self.at as usize..self.at as usize + self.words as usize
+    }
+
     /// The number of the stretch of time in which `ms` lies.
     const fn tick(&self, ms: u64) -> u64 {
-        ms / self.cell_ms
+        self.by_cell.quotient(ms)
     }
 
     const fn weight(&self, amount: u64) -> u64 {
@@ -158,35 +166,54 @@ impl Entry {
         now_ms > self.newest_ms() + span * SPAN_MS
     }
 
-    /// True if a window was full when it was asked last: this entry may not be forgotten.
-    pub(super) const fn is_at_limit(&self) -> bool {
-        self.head >> FLAGS_AT != 0
+    /// True if a window is full, or said no to what was asked last: this entry may not be
+    /// forgotten.
+    pub(super) const fn is_at_limit(&self, now_ms: u64) -> bool {
+        let full = Span((self.head >> FULL_AT) as u8);
+        full.0 != 0 && now_ms <= self.newest_ms() + full.ms()
+    }
+
+    /// As it is kept.
+    #[inline]
+    pub(super) const fn words(&self) -> [u64; WORDS + 1] {
+        let [a, b, c, d, e, f] = self.words;
+        [self.head, a, b, c, d, e, f]
+    }
+
+    /// As it was kept.
+    #[inline]
+    pub(super) const fn from_words([head, words @ ..]: [u64; WORDS + 1]) -> Self {
+        Self { head, words }
     }
 
     /// Puts the event in, if there is room for it in all windows that act.
+    #[inline]
     pub(super) fn take(&mut self, windows: &[Window], take: &Take) -> Took {
         let now_ms = self.advance(windows, take.now_ms);
-        let asked = |place: usize| take.windows >> place & 1 == 1;
-        let mut over = 0;
-        for (place, window) in windows.iter().enumerate().filter(|(place, _)| asked(*place)) {
-            let after = self.total(window).saturating_add(window.weight(take.amount));
+        let (mut over, mut full_ms) = (0, 0);
+        let mut totals = [0; WINDOWS_MAX];
+        for (place, (window, total)) in windows.iter().zip(&mut totals).enumerate() {
+            *total = self.total(window);
+            let after = total.saturating_add(window.weight(take.amount));
             over |= u8::from(after > window.limit) << place;
         }
+        over &= take.windows;
         let into = match over & take.acting {
             0 => take.windows,
             _ => take.windows & take.attempts,
         };
-        let mut full = over;
-        for (place, window) in windows.iter().enumerate() {
+        for (place, (window, mut total)) in windows.iter().zip(totals).enumerate() {
             if into >> place & 1 == 1 {
                 self.add(window, window.tick(now_ms), window.weight(take.amount));
+                total = total.saturating_add(window.weight(take.amount));
             }
-            let was_full = self.head >> (FLAGS_AT + place as u32) & 1 == 1;
-            if (asked(place) || was_full) && self.total(window) >= window.limit {
-                full |= 1 << place;
+            if over >> place & 1 == 1 || total >= window.limit && total > 0 {
+                full_ms = full_ms.max(window.longest_ms());
             }
         }
-        self.head = self.head & !(0xFF << FLAGS_AT) | u64::from(full) << FLAGS_AT;
+        // Most are not.
+        let full = if full_ms == 0 { 0 } else { Span::of(full_ms).0 };
+        self.head = self.head & !(0xFF << FULL_AT) | u64::from(full) << FULL_AT;
         Took { over, into }
     }
 
@@ -202,25 +229,35 @@ impl Entry {
     }
 
     /// What is in a window.
+    #[inline]
     pub(super) fn total(&self, window: &Window) -> u64 {
-        let words = self.words.iter().skip(usize::from(window.at));
-        let words = words.take(usize::from(window.words));
+        let words = self.words.get(window.range()).unwrap_or(&[]);
         match window.width {
-            Width::Narrow => words.map(|word| lanes(*word)).sum(),
-            Width::Wide => words.fold(0, |total: u64, word| total.saturating_add(*word)),
+            Width::Narrow => lanes(words),
+            Width::Wide => words.iter().fold(0, |total: u64, word| total.saturating_add(*word)),
         }
     }
 
     /// Lets time pass up to `now_ms`: cells that are too old become new ones. A clock that went
     /// back stands still.
+    #[inline]
     pub(super) fn advance(&mut self, windows: &[Window], now_ms: u64) -> u64 {
         let newest_ms = self.newest_ms();
         if now_ms <= newest_ms {
             return newest_ms;
         }
         for window in windows {
-            let (old, new) = (window.tick(newest_ms), window.tick(now_ms));
-            for tick in old + 1..=new.min(old + window.cells()) {
+            let new = window.tick(now_ms);
+            // Nothing to do for what comes soon after.
+            if newest_ms >= new * window.cell_ms {
+                continue;
+            }
+            let old = window.tick(newest_ms);
+            if new - old >= window.cells() {
+                self.words.get_mut(window.range()).unwrap_or(&mut []).fill(0);
+                continue;
+            }
+            for tick in old + 1..=new {
                 self.clear(window, tick);
             }
         }
@@ -236,6 +273,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn add(&mut self, window: &Window, tick: u64, weight: u64) {
         let (word, shift) = self.cell(window, tick);
         match window.width {
@@ -258,17 +296,58 @@ impl Entry {
     }
 
     /// The word of a cell, and where in it the cell begins.
+    #[inline]
     fn cell(&mut self, window: &Window, tick: u64) -> (&mut u64, u32) {
-        let cell = tick % window.cells();
+        let cell = tick - window.by_cells.quotient(tick) * window.cells();
         let per_word = window.width.per_word();
         let word = usize::from(window.at) + (cell / per_word) as usize;
         (&mut self.words[word % WORDS], (cell % per_word * 16) as u32)
     }
 }
 
-/// The sum of the four counts of a word.
-const fn lanes(word: u64) -> u64 {
-    let pairs = (word & 0x0000_FFFF_0000_FFFF) + (word >> 16 & 0x0000_FFFF_0000_FFFF);
+/// Divides by a number that is known long before: a product instead of a division.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Divisor {
+    by: u64,
+    inverse: u64,
+}
+
+impl Divisor {
+    const fn new(by: u64) -> Self {
+        Self { by, inverse: u64::MAX / by }
+    }
+
+    /// The product is the quotient, or one less.
+    #[inline]
+    const fn quotient(self, number: u64) -> u64 {
+        let product = ((number as u128 * self.inverse as u128) >> 64) as u64;
+        product + (number - product * self.by >= self.by) as u64
+    }
+}
+
+/// A time in eight bits, never less than it is: three bits of it, and how far they are shifted.
+#[derive(Debug, Clone, Copy)]
+struct Span(u8);
+
+impl Span {
+    const fn of(ms: u64) -> Self {
+        let shift = (u64::BITS - ms.leading_zeros()).saturating_sub(3);
+        match ms.div_ceil(1 << shift) {
+            // Rounded up to one bit more.
+            8 => Self(((shift + 1) << 3 | 4) as u8),
+            bits => Self((shift << 3) as u8 | bits as u8),
+        }
+    }
+
+    const fn ms(self) -> u64 {
+        (self.0 as u64 & 7) << (self.0 >> 3)
+    }
+}
+
+/// The sum of the counts in these words, four in each; no more words than an entry has.
+fn lanes(words: &[u64]) -> u64 {
+    let pair = |word: &u64| (word & 0x0000_FFFF_0000_FFFF) + (word >> 16 & 0x0000_FFFF_0000_FFFF);
+    let pairs: u64 = words.iter().map(pair).sum();
     (pairs & 0xFFFF_FFFF) + (pairs >> 32)
 }
 
@@ -276,7 +355,7 @@ const MS_BITS: u32 = 40;
 const MS_MAX: u64 = (1 << MS_BITS) - 1;
 const SPAN_MS: u64 = 64_000;
 const SPAN_MAX: u64 = 0xFFFF;
-const FLAGS_AT: u32 = 56;
+const FULL_AT: u32 = 56;
 const CELL_MAX: u64 = 0xFFFF;
 
 // The longest window of three cells, which may count for half as long again, can be said.
@@ -289,7 +368,9 @@ mod tests {
 
     /// One window after the other, as in an entry.
     fn windows() -> impl Strategy<Value = Vec<Window>> {
-        let one = (1u64..5000, 1u64..12, any::<bool>());
+        let short = (1u64..5000, 1u64..12, any::<bool>());
+        let long = (1u64..=WINDOW_MS_MAX, 1u64..12, any::<bool>());
+        let one = prop_oneof![3 => short, 2 => long];
         prop::collection::vec(one, 1..=2).prop_map(|list| {
             let words = WORDS as u8 / list.len() as u8;
             let place = |(at, (ms, limit, sums)): (usize, (u64, u64, bool))| {
@@ -301,11 +382,36 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_product_divides(by in 1u64..1 << 31, number in 0u64..1 << 41, near in 0u64..3) {
+            for number in [number, (number / by * by + near).saturating_sub(1)] {
+                prop_assert_eq!(Divisor::new(by).quotient(number), number / by);
+            }
+            prop_assert_eq!(Divisor::new(1).quotient(number), number);
+        }
+
+        #[test]
+        fn a_ring_reaches_back_as_far_as_it_must(ms in 1u64..=WINDOW_MS_MAX, words in 3u8..7) {
+            for sums in [false, true] {
+                let window = Window::new(ms, 5, sums, 0, words);
+                prop_assert!(window.cell_ms * (window.cells() - 1) >= ms);
+            }
+        }
+
+        /// A time is kept in eight bits, never shorter and at most a third longer.
+        #[test]
+        fn a_span_is_no_shorter(ms in 0u64..4 * WINDOW_MS_MAX) {
+            let kept = Span::of(ms).ms();
+            prop_assert!(ms <= kept && kept <= ms + ms / 3, "{ms} as {kept}");
+        }
+
         /// Against a list of all events: what fits the exact window and one cell more is taken,
         /// what does not fit the exact window never is.
         #[test]
         fn never_more_lenient_than_the_exact_window(
             windows in windows(),
+            // Sometimes days go by between two events.
+            pace in prop::sample::select(vec![1u64, 1, 1, 40_000, 600_000]),
             steps in prop::collection::vec((0u64..900, 1u64..30, 0u8..5), 1..120),
         ) {
             let mut entry = Entry::new(0, 1 << 30);
@@ -313,7 +419,7 @@ mod tests {
             let mut now_ms = 0;
             let all = (1u8 << windows.len()) - 1;
             for (wait, amount, act) in steps {
-                now_ms += wait;
+                now_ms += wait * pace;
                 if act == 0 && !events.is_empty() {
                     let (at_ms, amount, into) = events.remove(amount as usize % events.len());
                     entry.give_back(&windows, at_ms, into, amount);
@@ -352,7 +458,8 @@ mod tests {
         assert_eq!(entry.take(&windows, &take), Took { over: 0, into: 0b11 });
         assert_eq!(entry.take(&windows, &take), Took { over: 0b01, into: 0b10 });
         assert_eq!(windows.map(|window| entry.total(&window)), [1, 2]);
-        assert!(entry.is_at_limit());
+        assert!(entry.is_at_limit(1005));
+        assert!(!entry.is_at_limit(4000), "the window that was full is empty by then");
         entry.give_back(&windows, 5, 0b01, 7);
         assert_eq!(windows.map(|window| entry.total(&window)), [0, 2]);
     }

@@ -158,7 +158,7 @@ impl Switch {
         }
     }
 
-    /// A part of the memory, now and then: between requests.
+    /// Some pages of the memory, now and then: between requests.
     #[inline]
     pub(super) fn sweep_limits(&mut self, now: Now) {
         if let Some(risk) = &mut self.risk
@@ -213,11 +213,11 @@ fn instrument(secret: u64, message: &Message<'_>, facts: &Authorization) -> u64 
     hash_of(secret ^ u64::from(who.length()), &who.head().to_be_bytes())
 }
 
-/// Transactions of a worker whose count can be given back: what is older stays counted. 7 MiB.
+/// Transactions of a worker whose count can be given back: what is older stays counted. 10 MiB.
 const TAKEN_MAX: usize = 1 << 16;
 
 /// Voids in flight whose sales are known; more only leave their sales counted.
 const VOIDS_MAX: usize = 1 << 16;
 
-/// How often a worker sweeps a part of the memory: a gibibyte in some twenty seconds.
+/// How often a worker sweeps some pages of the memory: a gibibyte in some eighty seconds.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(10);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use authswitch::base::codes::ResponseCode;
 use authswitch::risk::key::{Key, Part};
 use authswitch::risk::rule::{Action, Rule, Scope, Test, Velocity};
-use authswitch::risk::{Memory, PART_BYTES, Plan, Rules};
+use authswitch::risk::{Memory, PAGE_BYTES, Plan, Rules};
 use authswitch::switch::{Counter, Event};
 
 use crate::rig::{BUDGET, POS, POS_2, Plain, Rig, answer_to, sale};
@@ -23,7 +23,7 @@ fn limit(limit: u64, attempts: bool) -> Arc<Rules> {
         code: ResponseCode::from_number(65).expect("two digits"),
     };
     let plan = Plan { rules: vec![rule], secret: 5, ..Plan::default() };
-    Arc::new(Rules::new(plan, Arc::new(Memory::new(PART_BYTES))).expect("one key"))
+    Arc::new(Rules::new(plan, Arc::new(Memory::new(PAGE_BYTES))).expect("one key"))
 }
 
 fn rig(rules: Arc<Rules>) -> Rig {
