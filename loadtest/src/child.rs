@@ -105,6 +105,16 @@ impl Running {
     pub(crate) fn cpu_ns(&self) -> Result<u64, Failure> {
         cpu_ns(&self.child.id().to_string())
     }
+
+    /// The most memory that it had resident so far, in MB.
+    pub(crate) fn memory_mb(&self) -> Result<f64, Failure> {
+        let id = self.child.id();
+        let of = |error| Failure::of(&format!("read the memory of process {id}"), error);
+        let text = fs::read_to_string(format!("/proc/{id}/status")).map_err(of)?;
+        let most = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = most.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+        kib.map(|kib| kib * 1024.0 / 1e6).ok_or_else(|| of(io::ErrorKind::InvalidData.into()))
+    }
 }
 
 /// CPU time used so far by all threads of a process, in ns; `process` is its id or `self`.

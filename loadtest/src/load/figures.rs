@@ -19,7 +19,12 @@ pub(super) fn merged(course: &Course, tally: &Tally) -> Cell {
 }
 
 /// The report of a run; where it ran is for others to fill in.
-pub(super) fn report(sheet: &Sheet, tally: &Tally, merged: &Cell, end: End) -> Report {
+pub(super) fn report(
+    sheet: &Sheet,
+    (tally, merged): (&Tally, &Cell),
+    end: End,
+    switch_memory_mb: Option<f64>,
+) -> Report {
     let course = &sheet.course;
     let interval_s = course.interval.map_or(0.0, |interval| interval.as_secs_f64());
     let ended_ns = tally.phases.iter().map(|cell| cell.ended_ns).max().unwrap_or(0);
@@ -69,6 +74,7 @@ pub(super) fn report(sheet: &Sheet, tally: &Tally, merged: &Cell, end: End) -> R
         interval_s,
         timeline,
         mistakes: tally.mistakes.clone(),
+        switch_memory_mb,
         ..Report::default()
     };
     report.invalid = invalid(sheet, &report);

@@ -30,6 +30,9 @@ pub(crate) struct Report {
     pub(crate) findings: Vec<Finding>,
     /// Why the figures prove nothing; empty if they do.
     pub(crate) invalid: Vec<String>,
+    /// The most memory that the switch had resident, in MB; `None` if nobody could look.
+    #[serde(default)]
+    pub(crate) switch_memory_mb: Option<f64>,
     /// Share of one core that the generator used.
     pub(crate) generator_cpu: f64,
     /// From the first message to the last.

@@ -45,6 +45,8 @@ pub(crate) enum Figure {
     Mix,
     /// Seconds from the end of a spike until goodput is back.
     Recovery,
+    /// The most memory that the switch of the scenario had resident, in MB.
+    Memory,
 }
 
 /// Which latency.
@@ -99,6 +101,9 @@ impl Threshold {
         let bound = match figure {
             Figure::Time(_) => duration_ns(bound)? as f64 / 1e3,
             Figure::Recovery => duration_ns(bound)? as f64 / 1e9,
+            Figure::Memory => {
+                bound.strip_suffix("MB").and_then(|mb| mb.parse().ok()).ok_or_else(wrong)?
+            }
             _ => bound.strip_suffix('%').unwrap_or(bound).parse().map_err(|_| wrong())?,
         };
         let phase = named.or(phase).map(str::to_owned);
@@ -181,6 +186,7 @@ impl Threshold {
     fn overall(&self, report: &Report) -> Option<f64> {
         match self.figure {
             Figure::Mix => Some(report.mix_off()),
+            Figure::Memory => report.switch_memory_mb,
             Figure::Recovery => None,
             figure if is_count(figure) => count(figure, &report.counts),
             _ => self.of_figures(&report.total),
@@ -190,6 +196,7 @@ impl Threshold {
     fn of_phase(&self, phase: &Stretch, report: &Report) -> Option<f64> {
         match self.figure {
             Figure::Mix => Some(report.mix_off()),
+            Figure::Memory => report.switch_memory_mb,
             Figure::Recovery => phase.recovery_s,
             _ => self.of_figures(&phase.figures),
         }
@@ -214,7 +221,7 @@ impl Threshold {
             Figure::Declined => Some(figures.declined as f64),
             Figure::Rate => Some(figures.rate_per_s),
             Figure::Goodput => Some(figures.goodput * 100.0),
-            Figure::Mix | Figure::Recovery => None,
+            Figure::Mix | Figure::Recovery | Figure::Memory => None,
             figure => count(figure, &figures.counts),
         }
     }
@@ -239,6 +246,7 @@ impl Threshold {
             Figure::Recovery => format!("{value:.2} s"),
             Figure::Goodput | Figure::Mix => format!("{value:.2}%"),
             Figure::Rate => format!("{value:.1}/s"),
+            Figure::Memory => format!("{value:.0} MB"),
             _ => format!("{value:.0}"),
         }
     }
@@ -277,7 +285,7 @@ const RELATIONS: [(&str, Relation); 5] = [
     (">", Relation::Above),
 ];
 
-const FIGURES: [(&str, Figure); 24] = [
+const FIGURES: [(&str, Figure); 25] = [
     ("p50", Figure::Time(Time::P50)),
     ("p90", Figure::Time(Time::P90)),
     ("p99", Figure::Time(Time::P99)),
@@ -302,6 +310,7 @@ const FIGURES: [(&str, Figure); 24] = [
     ("goodput", Figure::Goodput),
     ("mix", Figure::Mix),
     ("recovery", Figure::Recovery),
+    ("memory", Figure::Memory),
 ];
 
 /// So many requests must have been sent before a percentile may end a run.
@@ -324,6 +333,7 @@ mod tests {
     fn judged(text: &str) -> Finding {
         let mut report = Report::default();
         (report.total, report.counts) = (figures(), figures().counts);
+        report.switch_memory_mb = Some(400.0);
         for (name, recovery_s) in
             [("steps 100/s", None), ("steps 200/s", None), ("spike", Some(1.5))]
         {
@@ -353,6 +363,8 @@ mod tests {
             ("spike: recovery < 2s", true),
             ("spike: recovery < 1.5s", false),
             ("steps: recovery < 9s", false),
+            ("memory <= 400MB", true),
+            ("memory < 400MB", false),
         ] {
             assert_eq!(judged(text).pass, pass, "{text}: {:?}", judged(text));
         }
@@ -373,7 +385,15 @@ mod tests {
 
     #[test]
     fn slips_of_the_pen_are_told() {
-        for text in ["p99 < 2", "p98 < 2ms", "p99<2ms", "lost == none", "lost = 0", "lost == 0 0"] {
+        for text in [
+            "p99 < 2",
+            "p98 < 2ms",
+            "p99<2ms",
+            "lost == none",
+            "lost = 0",
+            "lost == 0 0",
+            "memory < 9",
+        ] {
             assert!(Threshold::read(text, None, false).is_err(), "{text}");
         }
         assert!(Threshold::no_mistakes().len() == 8);
