@@ -77,6 +77,7 @@ pub struct Rules {
     no_room: AtomicU64,
     secret: u64,
     version: u32,
+    asks_who_acquires: bool,
 }
 
 /// What rules are made from.
@@ -104,6 +105,19 @@ pub enum Verdict {
         /// DE 39.
         code: ResponseCode,
     },
+}
+
+/// What a rule makes of a request in its scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// It speaks against it.
+    Speaks,
+    /// It does not.
+    Silent,
+    /// It counts it, and speaks when there were too many.
+    Counts,
+    /// The request has not all of what it counts by.
+    Keyless,
 }
 
 /// What a request that passed was counted in, for when it has to be given back.
@@ -147,8 +161,20 @@ impl Rules {
         let plain = places.map(|(place, _)| place as u16).collect();
         let spoken = rules.iter().map(|_| Arc::default()).collect();
         let no_room = AtomicU64::new(0);
-        let version = 1;
-        Ok(Self { rules, plain, sets, allowed, elements, memory, spoken, no_room, secret, version })
+        let asks_who_acquires = sets.iter().any(|set| set.key.has(key::Part::Acquirer));
+        Ok(Self {
+            rules,
+            plain,
+            sets,
+            allowed,
+            elements,
+            memory,
+            spoken,
+            no_room,
+            secret,
+            version: 1,
+            asks_who_acquires,
+        })
     }
 
     /// Makes these the rules behind `former`: they count on from what it has counted. To be called
@@ -226,6 +252,11 @@ impl Rules {
         }
     }
 
+    /// True if some rule counts by DE 32, which is then to be read.
+    pub const fn asks_who_acquires(&self) -> bool {
+        self.asks_who_acquires
+    }
+
     /// The elements that rules name.
     pub fn elements(&self) -> &[u8] {
         &self.elements
@@ -283,6 +314,24 @@ impl Rules {
         }
         seen.sort_unstable();
         seen
+    }
+
+    /// What each rule makes of the request, by its place, nothing counted; `None` if no rule
+    /// concerns it. Those that it is outside the scope of are left out.
+    pub fn explain(&self, asked: &Asked<'_>) -> Option<Vec<(u16, Said)>> {
+        if self.allowed.has(asked) {
+            return None;
+        }
+        let concerned = (0..).zip(&self.rules).filter(|(_, rule)| rule.scope.holds(asked));
+        let said = |rule: &Rule| match &rule.test {
+            rule::Test::Velocity(velocity) => match velocity.key.hash(self.secret, asked) {
+                Some(_) => Said::Counts,
+                None => Said::Keyless,
+            },
+            test if test.speaks(asked) => Said::Speaks,
+            _ => Said::Silent,
+        };
+        Some(concerned.map(|(place, rule)| (place, said(rule))).collect())
     }
 
     fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken) -> Verdict {

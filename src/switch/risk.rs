@@ -23,7 +23,7 @@ use crate::routing::Chosen;
 use super::decision::{self, Outcome};
 use super::outbox::Outbox;
 use super::returns::Undoes;
-use super::sound::Sound;
+use super::sound::{self, Sound};
 use super::stats::Counter;
 use super::{Batch, Switch, reply};
 
@@ -102,7 +102,11 @@ impl Switch {
         let id = self.recent.past(sound.number)?.id;
         let risk = self.risk.as_deref_mut()?;
         let rules = &risk.rules;
-        let asked = asked(rules, message, &sound.facts, (chosen, batch.now));
+        let mut facts = sound.facts;
+        if rules.asks_who_acquires() {
+            facts.acquirer = sound::acquirer(message);
+        }
+        let asked = asked(rules, message, &facts, (chosen, batch.now));
         let (of, taken) = risk.taken.get_mut(id as usize % TAKEN_MAX)?;
         *of = id;
         match rules.decide(&asked, taken) {

@@ -63,6 +63,24 @@ fn what_is_not_wanted_goes_nowhere_and_every_copy_hears_so() {
     assert!(goes(&mut rig, &sale(4), "00"));
 }
 
+/// DE 32 is read where a rule counts by it.
+#[test]
+fn a_limit_may_be_for_each_acquirer() {
+    let key = Key::of(&[Part::Acquirer]);
+    let window = Duration::from_secs(300);
+    let test = Test::Velocity(Velocity { key, window, limit: 1, sums: false, attempts: false });
+    let mut rule = limit(1, false).rules()[0].clone();
+    rule.test = test;
+    let plan = Plan { rules: vec![rule], secret: 5, ..Plan::default() };
+    let rules = Rules::new(plan, Arc::new(Memory::new(PAGE_BYTES))).expect("one key");
+    let mut rig = rig(Arc::new(rules));
+    assert!(goes(&mut rig, &sale(1).with(32, "12345"), "00"));
+    assert!(goes(&mut rig, &sale(2).with(32, "12346"), "00"));
+    rig.ask(POS, &sale(3).with(32, "12345"));
+    assert_eq!(codes(&mut rig), ["65"]);
+    assert!(goes(&mut rig, &sale(4), "00") && goes(&mut rig, &sale(5), "00"), "it names none");
+}
+
 #[test]
 fn what_the_partner_declines_counts_only_as_an_attempt() {
     let mut sales = rig(limit(1, false));

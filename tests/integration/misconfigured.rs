@@ -236,7 +236,9 @@ fn numbers_past_every_bound_are_told_as_such() {
     let path = folder.0.join("risk.toml");
     let text = fs::read_to_string(&path).expect("shipped");
     fs::write(&path, text.replace("memory_mb = 64", "memory_mb = 1048576")).expect("a file");
-    refused(&folder, "risk.toml:12: 1048576 MB, and this machine has ");
+    let before = text.split("\nmemory_mb = 64").next().expect("a part");
+    let line = before.lines().count() + 1;
+    refused(&folder, &format!("risk.toml:{line}: 1048576 MB, and this machine has "));
 }
 
 #[test]

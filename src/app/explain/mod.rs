@@ -3,7 +3,7 @@
 //! Nothing is decided here. The way is that of [`RouteTable::explain`]; what would be sent comes
 //! from a switch of this configuration that is fed the request while every partner is there, and
 //! nothing happened before. So a void or a refund is told that its original is not known, and
-//! limits that count former requests are not reached.
+//! limits that count former requests are not reached: which of them count it is said.
 //!
 //! [`RouteTable::explain`]: crate::routing::RouteTable::explain
 
@@ -64,6 +64,7 @@ pub fn explain(request: &Request<'_>) -> Explanation {
             sections::merchant(&mut text, request.config, &facts, &explained);
             sections::corridor(&mut text, request, &explained);
             sections::candidates(&mut text, request.config, &explained);
+            sections::limits(&mut text, request, &message, &facts, &explained);
             sections::partners(&mut text, request.config, &facts, &explained);
         }
     }

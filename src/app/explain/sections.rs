@@ -7,16 +7,19 @@ use crate::app::diff::{items, merchants};
 use crate::app::json::{self, Shown};
 use crate::base::authorization::{Authorization, Form};
 use crate::base::ids::NetworkId;
+use crate::base::time::{Instant, Now};
 use crate::iso8583::decode::Index;
 use crate::iso8583::dialect::Dialect;
 use crate::iso8583::frame::{self, Cut};
 use crate::iso8583::message::Message;
 use crate::iso8583::names;
+use crate::risk::Said;
+use crate::risk::rule::{Action, Test, Velocity};
 use crate::routing::Why;
 use crate::routing::condition::Unmet;
 use crate::routing::explain::{Considered, Explained};
-use crate::switch::Outcome;
 use crate::switch::fault::{Effect, Fault};
+use crate::switch::{Outcome, risk};
 
 /// Whose it is, how it is written, when it comes.
 pub(super) fn came(text: &mut String, request: &Request<'_>) {
@@ -179,6 +182,47 @@ fn why(unmet: Option<Unmet>, is_over: bool, holds: &str) -> String {
         Some(Unmet::Window) => "not at this time",
     };
     format!("left, {left}")
+}
+
+/// The rules on what is wanted, as far as the request is in their scope.
+pub(super) fn limits(
+    text: &mut String,
+    request: &Request<'_>,
+    message: &Message<'_>,
+    facts: &Authorization,
+    explained: &Explained<'_>,
+) {
+    let (Some(rules), Ok(chosen)) = (&request.config.rules, &explained.decided) else { return };
+    let now = Now { instant: Instant::default(), wall: request.wall };
+    let asked = risk::asked(rules, message, facts, (chosen, now));
+    let Some(said) = rules.explain(&asked) else {
+        return say(text, "limits", "none: it is on the list of allowed ones");
+    };
+    for (number, (place, said)) in said.iter().enumerate() {
+        let Some(rule) = rules.rules().get(usize::from(*place)) else { continue };
+        let code = rule.code.number();
+        let would = match rule.action {
+            Action::Decline => format!("declines it with {code:02}"),
+            Action::Flag => "flags it".to_owned(),
+            Action::Shadow => format!("would decline it with {code:02}, on trial"),
+        };
+        let what = match (said, &rule.test) {
+            (Said::Speaks, _) => would,
+            (Said::Silent, _) => "has nothing against it".to_owned(),
+            (Said::Keyless, _) => "not counted: it does not say by what".to_owned(),
+            (Said::Counts, Test::Velocity(Velocity { limit, window, sums, .. })) => {
+                let what = if *sums { "minor units" } else { "requests" };
+                let window = written(*window);
+                format!("counts it; above {limit} {what} in {window} {would}")
+            }
+            (Said::Counts, _) => "counts it".to_owned(),
+        };
+        let label = if number == 0 { "limits" } else { "" };
+        say(text, label, &format!("{}: {what}", rule.name));
+    }
+    if said.is_empty() {
+        say(text, "limits", "none of the rules concerns it");
+    }
 }
 
 /// The route, its budget, and whom it asks in which order.

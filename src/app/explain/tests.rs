@@ -1,12 +1,14 @@
 //! Requests under the default configuration, and what is said of them.
 
+use std::path::Path;
+
 use super::*;
 use crate::app::config::moment_of;
 use crate::app::json;
 
 /// The explanation of a sale of CNY 12.50, or with other elements.
 fn explained(elements: &[(u8, &str)], at: &str, shown: Shown) -> Explanation {
-    let config = Config::load(None).expect("the default");
+    let config = shipped();
     let acquirer = &config.acquirers[0];
     let mut fields = vec![
         (3, "000000"),
@@ -44,6 +46,12 @@ fn says(explanation: &Explanation, lines: &[&str]) {
     }
 }
 
+/// With its rules, which nobody has who names no folder.
+fn shipped() -> Config {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
+    Config::load(Some(Path::new(folder))).expect("no mistake")
+}
+
 #[test]
 fn every_step_of_a_request_that_is_sent() {
     let shop = "KAKAO-0001     ";
@@ -63,6 +71,7 @@ fn every_step_of_a_request_that_is_sent() {
             "corridor    KR -> KR, routes of version 1",
             "refusals    asset-management: left, for other categories (mcc 6211)",
             "routes      kakaopay-home: taken (any)",
+            "limits      none of the rules concerns it",
             "decision    route kakaopay-home, live, budget 1500ms",
             "partners    kakaopay: asked",
             "alipayplus-kr: if none before it can be asked",
@@ -99,6 +108,11 @@ fn why_a_request_goes_nowhere() {
             "routes      none for this network and area",
             "decision    declined with 03: unknown merchant",
         ],
+    );
+    let tourist = masked(&[(42, "CN-SHOP-1      "), (59, "A3024281006012345678901234567")]);
+    says(
+        &tourist,
+        &["limits      corridor KR-CN: counts it; above 5 requests in 1min would decline it"],
     );
     let taxi = masked(&[(42, "KR-TAXI-1      "), code]);
     says(&taxi, &["network     UNIONPAY, which the merchant does not accept"]);
