@@ -165,7 +165,8 @@ impl Default for Rows {
 }
 
 impl Id {
-    /// An id of fifteen characters; `None` if one of them is not ASCII.
+    /// An id of fifteen characters; `None` if one of them is not ASCII, or if there is none: that
+    /// is what free room looks like.
     #[inline]
     pub(super) fn new(id: &[u8; 15]) -> Option<Self> {
         let (mut front, mut back) = ([0; 8], [0; 8]);
@@ -174,7 +175,9 @@ impl Id {
         back.get_mut(1..)?.copy_from_slice(tail);
         let (front, back) = (u64::from_be_bytes(front), u64::from_be_bytes(back));
         let is_ascii = (front | back) & 0x8080_8080_8080_8080 == 0;
-        is_ascii.then(|| Self(u128::from(packed(front)) << 49 | u128::from(packed(back))))
+        let is_named = front | back != 0;
+        (is_ascii && is_named)
+            .then(|| Self(u128::from(packed(front)) << 49 | u128::from(packed(back))))
     }
 }
 

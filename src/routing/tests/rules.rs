@@ -11,7 +11,7 @@ use crate::base::zone::Zone;
 use crate::routing::build::{Conflict, NetworkPlan, Plan, RefusalPlan, RoutePlan, TwinDefault};
 use crate::routing::build::{REFUSALS_MAX, build};
 use crate::routing::condition::{Condition, Kinds, Window};
-use crate::routing::merchants::{Groups, Merchant, MerchantRows, RowError, Till};
+use crate::routing::merchants::{Groups, Merchant, MerchantRows, NetworkSet, RowError, Till};
 use crate::routing::route::Capabilities;
 use crate::routing::{Chosen, Declined, Doubt, RouteTable, Why};
 
@@ -219,6 +219,26 @@ fn a_row_may_name_a_till() {
         let found = table.merchant(&facts).expect("a row").area.to_string();
         assert_eq!(found, region, "{merchant} {acquirer} {terminal:?}");
     }
+}
+
+/// Nobody is no merchant: not the first one of the table.
+#[test]
+fn who_names_no_merchant_has_no_row() {
+    let merchant = Merchant {
+        networks: NetworkSet::ALL,
+        area: Area::from(Region(*b"KR")),
+        mcc: 5812,
+        groups: Groups::default(),
+    };
+    let mut rows = MerchantRows::default();
+    rows.add(b"FIRST", merchant).expect("a row");
+    let table = rows.build().0;
+    let nobody = Authorization { merchant: [0; 15], ..facts(PLUS_CODE, "") };
+    assert_eq!(table.merchant(&nobody), None);
+    assert_eq!(table.named(&nobody), None);
+    let blank = Authorization { merchant: [b' '; 15], ..nobody };
+    assert_eq!(table.merchant(&blank), None);
+    assert!(table.merchant(&facts(PLUS_CODE, "FIRST")).is_some());
 }
 
 #[test]
