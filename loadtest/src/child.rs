@@ -183,13 +183,18 @@ fn authorize(address: SocketAddr, form: Form, stan: u32) -> io::Result<()> {
 
 /// One authorization over a connection of its own: DE 39 of the answer.
 pub(crate) fn ask(address: SocketAddr, form: Form, stan: u32) -> io::Result<[u8; 2]> {
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
-    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-    stream.set_nodelay(true)?;
     let mut request = Vec::new();
     // The fleet of number 0 is nobody else's.
     Requests::new(form).append(&mut request, stan % 1_000_000, Fleet::of(0));
-    stream.write_all(&request)?;
+    exchange(address, form, &request)
+}
+
+/// A request over a connection of its own: DE 39 of its answer.
+pub(crate) fn exchange(address: SocketAddr, form: Form, request: &[u8]) -> io::Result<[u8; 2]> {
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    stream.set_nodelay(true)?;
+    stream.write_all(request)?;
     let mut answer = Vec::new();
     let mut chunk = [0; 1_024];
     while whole(&answer, 0).is_none() {

@@ -4,6 +4,7 @@
 //! [`Wall`], which may step. Keeping them apart is what makes a clock step harmless (no timer
 //! moves, nothing expires) and lets a simulator run a day in a second.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Nanoseconds since the process chose its origin. Monotonic.
@@ -88,6 +89,14 @@ pub struct Civil {
     pub minute: u8,
     /// 0 to 59; a leap second is not representable in Unix time.
     pub second: u8,
+}
+
+/// Date and time in UTC, to the second (RFC 3339).
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Civil { year, month, day, hour, minute, second } = self.civil();
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
 }
 
 impl Civil {

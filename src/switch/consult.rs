@@ -36,7 +36,7 @@ use super::setup;
 use super::sound::{self, Sound};
 use super::stats::Counter;
 use super::transaction::Stage;
-use super::{Batch, Storage, Switch, noted, repeat};
+use super::{Batch, Switch};
 
 /// What was said of whose a code is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -227,13 +227,7 @@ impl Switch {
         let number = self.recent.end(number);
         // A full disk keeps no refusals, but what its terminal is told now must hold in the next
         // life.
-        if self.storage != Storage::Ready
-            && let Some(past) = self.recent.past_mut(number)
-        {
-            past.code = repeat::padded(ResponseCode::INOPERATIVE);
-            noted::refused(past, outbox);
-        }
-        self.remember_refusal(number, ResponseCode::INOPERATIVE, outbox);
+        self.settle_refused(number, ResponseCode::INOPERATIVE, true, outbox);
         self.unreserve(partner, stan);
         if let Some(asked) = self.transactions.at_mut(place) {
             asked.stage = Stage::Asked;

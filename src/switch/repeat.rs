@@ -205,14 +205,26 @@ impl Switch {
         code: ResponseCode,
         outbox: &mut Outbox,
     ) {
+        // When the disk is full each record is one reversal fewer that the reserve has room for.
+        self.settle_refused(number, code, self.storage == Storage::Ready, outbox);
+    }
+
+    /// The same, on record or not.
+    #[cold]
+    pub(super) fn settle_refused(
+        &mut self,
+        number: u64,
+        code: ResponseCode,
+        on_record: bool,
+        outbox: &mut Outbox,
+    ) {
         if self.setup.has(Bug::RefusalForgotten) {
             return self.recent.forget(number);
         }
         let Some(past) = self.recent.past_mut(number) else { return };
         past.fate = Fate::Declined;
         past.code = padded(code);
-        // When the disk is full each record is one reversal fewer that the reserve has room for.
-        if self.storage == Storage::Ready {
+        if on_record {
             noted::refused(past, outbox);
         }
         self.recent.settle(number);

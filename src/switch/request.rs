@@ -87,7 +87,7 @@ impl Switch {
             return Err(Fault::Overload);
         }
         sound.facts.link = Some(batch.link_id);
-        if batch.routes.asks_who_acquires() {
+        if batch.routes.asks_who_acquires() || self.counts_acquirers() {
             sound.facts.acquirer = sound::acquirer(message);
         }
         let key = self.terminal_key(message, &sound, hash);

@@ -23,7 +23,7 @@ use crate::routing::Chosen;
 use super::decision::{self, Outcome};
 use super::outbox::Outbox;
 use super::returns::Undoes;
-use super::sound::{self, Sound};
+use super::sound::Sound;
 use super::stats::Counter;
 use super::{Batch, Switch, reply};
 
@@ -89,6 +89,12 @@ impl Switch {
         }
     }
 
+    /// True if a rule counts by DE 32.
+    #[inline]
+    pub(super) fn counts_acquirers(&self) -> bool {
+        self.risk.as_ref().is_some_and(|risk| risk.rules.asks_who_acquires())
+    }
+
     /// DE 39 of a rule that speaks against the request, which was claimed and has a way to go.
     #[cold]
     #[inline(never)]
@@ -102,11 +108,7 @@ impl Switch {
         let id = self.recent.past(sound.number)?.id;
         let risk = self.risk.as_deref_mut()?;
         let rules = &risk.rules;
-        let mut facts = sound.facts;
-        if rules.asks_who_acquires() {
-            facts.acquirer = sound::acquirer(message);
-        }
-        let asked = asked(rules, message, &facts, (chosen, batch.now));
+        let asked = asked(rules, message, &sound.facts, (chosen, batch.now));
         let (of, taken) = risk.taken.get_mut(id as usize % TAKEN_MAX)?;
         *of = id;
         match rules.decide(&asked, taken) {

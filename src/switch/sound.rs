@@ -166,15 +166,15 @@ fn check_at(
 /// What decisions need, as far as a message says it that was found sound before, and of which only
 /// a part is left.
 pub fn facts(message: &Message<'_>) -> Authorization {
-    let entry_mode = entry_mode(message);
+    let (mcc, entry_mode) = (category(message), entry_mode(message));
     let mut facts = Authorization {
         kind: match processing_code(message) {
-            Ok(Some(code)) => kind(message, code),
+            Ok(Some(code)) => kind(message, code, mcc, entry_mode),
             _ => Kind::Other,
         },
         instrument: instrument(message, message.dialect.scan.is_meant(entry_mode)).ok().flatten(),
         acquirer: acquirer(message),
-        mcc: category(message),
+        mcc,
         entry_mode,
         ..Authorization::default()
     };
@@ -258,7 +258,7 @@ impl Type {
         let code = processing_code(message)?;
         let (mcc, entry_mode) = (category(message), entry_mode(message));
         Ok(Self {
-            kind: code.map_or(Kind::Other, |code| kind(message, code)),
+            kind: code.map_or(Kind::Other, |code| kind(message, code, mcc, entry_mode)),
             is_purchase: is_purchase(message, code),
             currency: currency(message)?,
             entry_mode,
@@ -319,15 +319,15 @@ fn processing_code(message: &Message<'_>) -> Result<Option<u8>, Fault> {
     Ok(Some(code))
 }
 
-fn kind(message: &Message<'_>, processing_code: u8) -> Kind {
+fn kind(message: &Message<'_>, processing_code: u8, mcc: u16, entry_mode: u16) -> Kind {
     let mti = message.mti();
     Kind::of(&Asked {
         class: mti.class(),
         advice: mti.function() == 2,
         processing_code,
         condition: message.number(25).unwrap_or(0).min(99) as u8,
-        mcc: category(message),
-        entry_mode: entry_mode(message),
+        mcc,
+        entry_mode,
     })
 }
 

@@ -2,14 +2,12 @@
 //! soon, and never goes on with less than what somebody wrote down.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread::park_timeout;
-use std::time::Duration;
+use std::process::Command;
 
-use crate::rig::{Folder, switch};
+use crate::refused::{self, Checked};
+use crate::rig::Folder;
 
 /// The shipped configuration, to be damaged.
 fn shipped(name: &str) -> Folder {
@@ -25,27 +23,7 @@ fn shipped(name: &str) -> Folder {
 /// The exit code, and what was said, without line breaks and blanks in between.
 #[track_caller]
 fn check(folder: &Folder) -> (i32, String) {
-    let path = folder.0.to_str().expect("UTF-8");
-    let mut child = switch(&["check", "--config", path])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the switch starts");
-    let mut steps = 0;
-    let code = loop {
-        if let Some(status) = child.try_wait().expect("a child") {
-            break status.code().expect("no signal");
-        }
-        if steps == STEPS_MAX {
-            child.kill().expect("a child");
-            panic!("no word after {STEPS_MAX} steps of {STEP:?}");
-        }
-        steps += 1;
-        park_timeout(STEP);
-    };
-    let mut said = String::new();
-    child.stderr.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
+    let Checked { code, said, .. } = refused::check(folder);
     (code, said.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
@@ -266,7 +244,3 @@ fn wherever_a_file_ends_no_line_behind_its_end_is_named() {
 
 /// Some 40 cuts of the longest file.
 const STEP_BYTES: usize = 397;
-
-/// A word within some seconds, on a machine that is busy with other tests.
-const STEPS_MAX: u32 = 6_000;
-const STEP: Duration = Duration::from_millis(5);

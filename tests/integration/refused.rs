@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::rig::{Folder, switch};
 
 /// What `authswitch check` said of a folder, and the most memory it took.
-struct Checked {
-    code: i32,
-    said: String,
+pub(crate) struct Checked {
+    pub(crate) code: i32,
+    pub(crate) said: String,
     peak_bytes: usize,
 }
 
@@ -27,6 +27,12 @@ fn checked(name: &str, files: &[(&str, String)]) -> Checked {
         (file, text)
     });
     let folder = Folder::new(name, &whole.each_ref().map(|(file, text)| (*file, text.as_str())));
+    check(&folder)
+}
+
+/// Checks the configuration in a folder.
+#[track_caller]
+pub(crate) fn check(folder: &Folder) -> Checked {
     let path = folder.0.to_str().expect("UTF-8");
     let mut child = switch(&["check", "--config", path])
         .stdin(Stdio::null())
@@ -36,7 +42,7 @@ fn checked(name: &str, files: &[(&str, String)]) -> Checked {
         .expect("the switch starts");
     // The mark only rises, and nothing large is asked for at the very end.
     let status = format!("/proc/{}/status", child.id());
-    let mut peak_bytes = 0;
+    let (mut peak_bytes, mut steps) = (0, 0);
     let code = loop {
         let text = fs::read_to_string(&status).unwrap_or_default();
         let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -44,8 +50,13 @@ fn checked(name: &str, files: &[(&str, String)]) -> Checked {
         peak_bytes = peak_bytes.max(mark.unwrap_or(0) << 10);
         match child.try_wait().expect("a child") {
             Some(status) => break status.code().expect("no signal"),
-            None => park_timeout(Duration::from_millis(1)),
+            None if steps == STEPS_MAX => {
+                child.kill().expect("a child");
+                panic!("no word after {STEPS_MAX} steps of {STEP:?}");
+            }
+            None => park_timeout(STEP),
         }
+        steps += 1;
     };
     let mut said = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
@@ -165,3 +176,7 @@ fn many_of_anything_are_refused_soon_and_in_bounded_memory() {
 
 /// What the program takes for itself, and for the files that are as shipped.
 const BASE_BYTES: usize = 64 << 20;
+
+/// A refusal takes seconds at most; steps are counted, for a step takes longer on a busy machine.
+const STEPS_MAX: u32 = 30_000;
+const STEP: Duration = Duration::from_millis(1);

@@ -75,11 +75,12 @@ pub(crate) fn run(order: &Order) -> Result<(), Failure> {
         let used_ns = set.switch.cpu_ns()?.saturating_sub(before_ns) as f64;
         let per_message = used_ns / 1e3 / tally.counts.answered.max(1) as f64;
         environment.insert("CPU of the switch per answer".into(), format!("{per_message:.2} us"));
-        let memory = format!("{:.0} MB", set.switch.memory_mb()?);
-        environment.insert("memory of the switch at most".into(), memory);
     }
     let merged = figures::merged(&sheet.course, &tally);
     let memory_mb = set.as_ref().map(|set| set.switch.memory_mb()).transpose()?;
+    if let Some(memory_mb) = memory_mb {
+        environment.insert("memory of the switch at most".into(), format!("{memory_mb:.0} MB"));
+    }
     let mut report = figures::report(&sheet, (&tally, &merged), end, memory_mb);
     (report.environment, report.generator_cpu) = (environment, generator_cpu);
     let kept = Kept { origin: Origin::now(), report };

@@ -4,18 +4,18 @@
 //! So one command is a whole experiment, on free ports of the loopback. Who measures a switch that
 //! runs elsewhere leaves this out and names a target.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::child::{Running, affinity, free_address};
+use crate::child::{Running, affinity, exchange, free_address};
 use crate::clock::{NS_PER_S, now_ns, pause};
 use crate::failure::Failure;
-use crate::frame::{Form, walk, whole};
+use crate::frame::Form;
 use crate::message::{Fleet, Requests};
 use crate::run::Course;
 use crate::script::{Change, Edit, Site, Zero};
@@ -168,29 +168,9 @@ fn ask(
     requests: &mut Requests,
     stan: u32,
 ) -> std::io::Result<([u8; 2], [u8; 12])> {
-    let mut stream = TcpStream::connect_timeout(&target, ANSWER_WITHIN)?;
-    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     let mut request = Vec::new();
     let asked = requests.append(&mut request, stan, Fleet::of(0));
-    stream.write_all(&request)?;
-    let mut answer = Vec::new();
-    let mut chunk = [0; 1_024];
-    while whole(&answer, 0).is_none() {
-        match stream.read(&mut chunk)? {
-            0 => return Err(std::io::Error::other("it closed the connection")),
-            read => answer.extend_from_slice(&chunk[..read]),
-        }
-    }
-    let mut code = [0; 2];
-    let read = walk(&answer, form, |field| {
-        if field.de == 39 {
-            code.copy_from_slice(&answer[field.start..field.end]);
-        }
-        true
-    });
-    let code = read.map(|()| code);
-    let code = code.ok_or_else(|| std::io::Error::other("its answer cannot be read"))?;
-    Ok((code, asked.rrn))
+    Ok((exchange(target, form, &request)?, asked.rrn))
 }
 
 fn none() -> Durability {
@@ -206,6 +186,5 @@ const ACQUIRER: &str = "pos";
 const READY_WITHIN_S: u64 = 20;
 const READY_AFTER: u32 = 32;
 const READY_EVERY: Duration = Duration::from_millis(20);
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// What is asked beforehand is other traffic than that of the run.
 const PROBES: u64 = 0x5052_4F42_4553;

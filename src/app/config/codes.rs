@@ -1,7 +1,7 @@
 //! `[codes]` of `routes.toml`: DE 39 of requests that go nowhere.
 
-use super::log::Log;
 use super::table::{Entry, Table};
+use crate::app::dialect_file::Log;
 use crate::base::codes::ResponseCode;
 use crate::routing::Codes;
 

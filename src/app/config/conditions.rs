@@ -1,10 +1,10 @@
 //! What routes and refusals ask of a request beside its network and region: `home`, `mcc`, `group`,
 //! `kind`, `asked_by`, and the window: `from`, `until`, `days`, `hours`, `zone`.
 
-use super::log::Log;
 use super::names::unknown;
 use super::regions::region;
 use super::table::{Entry, Table};
+use crate::app::dialect_file::Log;
 use crate::base::authorization::Kind;
 use crate::base::ids::LinkId;
 use crate::base::time::{Civil, Wall};

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::log::Log;
 use super::table::Table;
+use crate::app::dialect_file::Log;
 use crate::switch::inquiry::Inquiry;
 
 /// Reads it; what is not said holds by default.

@@ -6,12 +6,12 @@
 
 use super::Mistake;
 use super::conditions::Vocabulary;
-use super::log::Log;
 use super::names::unknown;
 use super::networks::Networks;
 use super::regions::area;
 use super::source::Source;
 use crate::app::courtesy::Courtesy;
+use crate::app::dialect_file::Log;
 use crate::base::ids::Area;
 use crate::base::map::Map;
 use crate::routing::merchants::{
@@ -29,7 +29,7 @@ pub(super) fn read(
     let mut log = Log::new(&file.shown, &file.text);
     let table = rows(&file.text, networks, words, &mut log);
     let whole = log.is_empty();
-    log.finish(mistakes);
+    mistakes.extend(log.into_mistakes());
     whole.then_some(table)
 }
 

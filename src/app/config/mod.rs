@@ -18,7 +18,6 @@ mod codes;
 mod conditions;
 mod duration;
 mod inquiry;
-mod log;
 mod merchants;
 mod names;
 mod networks;
@@ -47,6 +46,7 @@ pub use risk_lists::token;
 pub(in crate::app) use routes::BY_LOAD;
 pub use switch::durability;
 
+use crate::app::dialect_file::Log;
 use crate::base::ids::LinkId;
 use crate::base::limits::Bounds;
 use crate::iso8583::dialect::Dialect;
@@ -56,7 +56,6 @@ use crate::routing::route::Mode;
 use crate::routing::{Codes, RouteTable};
 use crate::switch::health::Breaker;
 use crate::switch::inquiry::Inquiry;
-use log::Log;
 use source::Source;
 use table::Table;
 

@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::PartnerName;
-use super::log::{Log, Span};
 use super::names::unknown;
 use super::regions::region;
 use super::table::{Entry, Table};
+use crate::app::dialect_file::{Log, Span};
 use crate::base::ids::NetworkId;
 use crate::routing::build::{Conflict, NetworkPlan, TwinDefault};
 use crate::routing::classify::{CodeRule, Lengths, RuleError};

@@ -2,10 +2,10 @@
 
 use super::codes::decline;
 use super::conditions::{Vocabulary, texts};
-use super::log::{Log, Span};
 use super::networks::Networks;
 use super::regions::area;
 use super::table::Table;
+use crate::app::dialect_file::{Log, Span};
 use crate::base::codes::ResponseCode;
 use crate::routing::build::RefusalPlan;
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::Mistake;
 use super::codes::decline;
 use super::conditions::{Vocabulary, kind, texts};
-use super::log::{Log, Span};
 use super::names::unknown;
 use super::networks::Networks;
 use super::regions::region;
@@ -16,6 +15,7 @@ use super::risk_lists as lists;
 pub(super) use super::risk_lists::Beside;
 use super::source::{File, Source};
 use super::table::Table;
+use crate::app::dialect_file::{Log, Span};
 use crate::app::toml_text;
 use crate::base::codes::ResponseCode;
 use crate::base::map;
@@ -55,7 +55,7 @@ pub(super) fn read_file(
         true => rules(Table::new(root.get_ref(), 0..0), words, beside, &mut log),
         false => None,
     };
-    log.finish(mistakes);
+    mistakes.extend(log.into_mistakes());
     rules
 }
 

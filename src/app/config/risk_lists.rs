@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::conditions::{texts, until};
-use super::log::Log;
 use super::table::Table;
+use crate::app::dialect_file::Log;
 use crate::app::text_file;
 use crate::base::time::Wall;
 use crate::risk::list::{FOR_EVER, Listed};

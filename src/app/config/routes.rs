@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::conditions::Vocabulary;
-use super::log::{Log, Span};
 use super::names::unknown;
 use super::networks::Networks;
 use super::regions::area;
@@ -12,6 +11,7 @@ use super::source::Source;
 use super::switch::SwitchFile;
 use super::table::{Entry, Table};
 use super::{Mistake, PartnerName, Written, codes, merchants, mode, refusals, stand_in};
+use crate::app::dialect_file::{Log, Span};
 use crate::app::toml_text;
 use crate::base::ids::LinkId;
 use crate::routing::RouteTable;
@@ -51,7 +51,7 @@ pub(super) fn read(
         log.add_syntax(&error.span().unwrap_or_default(), error.message());
     }
     if !errors.is_empty() {
-        log.finish(mistakes);
+        mistakes.extend(log.into_mistakes());
         return None;
     }
     let mut root = Table::new(root.get_ref(), 0..0);
@@ -70,7 +70,7 @@ pub(super) fn read(
         is_over(&tables, ROUTES_MAX, Conflict::Routes, &mut log),
     ];
     if too_many.contains(&true) {
-        log.finish(mistakes);
+        mistakes.extend(log.into_mistakes());
         return None;
     }
     let networks = Networks::read(networks, partners, &mut log);
@@ -103,7 +103,7 @@ pub(super) fn read(
         codes,
     };
     let table = table(plan, &networks, &spans, &mut log);
-    log.finish(mistakes);
+    mistakes.extend(log.into_mistakes());
     mistakes.append(&mut merchant_mistakes);
     Some(RoutesFile { written, table: table?, networks, words })
 }

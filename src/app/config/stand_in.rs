@@ -2,8 +2,8 @@
 //!
 //! Every limit must be said: an omission that approves is no default.
 
-use super::log::Log;
 use super::table::{Entry, Table};
+use crate::app::dialect_file::Log;
 use crate::base::money::Currency;
 use crate::routing::stand_in::{CurrencyLimits, Policy};
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inquiry::inquiry;
-use super::log::{Log, Span};
 use super::names::unknown;
 use super::source::Source;
 use super::table::{Entry, Table};
 use super::{Acquirer, Durability, Mistake, Partner, PartnerName, Settings, mode};
+use crate::app::dialect_file::{Log, Span};
 use crate::app::{dialect_file, toml_text};
 use crate::base::ids::LinkId;
 use crate::base::limits::{self, Bounds};
@@ -40,7 +40,7 @@ pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
         for error in errors {
             log.add_syntax(&error.span().unwrap_or_default(), error.message());
         }
-        log.finish(mistakes);
+        mistakes.extend(log.into_mistakes());
         return None;
     }
     let mut root = Table::new(root.get_ref(), 0..0);
@@ -64,7 +64,7 @@ pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Mistake>) -> Option<S
         log.add(&root.span, "no [[partner]]: nobody could be asked");
     }
     root.finish(&mut log);
-    log.finish(mistakes);
+    mistakes.extend(log.into_mistakes());
     mistakes.append(&mut links.dialect_mistakes);
     Some(SwitchFile {
         settings,

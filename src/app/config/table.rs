@@ -8,8 +8,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::duration::{duration, written};
-use super::log::{Log, Span};
 use super::names::unknown;
+use crate::app::dialect_file::{Log, Span};
 
 /// A table being read.
 pub(super) struct Table<'t> {

@@ -28,7 +28,7 @@ use std::path::Path;
 
 pub(in crate::app) use locate::{DIALECT_BYTES_MAX, is_in};
 pub use mistake::Mistake;
-pub(in crate::app) use mistake::{Lines, MISTAKES_MAX, Span, shown, whole_line};
+pub(in crate::app) use mistake::{Log, Span, shown};
 pub use notation::notation;
 pub use shipped::{embedded, shipped_names};
 
@@ -36,7 +36,6 @@ use crate::app::toml_text;
 use crate::base::codes::Edition;
 use crate::iso8583::spec::Spec;
 use locate::{File, Lost, file, parent};
-use mistake::Log;
 use table::{ELEMENT_MAX, ELEMENT_MIN, Table};
 
 /// Reads the dialect `name_or_path` with its parents: a path if it has a slash or ends in `.toml`,

@@ -173,7 +173,7 @@ fn condition(asked: &Condition, config: &Config, says: &mut Vec<(&'static str, S
     let Window { from, until, days, hours, zone } = window;
     // Moments are the same in any zone; days and hours are not.
     let is_local = days != Days::default() || !hours.is_empty();
-    let moment = |wall: Option<Wall>| wall.map_or_else(String::new, moment);
+    let moment = |wall: Option<Wall>| wall.map_or_else(String::new, |wall| wall.to_string());
     says.extend([
         ("home", joined(asked.homes.iter().map(Region::to_string), "")),
         ("mcc", joined(asked.mccs.iter().map(category), "")),
@@ -220,13 +220,6 @@ fn policy(policy: &Policy) -> String {
         none if none.is_empty() => format!("{}, {counts}", joined(currencies, "")),
         listed => format!("{}, {counts}, not {listed}", joined(currencies, "")),
     }
-}
-
-pub(in crate::app) fn moment(wall: Wall) -> String {
-    let civil = wall.civil();
-    let (year, month, day) = (civil.year, civil.month, civil.day);
-    let (hour, minute, second) = (civil.hour, civil.minute, civil.second);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn day(day: u8) -> String {

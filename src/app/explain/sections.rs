@@ -26,7 +26,7 @@ pub(super) fn came(text: &mut String, request: &Request<'_>) {
     let (acquirer, bytes) = (request.acquirer, request.bytes.len());
     let dialect = acquirer.dialect.name();
     say(text, "from", &format!("{}, in {dialect}, {bytes} bytes", acquirer.name));
-    say(text, "at", &items::moment(request.wall));
+    say(text, "at", &request.wall.to_string());
 }
 
 /// Every element, card data masked unless it is to be shown.

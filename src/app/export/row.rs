@@ -84,7 +84,7 @@ pub(in crate::app) struct Row {
 
 impl Row {
     pub(super) fn new(format: Format) -> Self {
-        let moment = (Wall::default(), rfc3339(Wall::default()));
+        let moment = (Wall::default(), Wall::default().to_string());
         Self { format, line: Vec::new(), passed: 0, moment }
     }
 
@@ -172,7 +172,7 @@ impl Row {
     /// A moment in UTC, to the second (RFC 3339).
     pub(super) fn moment(&mut self, column: Column, at: Wall) {
         if self.moment.0 != at {
-            self.moment = (at, rfc3339(at));
+            self.moment = (at, at.to_string());
         }
         self.cell(column);
         self.quote(self.format == Format::Ndjson);
@@ -209,14 +209,6 @@ impl Row {
             self.line.push(b'"');
         }
     }
-}
-
-/// Date and time in UTC.
-fn rfc3339(at: Wall) -> String {
-    let civil = at.civil();
-    let (hour, minute, second) = (civil.hour, civil.minute, civil.second);
-    let (year, month, day) = (civil.year, civil.month, civil.day);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// The moment that a date (its first second) or a date and time in UTC names.
