@@ -347,10 +347,10 @@ impl Library<'_> {
         for place in self.places_of(older.id())? {
             self.block(place, &mut |batch| older.read(batch.clear, batch.secret))?;
         }
-        for refund in older.refunds() {
-            for place in self.places_of(refund)? {
+        for weight in older.weights() {
+            for place in self.places_of(weight)? {
                 self.block(place, &mut |batch| {
-                    older.read_refund(refund, batch.clear, batch.secret);
+                    older.read_weight(weight, batch.clear, batch.secret);
                 })?;
             }
         }

@@ -93,7 +93,7 @@ impl Ledger {
             }
             Record::StoodIn(stood_in) => self.life(stood_in.id).stood_in = true,
             Record::Closed(closed) => self.life(closed.id).close(&closed),
-            Record::Refused(_) | Record::Sent(_) | Record::NotFound { .. } | Record::Refund(_) => {}
+            Record::Refused(_) | Record::Sent(_) | Record::NotFound { .. } | Record::Weight(_) => {}
         }
     }
 

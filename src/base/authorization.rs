@@ -33,13 +33,14 @@ pub enum Kind {
     Purchase,
     /// An amount is held for later: a hotel, a car. See [`Asked::preauthorizes`].
     PreAuthorization,
-    /// What was held is taken, in whole or in part: the advice that follows.
+    /// What was held is taken, in whole or in part: the advice that follows, or a request (0200)
+    /// with DE 25 = 06.
     Completion,
     /// A purchase at a gate or in a bus: DE 22 = 03x and a category of public transport.
     Fare,
     /// DE 3 = 02xxxx.
     Void,
-    /// DE 3 = 20xxxx.
+    /// DE 3 = 20xxxx, and 22xxxx: a credit that corrects a sale gives back as a refund does.
     Refund,
     /// DE 3 = 30xxxx, 31xxxx.
     Inquiry,
@@ -86,7 +87,7 @@ impl Kind {
         match kind {
             0 | 9 => Self::Purchase,
             2 => Self::Void,
-            20 => Self::Refund,
+            20 | 22 => Self::Refund,
             30 | 31 => Self::Inquiry,
             26 | 40 => Self::Transfer,
             _ => Self::Other,
@@ -100,6 +101,7 @@ impl Kind {
             Self::Purchase if asked.preauthorizes() => match (asked.class, asked.advice) {
                 (1, false) => Self::PreAuthorization,
                 (2, true) => Self::Completion,
+                (2, false) if asked.condition == 6 => Self::Completion,
                 _ => Self::Purchase,
             },
             Self::Purchase if asked.is_at_a_gate() => Self::Fare,
@@ -254,6 +256,8 @@ mod tests {
             (Asked { class: 2, advice: true, condition: 6, ..sale }, Kind::Completion),
             (Asked { class: 2, advice: true, ..sale }, Kind::Purchase),
             (Asked { class: 2, ..hotel }, Kind::Purchase),
+            (Asked { class: 2, condition: 6, ..hotel }, Kind::Completion),
+            (Asked { processing_code: 22, ..sale }, Kind::Refund),
             (Asked { mcc: 4111, ..sale }, Kind::Fare),
             (Asked { mcc: 4131, ..sale }, Kind::Fare),
             (Asked { mcc: 4121, ..sale }, Kind::Purchase),

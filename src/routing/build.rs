@@ -13,7 +13,7 @@ use super::condition::{Condition, Refusal};
 use super::merchants::{MerchantTable, NETWORKS_MAX, NetworkSet};
 use super::route::{self, Capabilities, Mode, Route, TURNS_MAX};
 use super::stand_in::Policy;
-use super::{Codes, Network, RouteTable, Twin};
+use super::{Codes, CompletionPercent, Network, RouteTable, Twin};
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{Area, LinkId, NetworkId, Region, RouteNumber};
 
@@ -34,6 +34,8 @@ pub struct Plan {
     pub merchants: Option<MerchantTable>,
     /// DE 39 of each reason to decline.
     pub codes: Codes,
+    /// How much completions may take of what was held.
+    pub completion_percent: CompletionPercent,
 }
 
 /// A network before building.
@@ -253,6 +255,7 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
         cells,
         budgets,
         codes: plan.codes,
+        completion_percent: plan.completion_percent,
     })
 }
 

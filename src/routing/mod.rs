@@ -62,6 +62,18 @@ pub struct RouteTable {
     cells: Cells,
     budgets: Vec<Duration>,
     codes: Codes,
+    completion_percent: CompletionPercent,
+}
+
+/// How much completions of one hold may take together, in percent of what was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompletionPercent(pub u16);
+
+impl Default for CompletionPercent {
+    /// A hotel's bill may be higher than what was held when the guest came.
+    fn default() -> Self {
+        Self(115)
+    }
 }
 
 /// A merchant network or wallet scheme.
@@ -144,6 +156,7 @@ impl RouteTable {
             cells: Cells::single(),
             budgets: vec![budget],
             codes: Codes { unknown_original: None, ..Codes::default() },
+            completion_percent: CompletionPercent::default(),
         }
     }
 
@@ -386,6 +399,11 @@ impl RouteTable {
     /// if it goes by its route all the same.
     pub fn unknown_original(&self) -> Option<Declined> {
         self.codes.unknown_original.map(|_| self.declined(Why::UnknownOriginal))
+    }
+
+    /// How much completions of one hold may take together, in percent of what was held.
+    pub const fn completion_percent(&self) -> u16 {
+        self.completion_percent.0
     }
 
     fn declined(&self, why: Why) -> Declined {

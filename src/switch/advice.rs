@@ -1,17 +1,18 @@
 //! Advices of acquirers (0120, 0220): told, not asked.
 //!
 //! Who sends an advice has done it already (completed a pre-authorization, approved offline), so it
-//! is not refused: the switch takes it over, says so when that is durable, and delivers it until
-//! the partner has taken it. It goes to the partner that has the original, if one is named and
-//! known, else the way a request would; if another worker has the original, it is passed on to that
-//! worker. What cannot be taken over (no route, no room, nothing to put it on record with) is
-//! refused and not remembered, so that it can be told again.
+//! is not refused for want of money: the switch takes it over, says so when that is durable, and
+//! delivers it until the partner has taken it. What gives back more than was sold, or takes more
+//! than was held, is refused all the same ([`super::returns`]). It goes to the partner that has the
+//! original, if one is named and known, else the way a request would; if another worker has the
+//! original, it is passed on to that worker. What cannot be taken over (no route, no room, nothing
+//! to put it on record with) is refused and not remembered, so that it can be told again.
 
-use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits;
 use crate::iso8583::message::Message;
+use crate::routing::Declined;
 
 use super::bug::Bug;
 use super::compose::Advice;
@@ -19,6 +20,8 @@ use super::fault::Fault;
 use super::original::{Bound, Origin};
 use super::outbox::Outbox;
 use super::recent::{Fate, Hearing};
+use super::record::Side;
+use super::returns::{Part, side_of, unknown_original};
 use super::sound::Sound;
 use super::{Batch, Storage, Switch, noted, reply};
 
@@ -65,25 +68,53 @@ impl Switch {
         if self.storage == Storage::Failed {
             return Err(Fault::NotRecorded);
         }
-        let (partner, bound) = match self.origin(batch, message, sound, framed, outbox)? {
-            Origin::Here(bound) => (bound.partner, Some(bound)),
+        let (side, is_checked) =
+            (side_of(sound.facts.kind), !batch.setup.has(Bug::AdviceNotSummed));
+        // What gives money back is held to what is refused, as a request is.
+        if side == Some(Side::Back)
+            && is_checked
+            && let Err(declined) = batch.routes.decide_at(&sound.facts, batch.now.wall)
+        {
+            self.say_declined(batch, message, &declined, outbox);
+            return Ok(Heard::Declined);
+        }
+        let (partner, original) = match self.origin(batch, message, sound, framed, outbox)? {
+            Origin::Here(bound) => {
+                let part = match is_checked {
+                    true => self.may_weigh(batch, message, &bound, sound)?,
+                    false => None,
+                };
+                (bound.partner, Some((bound, part)))
+            }
             Origin::Elsewhere(worker) => return Ok(Heard::Elsewhere(worker)),
             Origin::Sought => return Ok(Heard::Later),
-            Origin::Unknown => match batch.routes.decide_at(&sound.facts, batch.now.wall) {
-                Ok(chosen) => {
-                    let route = batch.routes.route(chosen.route);
-                    let payer = sound.facts.instrument;
-                    let first = self.whose_turn(batch.now, chosen.route, route, payer);
-                    (self.preferred(&route.partners, first).ok_or(Fault::NoPartner)?, None)
-                }
+            Origin::Unknown => match self.way_of(batch, message, sound) {
+                Ok(partner) => (partner.ok_or(Fault::NoPartner)?, None),
                 Err(declined) => {
                     self.say_declined(batch, message, &declined, outbox);
                     return Ok(Heard::Declined);
                 }
             },
         };
-        self.take_over(batch, message, sound, (partner, bound), outbox)?;
+        self.take_over(batch, message, sound, (partner, original), outbox)?;
         Ok(Heard::TakenOver)
+    }
+
+    /// Who is told of what names nothing that is known; `None` if nobody can be.
+    fn way_of(
+        &mut self,
+        batch: &Batch<'_>,
+        message: &Message<'_>,
+        sound: &Sound,
+    ) -> Result<Option<LinkId>, Declined> {
+        if let Some(declined) = unknown_original(batch, message, sound) {
+            return Err(declined);
+        }
+        let chosen = batch.routes.decide_at(&sound.facts, batch.now.wall)?;
+        let route = batch.routes.route(chosen.route);
+        let payer = sound.facts.instrument;
+        let first = self.whose_turn(batch.now, chosen.route, route, payer);
+        Ok(self.preferred(&route.partners, first))
     }
 
     /// Stores the advice, and says that the switch owns it now.
@@ -92,7 +123,7 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         sound: &Sound,
-        (partner, bound): (LinkId, Option<Bound>),
+        (partner, original): (LinkId, Option<(Bound, Option<Part>)>),
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         if self.owes(partner) >= limits::SAF_ADVICES_MAX {
@@ -102,8 +133,8 @@ impl Switch {
         let id = self.recent.past(number).map(|past| past.id).ok_or(Fault::Overload)?;
         let mut kept = std::mem::take(&mut self.kept);
         kept.fill_advice(message);
-        let original = bound.as_ref().map(|bound| bound.data);
-        let advice = Advice { acquirer: batch.link_id, partner, approval: None, original };
+        let data = original.as_ref().map(|(bound, _)| bound.data);
+        let advice = Advice { acquirer: batch.link_id, partner, approval: None, original: data };
         let stan = self.owe_advice(batch.now, id, &advice, kept.bytes(), outbox);
         if stan.is_some() {
             self.recent.keep(number, &kept);
@@ -116,9 +147,8 @@ impl Switch {
             past.fate = Fate::Approved { waiting: 1, handed: true };
             noted::told(batch.now, past, &kept, outbox);
             noted::outcome(past, outbox);
-            if let (Kind::Void | Kind::Refund, Some(bound)) = (sound.facts.kind, &bound) {
-                // It was given back already, however much it is.
-                self.weighs(number, bound, sound.amount.unwrap_or(0), outbox);
+            if let Some((bound, Some(part))) = &original {
+                self.weighs(number, bound, part, outbox);
             }
         }
         self.kept = kept;

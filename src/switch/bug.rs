@@ -175,6 +175,10 @@ pub enum Bug {
     RefundsNotSummed,
     /// What was given back is not remembered again with its sale.
     RefundsForgotten,
+    /// An advice may give back what it likes.
+    AdviceNotSummed,
+    /// A refund may go to another account than paid.
+    RefundedToAnother,
     /// An inquiry leaves before the reversal it holds back is durable.
     InquiryUngated,
     /// The answer to an inquiry is matched by its STAN alone.
@@ -306,6 +310,8 @@ impl Bug {
         ),
         (Self::RefundsNotSummed, "refunds of a sale may be more than the sale"),
         (Self::RefundsForgotten, "what was given back is not remembered again with its sale"),
+        (Self::AdviceNotSummed, "an advice may give back what it likes"),
+        (Self::RefundedToAnother, "a refund may go to another account than paid"),
         (Self::InquiryUngated, "an inquiry leaves before its reversal is durable"),
         (Self::AnyInquiryAnswer, "the answer to an inquiry is matched by its STAN alone"),
         (Self::UnclearIsDeclined, "whatever an inquiry hears that is not clear is a decline"),

@@ -32,6 +32,7 @@ use super::lookup::Looked;
 use super::outbox::Outbox;
 use super::recent::Fate;
 use super::repeats::Repeats;
+use super::returns::side_of;
 use super::setup;
 use super::sound::{self, Sound};
 use super::stats::Counter;
@@ -95,7 +96,7 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> bool {
         // What undoes another goes by what is known of that one; a transfer has its reference.
-        if matches!(sound.facts.kind, Kind::Void | Kind::Refund | Kind::Transfer) {
+        if sound.facts.kind == Kind::Transfer || side_of(sound.facts.kind).is_some() {
             return false;
         }
         let partner = doubt.consult;

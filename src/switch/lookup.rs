@@ -229,7 +229,7 @@ impl Switch {
         let claimed = self.recent.claim(Claim { id, key, acquirer, at }, |past| past.id == id);
         if let Known::New(number) = claimed {
             self.recent.fill(number, older.past, &older.kept);
-            self.returned((id, number), &older.returns);
+            self.weighed(number, &older.weights);
         }
         Said::Found
     }

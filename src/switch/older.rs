@@ -12,7 +12,7 @@ use crate::iso8583::kept::Kept;
 
 use super::number::{self, Role};
 use super::recent::{Fate, Hearing, Past, TerminalKey};
-use super::record::{self, Outcome, Record};
+use super::record::{self, Outcome, Record, Weight};
 use super::recover::Lanes;
 use super::repeat::padded;
 
@@ -74,8 +74,8 @@ pub struct Older {
     said: Fate,
     /// A reversal of what its partner was asked is owed, or was.
     is_undone: bool,
-    /// What was given back of it: each refund, with its amount in minor units.
-    pub(super) returns: Vec<(u64, u64)>,
+    /// What was given back of it, or taken of what it holds.
+    pub(super) weights: Vec<Weight>,
 }
 
 impl Older {
@@ -131,9 +131,7 @@ impl Older {
                         Role::AdviceReversal => {}
                     }
                 }
-                Record::Refund(refund) if refund.of == id => {
-                    self.returns.push((refund.id, refund.amount));
-                }
+                Record::Weight(weight) if weight.of == id => self.weights.push(weight),
                 _ => {}
             }
         }
@@ -144,14 +142,15 @@ impl Older {
         };
     }
 
-    /// Refunds and voids of it, as far as was read: what became of each is in batches of its own.
-    pub fn refunds(&self) -> Vec<u64> {
-        self.returns.iter().map(|(refund, _)| *refund).collect()
+    /// Refunds, voids and completions of it, as far as was read: what became of each is in batches
+    /// of its own.
+    pub fn weights(&self) -> Vec<u64> {
+        self.weights.iter().map(|weight| weight.id).collect()
     }
 
-    /// Reads what a batch says of one of its refunds. What was declined or is undone weighs
-    /// nothing; what is in doubt does.
-    pub fn read_refund(&mut self, refund: u64, clear: &[u8], secret: &[u8]) {
+    /// Reads what a batch says of one of those. What was declined or is undone weighs nothing;
+    /// what is in doubt does.
+    pub fn read_weight(&mut self, refund: u64, clear: &[u8], secret: &[u8]) {
         let is_over = record::read(clear, secret).any(|record| match record {
             Record::Outcome(outcome) => outcome.id == refund && !outcome.approved,
             Record::TakenBack(taken_back) => taken_back == refund,
@@ -162,7 +161,7 @@ impl Older {
             _ => false,
         });
         if is_over {
-            self.returns.retain(|(other, _)| *other != refund);
+            self.weights.retain(|weight| weight.id != refund);
         }
     }
 
@@ -176,7 +175,7 @@ impl Older {
     }
 
     fn new(past: Past, kept: Kept) -> Self {
-        Self { past, kept, said: past.fate, is_undone: false, returns: Vec::new() }
+        Self { past, kept, said: past.fate, is_undone: false, weights: Vec::new() }
     }
 
     fn end(&mut self, outcome: &Outcome) {
@@ -200,7 +199,7 @@ pub fn keys(clear: &[u8], secret: &[u8], each: &mut dyn FnMut([u8; 16])) {
             Record::Refused(refused) => each(of_request(refused.key.hash, refused.key.moment)),
             Record::Outcome(Outcome { id, .. }) | Record::TakenBack(id) => each(of_transaction(id)),
             Record::Owed(owed) => each(of_transaction(number::transaction_of(owed.id))),
-            Record::Refund(refund) => each(of_transaction(refund.of)),
+            Record::Weight(weight) => each(of_transaction(weight.of)),
             _ => {}
         }
     }

@@ -23,7 +23,7 @@ use super::lookup::About;
 use super::older::{Dated, Sought};
 use super::outbox::Outbox;
 use super::recent::{Fate, Past};
-use super::sound::Sound;
+use super::sound::{Sound, facts};
 use super::{Batch, Switch};
 
 /// How a message names its original.
@@ -55,6 +55,10 @@ pub(super) struct Bound {
     pub(super) partner: LinkId,
     /// DE 49 is not that of the original.
     pub(super) is_other_currency: bool,
+    /// The account or payment code is said, and is not that of the original.
+    pub(super) is_other_account: bool,
+    /// The original holds an amount, and takes none: it is of class 1.
+    pub(super) is_hold: bool,
     pub(super) data: [u8; 42],
 }
 
@@ -234,11 +238,15 @@ impl Switch {
                 (Some(original), Some(named)) => digits::are_same(original, named),
                 _ => true,
             };
-            let is_other_currency = !same(49);
-            (is_exact || [37, 41, 42].into_iter().all(same)).then(|| Bound {
+            let (is_other_currency, is_other_account) =
+                (!same(49), is_other_account(original, message));
+            let is_it = || !is_other_account && [37, 41, 42].into_iter().all(same);
+            (is_exact || is_it()).then(|| Bound {
                 number,
                 partner,
                 is_other_currency,
+                is_other_account,
+                is_hold: original.mti().class() == 1,
                 data: original_data(original, stan, told, to),
             })
         };
@@ -266,6 +274,15 @@ impl Switch {
         self.scratch = bytes;
         found
     }
+}
+
+/// True if both say what pays, and not the same. What of a track is kept is its account number.
+fn is_other_account(original: &Message<'_>, message: &Message<'_>) -> bool {
+    if let (Some(original), Some(said)) = (original.pan(), message.pan()) {
+        return original.reveal() != said.reveal();
+    }
+    let (original, said) = (facts(original).instrument, facts(message).instrument);
+    matches!((original, said), (Some(original), Some(said)) if original != said)
 }
 
 /// Past transactions that are looked through for a DE 38: a tenth of a millisecond.

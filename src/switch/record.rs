@@ -59,8 +59,8 @@ pub enum Record<'r> {
     StoodIn(StoodIn<'r>),
     /// A person has closed what came of it, and nobody need look again.
     Closed(Closed<'r>),
-    /// It gives back what another took. Stands beside its intent.
-    Refund(Refund),
+    /// It gives back what another took, or takes what another holds. Stands beside its intent.
+    Weight(Weight),
 }
 
 /// See [`Record::Intent`].
@@ -150,15 +150,26 @@ pub struct Owed<'r> {
     pub message: &'r [u8],
 }
 
-/// See [`Record::Refund`].
+/// See [`Record::Weight`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refund {
+pub struct Weight {
     /// Of which transaction.
     pub id: u64,
-    /// Of which it is the refund, or the void.
+    /// Of which it is the refund, the void or the completion.
     pub of: u64,
     /// In minor units.
     pub amount: u64,
+    /// What it does to that.
+    pub side: Side,
+}
+
+/// What a transaction does to the one that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Gives back what that took: a refund or a void.
+    Back,
+    /// Takes what that holds: a completion.
+    Taken,
 }
 
 /// See [`Record::Closed`].
@@ -235,10 +246,8 @@ impl Records {
                 write_closed(out, &closed);
                 11
             }
-            Record::Refund(Refund { id, of, amount }) => {
-                for number in [id, of, amount] {
-                    out.extend_from_slice(&number.to_le_bytes());
-                }
+            Record::Weight(weight) => {
+                write_weight(out, &weight);
                 12
             }
         };
@@ -291,7 +300,7 @@ pub fn read<'r>(clear: &'r [u8], secret: &'r [u8]) -> impl Iterator<Item = Recor
                 let by = body.take(usize::from(bytes))?;
                 Record::Closed(Closed { id, at_s, ends_debt, by, reason: body.0 })
             }
-            12 => Record::Refund(Refund { id: body.u64()?, of: body.u64()?, amount: body.u64()? }),
+            12 => Record::Weight(read_weight(&mut body)?),
             _ => return None,
         })
     })
@@ -383,6 +392,22 @@ fn write_closed(out: &mut Vec<u8>, closed: &Closed<'_>) {
     out.push(closed.by.len() as u8);
     out.extend_from_slice(closed.by);
     out.extend_from_slice(closed.reason);
+}
+
+fn write_weight(out: &mut Vec<u8>, weight: &Weight) {
+    for number in [weight.id, weight.of, weight.amount] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    // A refund is written as it was when nothing else was.
+    if weight.side == Side::Taken {
+        out.push(1);
+    }
+}
+
+fn read_weight(body: &mut Reader<'_>) -> Option<Weight> {
+    let (id, of, amount) = (body.u64()?, body.u64()?, body.u64()?);
+    let side = if body.u8() == Some(1) { Side::Taken } else { Side::Back };
+    Some(Weight { id, of, amount, side })
 }
 
 #[inline]

@@ -23,7 +23,7 @@ use crate::base::map::Map;
 use crate::base::money::Amount;
 
 use super::number::{self, Role};
-use super::record::{self, Closed, Intent, Outcome, Record, Refund, Refused, StoodIn};
+use super::record::{self, Closed, Intent, Outcome, Record, Refused, StoodIn, Weight};
 use super::repeat;
 use arena::{Arena, Place};
 pub(super) use backlog::Backlog;
@@ -54,8 +54,8 @@ pub struct Recovery {
     batches: Vec<(WorkerId, u64)>,
     /// By transaction: what was approved in the place of a partner.
     stood_in: BTreeMap<u64, Approved>,
-    /// By transaction that is remembered: its refunds, with their amounts.
-    refunds: Map<u64, Vec<(u64, u64)>>,
+    /// By transaction that is remembered: what gives it back, or takes what it holds.
+    weights: Map<u64, Vec<Weight>>,
     /// The last numbers used towards each partner, oldest first: one for each share there can be.
     numbers: Vec<(LinkId, u32)>,
     last_number: Option<(LinkId, u32)>,
@@ -136,7 +136,7 @@ impl Recovery {
             messages: Arena::default(),
             batches: Vec::new(),
             stood_in: BTreeMap::new(),
-            refunds: Map::default(),
+            weights: Map::default(),
             numbers: Vec::new(),
             last_number: None,
             ran_s: 0,
@@ -187,10 +187,10 @@ impl Recovery {
                     Role::ALL.iter().for_each(|role| self.settle(number::owed(id, *role)));
                 }
                 Record::Closed(_) => {}
-                // Whoever looks up what is not remembered finds its refunds with it.
-                Record::Refund(Refund { id, of, amount }) => {
-                    if self.places.get(of).is_some() {
-                        self.refunds.entry(of).or_default().push((id, amount));
+                // Whoever looks up what is not remembered finds what weighs on it with it.
+                Record::Weight(weight) => {
+                    if self.places.get(weight.of).is_some() {
+                        self.weights.entry(weight.of).or_default().push(weight);
                     }
                 }
             }
@@ -322,7 +322,7 @@ impl Recovery {
                 self.push(oldest);
             } else {
                 self.places.remove(oldest.id);
-                self.refunds.remove(&oldest.id);
+                self.weights.remove(&oldest.id);
                 oldest.kept.into_iter().for_each(|kept| self.kept.free(kept));
             }
         }
@@ -365,14 +365,14 @@ impl Recovery {
         }
     }
 
-    /// What was given back of a transaction: refunds that were not declined, and are not to be
-    /// taken back.
-    fn refunds_of(&self, id: u64) -> Vec<(u64, u64)> {
-        let weighs = |refund: &&(u64, u64)| match self.fate_of(refund.0) {
-            Some(FormerFate::Approved) | None => !self.debts.contains(refund.0),
+    /// What weighs on a transaction: refunds and completions that were not declined, and are not
+    /// to be taken back.
+    fn weights_of(&self, id: u64) -> Vec<Weight> {
+        let weighs = |weight: &&Weight| match self.fate_of(weight.id) {
+            Some(FormerFate::Approved) | None => !self.debts.contains(weight.id),
             Some(FormerFate::InDoubt | FormerFate::Declined | FormerFate::TakenBack) => false,
         };
-        self.refunds.get(&id).into_iter().flatten().filter(weighs).copied().collect()
+        self.weights.get(&id).into_iter().flatten().filter(weighs).copied().collect()
     }
 
     fn fate_of(&self, id: u64) -> Option<FormerFate> {

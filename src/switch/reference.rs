@@ -25,8 +25,8 @@ use super::{Batch, Switch, noted, repeat};
 /// What a transfer may do with its reference.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reference {
-    /// There is none, or the transfer itself is known.
-    None,
+    /// The transfer itself is known.
+    Known,
     /// It is its own, under this number, until it is known whether it was sent.
     Claimed(u64),
     /// Whether it was spent is looked up; the message is taken again then.
@@ -45,11 +45,11 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let reference = match self.reference(batch, message, (key, sound), framed, outbox)? {
-            Reference::None => None,
+            Reference::Known => None,
             Reference::Claimed(reference) => Some(reference),
             Reference::Sought => return Ok(()),
         };
-        let first = self.first_of(batch, message, (key, sound.facts.kind), framed, outbox);
+        let first = self.first_of(batch, message, (key, sound), framed, outbox);
         let number = first.as_ref().ok().copied().flatten();
         let heard = match number {
             Some(number) => {
@@ -66,7 +66,7 @@ impl Switch {
     ///
     /// # Errors
     ///
-    /// [`Fault::Conflict`] if another transfer has spent it.
+    /// [`Fault::Conflict`] if another transfer has spent it; [`Fault::Missing`] if there is none.
     #[cold]
     pub(super) fn reference(
         &mut self,
@@ -77,9 +77,9 @@ impl Switch {
         outbox: &mut Outbox,
     ) -> Result<Reference, Fault> {
         let merchant = &sound.facts.merchant;
-        let Some(hash) = self.reference_hash(batch.link_id, message, merchant) else {
-            return Ok(Reference::None);
-        };
+        let hash = self.reference_hash(batch.link_id, message, merchant);
+        // Nothing would guard it.
+        let hash = hash.ok_or(Fault::Missing(37))?;
         let is_repeat = message.mti().is_repeat();
         if is_repeat && self.waits_for_original(batch, key, framed, outbox)? {
             return Ok(Reference::Sought);
@@ -87,7 +87,7 @@ impl Switch {
         let now = batch.now.instant;
         let is_it = |other: &_| repeat::is_same_request(other, key, now);
         if self.recent.find(key.hash, key.moment, is_it).is_some() {
-            return Ok(Reference::None);
+            return Ok(Reference::Known);
         }
         let reference = TerminalKey { hash, moment: 0, fingerprint: 0 };
         let claim = Claim { id: self.next_id(), key: reference, acquirer: batch.link_id, at: now };

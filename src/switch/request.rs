@@ -21,7 +21,7 @@ use super::fault::{self, Effect, Fault};
 use super::original::Bound;
 use super::outbox::Outbox;
 use super::recent::{Claim, Fate, Known, TerminalKey};
-use super::returns::Undoes;
+use super::returns::{Undoes, may_name_another};
 use super::session::State;
 use super::setup;
 use super::sound::{self, Sound};
@@ -94,7 +94,7 @@ impl Switch {
         if sound.facts.kind == Kind::Transfer {
             return self.transfer(batch, message, (&key, &mut sound, is_full), framed, outbox);
         }
-        let first = self.first_of(batch, message, (&key, sound.facts.kind), framed, outbox)?;
+        let first = self.first_of(batch, message, (&key, &sound), framed, outbox)?;
         let Some(number) = first else { return Ok(()) };
         sound.number = number;
         self.hear(batch, message, (&sound, is_full), framed, outbox)
@@ -138,7 +138,7 @@ impl Switch {
         &mut self,
         batch: &Batch<'_>,
         message: &Message<'_>,
-        (key, kind): (&TerminalKey, Kind),
+        (key, sound): (&TerminalKey, &Sound),
         framed: &[u8],
         outbox: &mut Outbox,
     ) -> Result<Option<u64>, Fault> {
@@ -150,7 +150,7 @@ impl Switch {
             Known::New(number) => return Ok(Some(number)),
             Known::Here(number) if batch.looked.goes_on() => return Ok(Some(number)),
             Known::Here(number) => self.asked_again(batch, message, key, number, outbox)?,
-            Known::Elsewhere(_) if !is_repeat && self.was_sent_here(batch, kind) => {
+            Known::Elsewhere(_) if !is_repeat && self.was_sent_here(batch, message, sound) => {
                 return Err(self.refuse_sent_here(batch, key, outbox));
             }
             // Whatever its MTI says, it is a repeat.
@@ -195,11 +195,9 @@ impl Switch {
         match batch.routes.decide_at(&sound.facts, batch.now.wall) {
             Ok(mut chosen) => {
                 // What undoes another goes to whoever has that one, or nowhere.
-                let undoes = match sound.facts.kind {
-                    Kind::Void | Kind::Refund => {
-                        self.undoes(batch, message, sound, framed, outbox)?
-                    }
-                    _ => Undoes::Nothing,
+                let undoes = match may_name_another(message, sound) {
+                    true => self.undoes(batch, message, sound, framed, outbox)?,
+                    false => Undoes::Nothing,
                 };
                 let bound = match &undoes {
                     Undoes::Nothing => None,
@@ -212,7 +210,7 @@ impl Switch {
                     chosen = way;
                 }
                 if self.risk.is_some()
-                    && let Some(code) = self.unwanted(batch, message, sound, &chosen)
+                    && let Some(code) = self.unwanted(batch, message, sound, (&chosen, &undoes))
                 {
                     self.say_unwanted(batch, message, (sound.number, code), outbox);
                     return Ok(());
@@ -221,6 +219,7 @@ impl Switch {
                 let sent = self.forward(batch, message, sound, &chosen, bound, outbox);
                 if sent == Err(Fault::NoPartner)
                     && route.stand_in.is_some()
+                    && bound.is_none()
                     && self.stand_in_unsent(batch, message, sound, route, outbox)
                 {
                     self.stats.count(Counter::PartnersDown);

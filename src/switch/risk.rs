@@ -22,6 +22,7 @@ use crate::routing::Chosen;
 
 use super::decision::{self, Outcome};
 use super::outbox::Outbox;
+use super::record::Side;
 use super::returns::Undoes;
 use super::sound::Sound;
 use super::stats::Counter;
@@ -103,12 +104,19 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         sound: &Sound,
-        chosen: &Chosen,
+        (chosen, undoes): (&Chosen, &Undoes),
     ) -> Option<ResponseCode> {
         let id = self.recent.past(sound.number)?.id;
+        let mut facts = sound.facts;
+        // What completes nothing that is known is a sale, by whatever name, and counts as one.
+        facts.kind = match undoes {
+            Undoes::Nothing if facts.kind == Kind::Completion => Kind::Purchase,
+            Undoes::This(_, part) if part.side == Side::Taken => Kind::Completion,
+            _ => facts.kind,
+        };
         let risk = self.risk.as_deref_mut()?;
         let rules = &risk.rules;
-        let asked = asked(rules, message, &sound.facts, (chosen, batch.now));
+        let asked = asked(rules, message, &facts, (chosen, batch.now));
         let (of, taken) = risk.taken.get_mut(id as usize % TAKEN_MAX)?;
         *of = id;
         match rules.decide(&asked, taken) {

@@ -130,6 +130,20 @@ fn a_void_gives_back_when_it_is_approved_and_a_refund_never_does() {
     assert!(!goes(&mut rig, &sale(7), "00"));
 }
 
+/// What was held was counted then; what only says that it completes is a sale.
+#[test]
+fn a_completion_counts_if_it_completes_nothing_that_is_known() {
+    let completes = |stan: u32, of: u32| {
+        let original = format!("0100{of:06}1122021245{:022}", 0);
+        sale(stan).with(25, "06").with(90, &original)
+    };
+    let mut rig = rig(limit(1, false));
+    assert!(goes(&mut rig, &sale(1).typed("0100").with(25, "06"), "00"));
+    assert!(goes(&mut rig, &completes(2, 1), "00"));
+    assert!(!goes(&mut rig, &completes(3, 99), "00"));
+    assert_eq!(codes(&mut rig), ["65"]);
+}
+
 #[test]
 fn other_rules_come_into_force_with_the_next_request() {
     let first = limit(1, false);

@@ -3,6 +3,7 @@
 mod advices;
 mod bad_input;
 mod codes;
+mod completions;
 mod consults;
 mod copies;
 mod forms;

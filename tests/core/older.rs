@@ -87,9 +87,9 @@ impl Site {
                 for (clear, secret) in self.batches_of(found.id()) {
                     found.read(clear, secret);
                 }
-                for refund in found.refunds() {
-                    for (clear, secret) in self.batches_of(refund) {
-                        found.read_refund(refund, clear, secret);
+                for weight in found.weights() {
+                    for (clear, secret) in self.batches_of(weight) {
+                        found.read_weight(weight, clear, secret);
                     }
                 }
                 return Found::Older(Box::new(found));

@@ -131,6 +131,36 @@ fn refunds_of_a_sale_are_no_more_than_the_sale() {
     assert_eq!(rig.count(Counter::RefundsExceeding), 4);
 }
 
+/// Who tells what was given back, instead of asking, is held to the same.
+#[test]
+fn refunds_that_are_told_are_no_more_than_the_sale_either() {
+    for kind in ["200000", "220000", "020000"] {
+        let (mut rig, _) = sold_elsewhere("pos-bcd");
+        let told = |own, amount: u64| {
+            let part = part_of(own, 1, amount).with(3, kind);
+            part.typed("0220")
+        };
+        assert_eq!(refunded(&mut rig, &told(7, 1251), "00"), refused("13"));
+        assert_eq!(refunded(&mut rig, &told(8, 1000), "00"), asked("00"));
+        assert_eq!(refunded(&mut rig, &told(8, 1000), "00"), refused("00"), "the same again");
+        assert_eq!(refunded(&mut rig, &told(9, 251), "00"), refused("13"));
+        assert_eq!(refunded(&mut rig, &part_of(10, 1, 251), "00"), refused("13"), "asked");
+        assert_eq!(refunded(&mut rig, &told(11, 250), "00"), asked("00"));
+    }
+}
+
+/// Money goes back to where it came from.
+#[test]
+fn a_refund_to_another_account_is_refused() {
+    for mti in ["0200", "0220"] {
+        let (mut rig, _) = sold_elsewhere("pos-bcd");
+        let other = part_of(7, 1, 10).typed(mti).with(2, "4761340000000027");
+        assert_eq!(refunded(&mut rig, &other, "00"), refused("25"), "{mti}");
+        let unsaid = part_of(8, 1, 10).typed(mti).without(2).with(35, "4761340000000019D2912");
+        assert_eq!(refunded(&mut rig, &unsaid, "00"), asked("00"), "{mti}");
+    }
+}
+
 #[test]
 fn a_refund_in_another_currency_cannot_be_summed() {
     let (mut rig, _) = sold_elsewhere("pos-bcd");

@@ -40,6 +40,22 @@ fn a_reference_is_spent_once() {
     assert_eq!(rig.count(Counter::Conflicts), 4);
 }
 
+/// Nothing would tell a second one from the first.
+#[test]
+fn a_transfer_without_a_reference_is_not_sent() {
+    let mut rig = Rig::new();
+    for (stan, message) in [
+        (1, transfer(1).without(37)),
+        (2, transfer(2).with(37, "            ")),
+        (3, transfer(3).with(37, "000000000000")),
+        (4, transfer(4).without(37).typed("0220")),
+    ] {
+        rig.ask(POS, &message);
+        assert_eq!(rig.at_pos().pop().expect("answered").code(), "30", "{stan}");
+        assert!(rig.at_host().is_empty(), "{stan}");
+    }
+}
+
 #[test]
 fn what_was_never_sent_has_spent_nothing() {
     let mut rig = Rig::new();

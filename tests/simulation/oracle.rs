@@ -92,6 +92,8 @@ struct Sale {
     disowned: bool,
     advice: advices::Advice,
     refund: Option<refunds::RefundOf>,
+    /// It gives back or takes more than there is, as far as its terminal knew, or to another.
+    misfits: bool,
     /// The switch has read the approval, in the life in which it forwarded the request.
     approval_read: bool,
     answer: Message,

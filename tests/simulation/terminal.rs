@@ -1,6 +1,7 @@
 //! Terminals, and the clients whose connections they share. They keep their protocol: who has no
 //! answer in time, or no connection, takes back what it asked (0400, then 0401 until 0410).
 
+mod advices;
 mod refunds;
 
 use std::collections::BTreeSet;
@@ -78,8 +79,8 @@ pub(crate) struct Terminal {
     attempts: u32,
     /// What it reverses with: all, or the part that was approved.
     approved: u64,
-    /// What it pre-authorized last, and has not completed.
-    open: Option<Message>,
+    /// What it pre-authorized last, and has not completed, and how much of it is held.
+    open: Option<(Message, u64)>,
     /// What it sold last, and for how much.
     sold: Option<(Message, u64)>,
     pub(crate) left: u32,
@@ -209,6 +210,9 @@ impl World {
         }
         if self.may_refund(place) {
             request = self.terminals[place].request.clone();
+            if request.is_advice() {
+                return self.tells(place);
+            }
         } else {
             self.oracle.begins(sale, amount);
         }
@@ -220,41 +224,6 @@ impl World {
         self.terminals[place].sent_on = sent_on;
         self.plans(place, (2600, 4000), Act::TimeOut);
         self.plans_more(place);
-    }
-
-    /// What was begun is not asked but told: a sale made offline, or the completion of what was
-    /// pre-authorized last.
-    fn begins_telling(&mut self, place: usize) {
-        let terminal = &mut self.terminals[place];
-        let request = &mut terminal.request;
-        request.mti |= 0x20;
-        request.set(38, format!("T{:05}", request.number(37) % 100_000));
-        let open = terminal.open.take();
-        if let Some(open) = &open {
-            let (stan, moment) = (open.of(11), open.of(7));
-            request.mti = 0x0220;
-            request.set(2, open.of(2)).set(90, format!("0100{stan}{moment}{}", "0".repeat(22)));
-        }
-        terminal.stage = Stage::Telling;
-        terminal.attempts = 0;
-        let (sale, amount) = (request.sale(), request.number(4));
-        self.oracle.begins_advice(sale, amount, open.map(|open| open.sale()));
-        self.tells(place);
-    }
-
-    /// Sends the advice, for the first time or again.
-    fn tells(&mut self, place: usize) {
-        let elsewhere = self.dice.chance(300);
-        let terminal = &mut self.terminals[place];
-        let mut message = terminal.request.clone();
-        message.mti |= u16::from(terminal.attempts > 0);
-        terminal.attempts += 1;
-        let patience = 1000 * u64::from(terminal.attempts.min(8));
-        self.sends(place, elsewhere, &message);
-        self.plans(place, (patience, patience + 2000), Act::Tell);
-        if self.strike(Fault::Repeat) {
-            self.plans(place, (0, 500), Act::Tell);
-        }
     }
 
     fn plans_more(&mut self, place: usize) {
@@ -418,10 +387,7 @@ impl World {
             Stage::Waiting if answers(&terminal.request) && message.of(39) != "94" => {
                 self.is_answered(place, message);
             }
-            Stage::Telling if answers(&terminal.request) && message.of(39) == "00" => {
-                self.oracle.is_told(message.sale());
-                self.holds_or_finishes(place);
-            }
+            Stage::Telling if answers(&terminal.request) => self.is_heard(place, message),
             Stage::Reversing
                 if answers(&terminal.reversal)
                     && message.of(4) == terminal.reversal.of(4)
@@ -442,7 +408,7 @@ impl World {
         self.terminals[place].approved = amount;
         self.is_sold(place, message);
         if message.mti == 0x0110 {
-            self.terminals[place].open = Some(self.terminals[place].request.clone());
+            self.terminals[place].open = Some((self.terminals[place].request.clone(), amount));
         }
         self.holds_or_finishes(place);
     }

@@ -9,7 +9,7 @@ use crate::app::archive;
 use crate::app::journal::KEY_FILE;
 use crate::journal::{self, Folder, Key, Verified};
 use crate::switch::number::{self, Role};
-use crate::switch::record::{self, Record};
+use crate::switch::record::{self, Record, Side, Weight};
 
 /// Look into the journal of a switch; nothing that it says is changed.
 #[derive(Debug, clap::Subcommand)]
@@ -191,8 +191,9 @@ fn line(record: &Record<'_>) -> (&'static str, u64, String) {
         Record::Closed(closed) => {
             ("closed", closed.id, format!("by {}: {}", text(closed.by), text(closed.reason)))
         }
-        Record::Refund(refund) => {
-            ("refund", refund.id, format!("{} of transaction {}", refund.amount, refund.of))
+        Record::Weight(Weight { id, of, amount, side }) => {
+            let name = if *side == Side::Back { "refund" } else { "completion" };
+            (name, *id, format!("{amount} of transaction {of}"))
         }
     }
 }

@@ -53,7 +53,7 @@ use crate::iso8583::dialect::Dialect;
 use crate::risk::Rules;
 use crate::routing::build::{NetworkPlan, RefusalPlan, RoutePlan};
 use crate::routing::route::Mode;
-use crate::routing::{Codes, RouteTable};
+use crate::routing::{Codes, CompletionPercent, RouteTable};
 use crate::switch::health::Breaker;
 use crate::switch::inquiry::Inquiry;
 use source::Source;
@@ -97,6 +97,8 @@ pub struct Written {
     pub codes: Codes,
     /// Partners that are asked nothing new.
     pub maintenance: Vec<LinkId>,
+    /// How much completions may take of what was held.
+    pub completion_percent: CompletionPercent,
 }
 
 /// What holds for the whole switch.

@@ -2,6 +2,7 @@
 //! rows name networks, and builds the table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use super::conditions::Vocabulary;
 use super::names::unknown;
@@ -14,12 +15,12 @@ use super::{Mistake, PartnerName, Written, codes, merchants, mode, refusals, sta
 use crate::app::dialect_file::{Log, Span};
 use crate::app::toml_text;
 use crate::base::ids::LinkId;
-use crate::routing::RouteTable;
 use crate::routing::build::{
     BUDGET_MAX, Conflict, Plan, REFUSALS_MAX, ROUTES_MAX, RoutePlan, build,
 };
-use crate::routing::merchants::NETWORKS_MAX;
+use crate::routing::merchants::{MerchantTable, NETWORKS_MAX};
 use crate::routing::route::{Capabilities, Mode};
+use crate::routing::{CompletionPercent, RouteTable};
 
 /// What `routes.toml` says, and the table it makes.
 pub(super) struct RoutesFile {
@@ -59,6 +60,7 @@ pub(super) fn read(
     let codes = root.take("codes").and_then(|entry| entry.table(&mut log));
     let codes = codes.map(|table| codes::read(table, &mut log)).unwrap_or_default();
     let maintenance = maintenance(&mut root, partners, &mut log);
+    let completion_percent = completion_percent(&mut root, &mut log);
     let words = Vocabulary::read(&mut root, acquirers, &mut log);
     let networks = root.tables("network", &mut log);
     let refusals = root.tables("refuse", &mut log);
@@ -91,21 +93,34 @@ pub(super) fn read(
         None
     };
     let groups = words.groups().to_vec();
-    let written =
-        Written { networks: networks.plans.clone(), routes, refusals, groups, codes, maintenance };
-    let plan = Plan {
+    let plans = networks.plans.clone();
+    let written = Written {
+        networks: plans,
+        routes,
+        refusals,
+        groups,
+        codes,
+        maintenance,
+        completion_percent,
+    };
+    let table = table(plan(&written, merchants), &networks, &spans, &mut log);
+    mistakes.extend(log.into_mistakes());
+    mistakes.append(&mut merchant_mistakes);
+    Some(RoutesFile { written, table: table?, networks, words })
+}
+
+/// What is built into a table.
+fn plan(written: &Written, merchants: Option<MerchantTable>) -> Plan {
+    Plan {
         version: 1,
         networks: written.networks.clone(),
         routes: written.routes.clone(),
         refusals: written.refusals.clone(),
         maintenance: written.maintenance.clone(),
         merchants,
-        codes,
-    };
-    let table = table(plan, &networks, &spans, &mut log);
-    mistakes.extend(log.into_mistakes());
-    mistakes.append(&mut merchant_mistakes);
-    Some(RoutesFile { written, table: table?, networks, words })
+        codes: written.codes,
+        completion_percent: written.completion_percent,
+    }
 }
 
 /// Partners that are asked nothing new for the time being.
@@ -128,6 +143,15 @@ fn maintenance(
     }
     links
 }
+
+/// How much completions may take together of what was held.
+fn completion_percent(root: &mut Table<'_>, log: &mut Log<'_>) -> CompletionPercent {
+    let CompletionPercent(usual) = CompletionPercent::default();
+    CompletionPercent(root.number("completion_percent", COMPLETION_PERCENT, usual, log))
+}
+
+/// Whole and ten times over: what is beyond these is a mistake.
+const COMPLETION_PERCENT: RangeInclusive<u16> = 100..=1000;
 
 /// Notes the first table that is too many.
 fn is_over(tables: &[Table<'_>], most: usize, conflict: Conflict, log: &mut Log<'_>) -> bool {

@@ -5,6 +5,7 @@ use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{Area, LinkId, NetworkId, Region};
 use crate::base::time::Wall;
+use crate::routing::CompletionPercent;
 use crate::routing::build::{RoutePlan, TwinDefault};
 use crate::routing::condition::{Condition, Days, Hours, Window};
 use crate::routing::merchants::Groups;
@@ -141,7 +142,12 @@ pub(super) fn codes(config: &Config) -> Vec<Item> {
         is_ordered: false,
     };
     let all = all.map(|(name, code)| (name, Some(code)));
-    all.into_iter().chain([("unknown_original", codes.unknown_original)]).map(item).collect()
+    let all = all.into_iter().chain([("unknown_original", codes.unknown_original)]).map(item);
+    let CompletionPercent(percent) = config.written.completion_percent;
+    let percent = vec![("percent", percent.to_string())];
+    let completions =
+        Item { name: "completion_percent".to_owned(), says: percent, is_ordered: false };
+    all.chain([completions]).collect()
 }
 
 fn named(config: &Config, id: NetworkId) -> String {

@@ -23,7 +23,7 @@ use crate::iso8583::decode::Index;
 use crate::iso8583::dialect::Dialect;
 use crate::journal::{self, Key};
 use crate::switch::number::{self, Role};
-use crate::switch::record::{Intent, Owed, Record};
+use crate::switch::record::{Intent, Owed, Record, Side, Weight};
 
 /// Who is behind the numbers of the links.
 #[derive(Debug, Default)]
@@ -107,9 +107,9 @@ impl<'e> Export<'e> {
                 let currency = stood_in.amount.currency.number();
                 row.text(Column::Currency, format!("{currency:03}").as_bytes());
             }
-            Record::Refund(refund) => {
-                row.text(Column::What, format!("of {}", refund.of).as_bytes());
-                row.number(Column::AmountMinor, refund.amount);
+            Record::Weight(weight) => {
+                row.text(Column::What, format!("of {}", weight.of).as_bytes());
+                row.number(Column::AmountMinor, weight.amount);
             }
             Record::Handed(_)
             | Record::TakenBack(_)
@@ -178,7 +178,8 @@ pub(super) const fn kind(record: &Record<'_>) -> &'static str {
         Record::Exception(..) => "exception",
         Record::StoodIn(_) => "stood-in",
         Record::Closed(_) => "closed",
-        Record::Refund(_) => "refund",
+        Record::Weight(Weight { side: Side::Back, .. }) => "refund",
+        Record::Weight(Weight { side: Side::Taken, .. }) => "completion",
     }
 }
 
@@ -191,7 +192,7 @@ pub(super) const fn id(record: &Record<'_>) -> u64 {
         Record::Owed(owed) => number::transaction_of(owed.id),
         Record::StoodIn(stood_in) => stood_in.id,
         Record::Closed(closed) => closed.id,
-        Record::Refund(refund) => refund.id,
+        Record::Weight(weight) => weight.id,
         Record::Handed(id) | Record::TakenBack(id) => *id,
         Record::Sent(id)
         | Record::NotFound { id, .. }

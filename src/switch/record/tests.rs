@@ -47,7 +47,8 @@ fn what_is_written_is_read_and_account_data_stands_apart() {
         Record::Exception(9, 30),
         Record::StoodIn(stood_in),
         Record::Closed(closed),
-        Record::Refund(Refund { id: 10, of: 7, amount: 40 }),
+        Record::Weight(Weight { id: 10, of: 7, amount: 40, side: Side::Back }),
+        Record::Weight(Weight { id: 11, of: 7, amount: 60, side: Side::Taken }),
         Record::Intent(Intent { amount: None, pan: b"", ..intent }),
     ];
     let mut records = Records { on: true, ..Records::default() };

@@ -105,9 +105,9 @@ impl Switch {
                 && self.recent.find(known.key.hash, 0, |_| false).is_some();
             if is_remembered && !once {
                 let number = self.recent.restore(past, &kept);
-                let returned = recovery.refunds_of(known.id);
-                if let Some(number) = number.filter(|_| !returned.is_empty()) {
-                    self.returned((known.id, number), &returned);
+                let weights = recovery.weights_of(known.id);
+                if let Some(number) = number.filter(|_| !weights.is_empty()) {
+                    self.weighed(number, &weights);
                 }
             }
             self.resume_transaction(now, (known, &past), &kept, recovery, outbox);

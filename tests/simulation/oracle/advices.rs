@@ -38,8 +38,10 @@ struct Spent {
 impl Oracle {
     /// A terminal begins to tell what it has done.
     pub(crate) fn begins_advice(&mut self, sale: u64, amount: u64, completes: Option<u64>) {
+        let held = completes.and_then(|held| self.sales.get(&held)?.saw);
+        let misfits = held.is_some_and(|held| amount > most_of(held));
         let advice = Advice { is_told: true, completes, ..Advice::default() };
-        self.sales.insert(sale, Sale { amount, advice, ..Sale::default() });
+        self.sales.insert(sale, Sale { amount, advice, misfits, ..Sale::default() });
     }
 
     /// A terminal hears that the switch owns its advice now.
@@ -121,6 +123,7 @@ impl Oracle {
         self.check(in_order, "I38", number, "an advice before the reversal of what was sent");
         self.repeats(number, &earlier, &copy, message, empty_at);
         self.completes(number, completes, host, message);
+        self.begins_refunding(host, message);
     }
 
     /// A completion goes to who has the pre-authorization, and names it as it is known there.
@@ -134,6 +137,8 @@ impl Oracle {
         }
         let named = format!("{:04x}{:0>6}{}", original.mti, original.of(11), original.of(7));
         let names = message.of(90).get(..20) == Some(&named);
+        let is_too_much = self.sales.get(&number).is_some_and(|sale| sale.misfits);
+        self.check(!is_too_much, "I1", number, "a completion takes more than was held");
         self.check(other == host, "I25", number, "a completion to another host");
         self.check(names, "I23", number, "DE 90 of a completion names something else");
     }
@@ -245,7 +250,17 @@ impl Oracle {
     }
 }
 
+/// What may be taken of what is held.
+const fn most_of(held: u64) -> u64 {
+    held * 115 / 100
+}
+
 impl Sale {
+    /// What a host has given back for it, asked or told.
+    pub(super) const fn given(&self) -> u64 {
+        self.net + self.advice.posted
+    }
+
     /// Its terminal tells, and does not ask.
     pub(super) const fn is_told(&self) -> bool {
         self.advice.is_told

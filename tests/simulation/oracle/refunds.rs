@@ -4,20 +4,31 @@
 use super::{Oracle, Sale};
 use crate::wire::Message;
 
-/// Of which sale, and whether it could be given back when its terminal began.
+/// Of which sale, and whether its terminal would give it to another account.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RefundOf {
     sale: u64,
-    pub(super) fits: bool,
+    is_to_another: bool,
 }
 
 impl Oracle {
     /// A terminal begins to give back what it sold.
-    pub(crate) fn begins_refund(&mut self, number: u64, amount: u64, sale: u64) {
+    pub(crate) fn begins_refund(
+        &mut self,
+        (request, amount): (&Message, u64),
+        sold: &Message,
+        is_to_another: bool,
+    ) {
+        let sale = sold.sale();
         let given: u64 = self.refunds_of(sale).map(|(_, refund)| refund.amount).sum();
         let sold = self.sales.get(&sale).and_then(|sale| sale.saw).unwrap_or(0);
-        let refund = Some(RefundOf { sale, fits: given + amount <= sold });
-        self.sales.insert(number, Sale { amount, refund, ..Sale::default() });
+        let misfits = is_to_another || given + amount > sold;
+        let refund = Some(RefundOf { sale, is_to_another });
+        if request.is_advice() {
+            self.begins_advice(request.sale(), amount, None);
+        }
+        let known = self.sales.entry(request.sale()).or_default();
+        (known.amount, known.refund, known.misfits) = (amount, refund, misfits);
     }
 
     fn refunds_of(&self, sale: u64) -> impl Iterator<Item = (&u64, &Sale)> {
@@ -29,6 +40,8 @@ impl Oracle {
     pub(super) fn begins_refunding(&mut self, host: usize, message: &Message) {
         let number = message.sale();
         let refund = self.sales.get(&number).and_then(|refund| refund.refund);
+        let strays = refund.is_some_and(|refund| refund.is_to_another);
+        self.check(!strays, "I29", number, "a refund to another account");
         let sale = refund.and_then(|refund| self.sales.get(&refund.sale));
         let Some((other, original)) = sale.and_then(|sale| sale.forwarded.clone()) else { return };
         let named = format!("{:04x}{:0>6}{}", original.mti, original.of(11), original.of(7));
@@ -47,7 +60,7 @@ impl Oracle {
                 !self.records.exceptions.contains(refund) && !unknowable
             };
             let given: u64 =
-                self.refunds_of(number).filter(counts).map(|(_, refund)| refund.net).sum();
+                self.refunds_of(number).filter(counts).map(|(_, refund)| refund.given()).sum();
             let sold = sale.saw.unwrap_or(0);
             if given > sold {
                 findings.push(("I1", number, format!("sold for {sold}, given back: {given}")));

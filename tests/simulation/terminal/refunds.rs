@@ -33,12 +33,20 @@ impl World {
         let part = self.refunds.dice.between(amount / 4, *amount).max(2);
         let (stan, moment) = (sold.of(11), sold.of(7));
         let named = format!("{:04x}{stan}{moment}{}", sold.mti, "0".repeat(22));
+        let is_told = self.refunds.dice.chance(300);
+        let is_to_another = self.refunds.dice.chance(100);
         let request = &mut terminal.request;
-        request.mti = 0x0200;
+        request.mti = if is_told { 0x0220 } else { 0x0200 };
         request.set(2, sold.of(2)).set(3, "200000").set(4, format!("{part:012}")).set(90, named);
+        if is_to_another {
+            request.set(2, "4761340000009999");
+        }
+        if is_told {
+            request.set(38, format!("T{:05}", request.number(37) % 100_000));
+        }
         terminal.approved = part;
-        terminal.named.insert(format!("0200{}{}", request.of(11), request.of(7)));
-        self.oracle.begins_refund(request.sale(), part, sold.sale());
+        terminal.named.insert(format!("{:04x}{}{}", request.mti, request.of(11), request.of(7)));
+        self.oracle.begins_refund((request, part), sold, is_to_another);
         true
     }
 
