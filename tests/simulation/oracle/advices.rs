@@ -137,7 +137,11 @@ impl Oracle {
         }
         let named = format!("{:04x}{:0>6}{}", original.mti, original.of(11), original.of(7));
         let names = message.of(90).get(..20) == Some(&named);
-        let is_too_much = self.sales.get(&number).is_some_and(|sale| sale.misfits);
+        // Of what its terminal took back its partner decides.
+        let hold = completes.and_then(|hold| self.sales.get(&hold));
+        let is_held = hold.is_some_and(|hold| !hold.asked_back);
+        let misfits = self.sales.get(&number).is_some_and(|sale| sale.misfits);
+        let is_too_much = misfits && is_held;
         self.check(!is_too_much, "I1", number, "a completion takes more than was held");
         self.check(other == host, "I25", number, "a completion to another host");
         self.check(names, "I23", number, "DE 90 of a completion names something else");
