@@ -2,8 +2,9 @@
 //!
 //! A partner that lets requests run into their deadlines makes every shopper wait for as long, and
 //! is given work it cannot do. After enough of that it is left alone for a while: requests go to
-//! the next partner of their route, or are declined at once. Then one request at a time finds out
-//! whether it answers again.
+//! the next partner of their route, or are declined at once. Then it is knocked for, with an 0800,
+//! where it is sent any: no shopper should have to find out that nobody is there. Once that is
+//! answered, one request at a time finds out whether the partner answers those too.
 //!
 //! Only what the partner does to us counts: a request that ran into its deadline after it had left,
 //! a connection that was lost with such requests on it. Declines do not, whoever says them, nor
@@ -29,8 +30,10 @@ pub struct Breaker {
 pub(super) enum Health {
     /// It is asked. So many failures more than answers lately.
     Sound { failures: u16 },
-    /// It is not asked until then.
-    Alone { until: Instant, pause: Duration },
+    /// It is not asked until then; nor then, if it is knocked for first.
+    Alone { until: Instant, pause: Duration, knocks: bool },
+    /// It was sent an 0800, and is sent another then if it has not answered.
+    Knocking { again: Instant, pause: Duration },
     /// It is asked one request at a time, and has answered so many.
     Probation { answers: u8, pause: Duration },
     /// It is worked on, and asked nothing new until the routes say otherwise.
@@ -52,7 +55,8 @@ impl Health {
             Self::Resting => false,
             // What is still out was asked before: it must not pass for the request that finds out.
             _ if waiting > 0 => false,
-            Self::Alone { until, .. } if now < until => false,
+            Self::Knocking { .. } => false,
+            Self::Alone { until, knocks, .. } if now < until || knocks => false,
             Self::Alone { pause, .. } => {
                 *self = Self::Probation { answers: 0, pause };
                 true
@@ -73,7 +77,7 @@ impl Health {
         *self = match *self {
             Self::Sound { failures } => Self::Sound { failures: failures.saturating_sub(1) },
             // To something that was asked before: it may be tried when that is over.
-            Self::Alone { pause, .. } => Self::Alone { until: Instant::from_ns(0), pause },
+            Self::Alone { pause, .. } | Self::Knocking { pause, .. } => open(pause),
             Self::Resting => Self::Resting,
             Self::Probation { answers, .. } if answers + 1 >= PROBATION_ANSWERS => SOUND,
             Self::Probation { answers, pause } => Self::Probation { answers: answers + 1, pause },
@@ -83,8 +87,31 @@ impl Health {
 
     /// It has come back: it may be tried at once.
     pub(super) fn is_back(&mut self) {
-        if let Self::Alone { pause, .. } = *self {
-            *self = Self::Alone { until: Instant::from_ns(0), pause };
+        if let Self::Alone { pause, .. } | Self::Knocking { pause, .. } = *self {
+            *self = open(pause);
+        }
+    }
+
+    /// When it is to be knocked for, if it is.
+    pub(super) const fn knocks_at(&self) -> Option<Instant> {
+        match *self {
+            Self::Alone { until, knocks: true, .. } => Some(until),
+            Self::Knocking { again, .. } => Some(again),
+            _ => None,
+        }
+    }
+
+    /// It was sent an 0800.
+    pub(super) const fn knocked(&mut self, again: Instant) {
+        if let Self::Alone { pause, .. } | Self::Knocking { pause, .. } = *self {
+            *self = Self::Knocking { again, pause };
+        }
+    }
+
+    /// It has answered an 0800; that counts if it was knocked for.
+    pub(super) fn hears(&mut self) {
+        if let Self::Knocking { pause, .. } = *self {
+            *self = open(pause);
         }
     }
 
@@ -97,9 +124,9 @@ impl Health {
         };
     }
 
-    /// It has failed. True if it is left alone from now on.
+    /// It has failed. True if it is left alone from now on; `knocks`: until it answers an 0800.
     #[cold]
-    pub(super) fn failed(&mut self, now: Instant, breaker: Option<Breaker>) -> bool {
+    pub(super) fn failed(&mut self, now: Instant, breaker: Option<Breaker>, knocks: bool) -> bool {
         let Some(breaker) = breaker else { return false };
         let pause = match *self {
             Self::Sound { failures } if failures + 1 < breaker.failures => {
@@ -107,11 +134,11 @@ impl Health {
                 return false;
             }
             // Asked before: that it fails is no news.
-            Self::Alone { .. } | Self::Resting => return false,
+            Self::Alone { .. } | Self::Knocking { .. } | Self::Resting => return false,
             Self::Sound { .. } => breaker.pause,
             Self::Probation { pause, .. } => (2 * pause).min(PAUSE_MAX.max(breaker.pause)),
         };
-        *self = Self::Alone { until: now.after(pause), pause };
+        *self = Self::Alone { until: now.after(pause), pause, knocks };
         true
     }
 }
@@ -120,6 +147,11 @@ impl Default for Health {
     fn default() -> Self {
         SOUND
     }
+}
+
+/// It may be tried, when nothing is on its way to it any more.
+const fn open(pause: Duration) -> Health {
+    Health::Alone { until: Instant::from_ns(0), pause, knocks: false }
 }
 
 const SOUND: Health = Health::Sound { failures: 0 };
@@ -143,7 +175,7 @@ mod tests {
     fn failing(times: usize) -> Health {
         let mut health = Health::default();
         for time in 1..=times {
-            assert_eq!(health.failed(at(0), Some(BREAKER)), time == 3, "{time}");
+            assert_eq!(health.failed(at(0), Some(BREAKER), false), time == 3, "{time}");
         }
         health
     }
@@ -152,9 +184,9 @@ mod tests {
     fn failures_count_against_answers() {
         let mut health = failing(2);
         health.answered();
-        assert!(!health.failed(at(0), Some(BREAKER)));
+        assert!(!health.failed(at(0), Some(BREAKER), false));
         assert!(health.may_be_asked(at(0), 1_000));
-        assert!(health.failed(at(0), Some(BREAKER)));
+        assert!(health.failed(at(0), Some(BREAKER), false));
         assert!(!health.may_be_asked(at(4), 0));
     }
 
@@ -181,7 +213,7 @@ mod tests {
                 now += 1;
             }
             pauses.push(now - from);
-            assert!(health.failed(at(now), Some(BREAKER)));
+            assert!(health.failed(at(now), Some(BREAKER), false));
         }
         assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
     }
@@ -189,15 +221,15 @@ mod tests {
     #[test]
     fn what_was_asked_before_decides_nothing() {
         let mut health = failing(3);
-        assert!(!health.failed(at(1), Some(BREAKER)));
+        assert!(!health.failed(at(1), Some(BREAKER), false));
         assert!(!health.may_be_asked(at(9), 1), "it is not tried before that is over");
         for _ in 0..20 {
-            assert!(!health.failed(at(9), Some(BREAKER)), "nor left alone for longer");
+            assert!(!health.failed(at(9), Some(BREAKER), false), "nor left alone for longer");
             assert!(!health.answered(), "nor trusted");
             assert!(!health.may_be_asked(at(9), 1));
         }
         assert!(health.may_be_asked(at(9), 0));
-        assert!(health.failed(at(9), Some(BREAKER)));
+        assert!(health.failed(at(9), Some(BREAKER), false));
         assert!(!health.may_be_asked(at(18), 0), "ten seconds now");
         assert!(health.may_be_asked(at(19), 0));
     }
@@ -214,7 +246,7 @@ mod tests {
         assert!(health.may_be_asked(at(1), 0));
         let mut sound = failing(2);
         sound.is_back();
-        assert!(sound.failed(at(1), Some(BREAKER)), "two and one");
+        assert!(sound.failed(at(1), Some(BREAKER), false), "two and one");
     }
 
     #[test]
@@ -222,7 +254,9 @@ mod tests {
         for mut health in [Health::default(), failing(2), failing(3)] {
             health.rest(true);
             health.rest(true);
-            assert!((0..20).all(|_| !health.answered() && !health.failed(at(0), Some(BREAKER))));
+            assert!(
+                (0..20).all(|_| !health.answered() && !health.failed(at(0), Some(BREAKER), false))
+            );
             health.is_back();
             assert!(!health.may_be_asked(at(1_000), 0));
             health.rest(false);
@@ -236,7 +270,26 @@ mod tests {
     #[test]
     fn without_a_breaker_nobody_is_left_alone() {
         let mut health = Health::default();
-        assert!((0..100_000).all(|_| !health.failed(at(0), None)));
+        assert!((0..100_000).all(|_| !health.failed(at(0), None, false)));
         assert_eq!(health, SOUND);
+    }
+
+    /// Nobody's money finds out whether somebody is there.
+    #[test]
+    fn who_is_sent_0800_is_knocked_for_first() {
+        let mut health = failing(2);
+        assert!(health.failed(at(0), Some(BREAKER), true));
+        assert_eq!(health.knocks_at(), Some(at(5)));
+        health.hears();
+        assert!(!health.may_be_asked(at(9), 0), "that was no answer to a knock");
+        health.knocked(at(14));
+        assert_eq!((health.may_be_asked(at(15), 0), health.knocks_at()), (false, Some(at(14))));
+        health.hears();
+        assert_eq!(health.knocks_at(), None);
+        assert!(health.may_be_asked(at(15), 0));
+        assert!(health.failed(at(16), Some(BREAKER), true));
+        assert_eq!(health.knocks_at(), Some(at(26)), "twice as long");
+        health.is_back();
+        assert!(health.may_be_asked(at(17), 0), "a connection came up");
     }
 }

@@ -134,6 +134,7 @@ impl Switch {
         if matches!(was, State::SigningOn { .. }) {
             self.came_up(id, link, shared, outbox);
         }
+        self.partner_hears(link);
         true
     }
 
@@ -189,25 +190,56 @@ impl Switch {
                 self.close(id, CloseCause::NoEcho, outbox);
                 continue;
             }
-            let Some(link) = setup.link(link_id) else { continue };
-            let stan = self.send(now, id, link_id, link, Purpose::Echo, outbox);
-            if let Some(session) = self.sessions.of_mut(id) {
-                let deadline = now.instant.after(NETWORK_ANSWER_DEADLINE);
-                session.state = State::Echoing { stan, deadline };
+            self.echo(now, id, link_id, outbox);
+        }
+        while let Some((at, partner)) = self.next_knock() {
+            if at > now.instant {
+                break;
             }
+            self.knock(now, partner, outbox);
         }
     }
 
-    /// When a partner session next needs an echo, or has left one unanswered for too long.
+    /// When a partner session next needs an echo, or has left one unanswered for too long; or when
+    /// a partner that is left alone is knocked for.
     pub(super) fn next_network_deadline(&self) -> Option<Instant> {
-        self.partner_sessions
-            .iter()
-            .filter_map(|id| {
-                let session = self.sessions.of(*id)?;
-                let link = self.setup.link(session.link)?;
-                network_moment(session, link).map(|(moment, _)| moment)
-            })
-            .min()
+        let of_sessions = self.partner_sessions.iter().filter_map(|id| {
+            let session = self.sessions.of(*id)?;
+            let link = self.setup.link(session.link)?;
+            network_moment(session, link).map(|(moment, _)| moment)
+        });
+        of_sessions.chain(self.next_knock().map(|(at, _)| at)).min()
+    }
+
+    /// Sends an echo on each connection of ours to a partner that is to be tried again: one of
+    /// them may be dead, and is closed then. Each is waited for as long as ever.
+    #[cold]
+    fn knock(&mut self, now: Now, partner: LinkId, outbox: &mut Outbox) {
+        let is_ours = |id: &SessionId| {
+            let session = self.sessions.of(*id);
+            session.filter(|session| session.link == partner && !session.shared)
+        };
+        let states = self.partner_sessions.iter().filter_map(|id| Some((*id, is_ours(id)?.state)));
+        let states: Vec<(SessionId, State)> = states.collect();
+        for (id, state) in &states {
+            if *state == State::Up {
+                self.echo(now, *id, partner, outbox);
+            }
+        }
+        let again = now.instant.after(NETWORK_ANSWER_DEADLINE);
+        let is_sent = states.iter().any(|(_, state)| state.is_up());
+        self.knocks(partner, is_sent, again);
+    }
+
+    /// Asks the other side of a connection whether it is there.
+    fn echo(&mut self, now: Now, id: SessionId, link_id: LinkId, outbox: &mut Outbox) {
+        let setup = std::sync::Arc::clone(&self.setup);
+        let Some(link) = setup.link(link_id) else { return };
+        let stan = self.send(now, id, link_id, link, Purpose::Echo, outbox);
+        if let Some(session) = self.sessions.of_mut(id) {
+            let deadline = now.instant.after(NETWORK_ANSWER_DEADLINE);
+            session.state = State::Echoing { stan, deadline };
+        }
     }
 
     /// Writes an 0800 (1804 in the 1993 edition). Returns its STAN.

@@ -59,7 +59,7 @@ impl Switch {
         if has_answered {
             ready.consults.answered();
         } else {
-            ready.consults.failed(now.instant, breaker);
+            ready.consults.failed(now.instant, breaker, false);
         }
     }
 
@@ -76,6 +76,30 @@ impl Switch {
         }
     }
 
+    /// It has answered an 0800.
+    pub(super) fn partner_hears(&mut self, partner: LinkId) {
+        if let Some(ready) = self.ready.get_mut(usize::from(partner.0)) {
+            ready.health.hears();
+        }
+    }
+
+    /// When a partner that is left alone is next to be knocked for, and which one.
+    pub(super) fn next_knock(&self) -> Option<(Instant, LinkId)> {
+        let knock = |(link, ready): (u16, &Ready)| Some((ready.health.knocks_at()?, LinkId(link)));
+        (0..).zip(&self.ready).filter_map(knock).min_by_key(|(at, _)| *at)
+    }
+
+    /// It was sent an 0800, since it is to be tried again, or has no connection at all; over
+    /// connections of other workers only it is tried without.
+    pub(super) fn knocks(&mut self, partner: LinkId, is_sent: bool, again: Instant) {
+        let Some(ready) = self.ready.get_mut(usize::from(partner.0)) else { return };
+        if is_sent || ready.sessions.is_empty() {
+            ready.health.knocked(again);
+        } else {
+            ready.health.is_back();
+        }
+    }
+
     /// It has answered a request.
     #[inline]
     pub(super) fn partner_answered(&mut self, partner: LinkId, outbox: &mut Outbox) {
@@ -88,9 +112,11 @@ impl Switch {
     /// It has left a request without an answer, or a connection with requests on it was lost.
     #[cold]
     pub(super) fn partner_failed(&mut self, now: Now, partner: LinkId, outbox: &mut Outbox) {
-        let breaker = self.setup.link(partner).and_then(|link| link.breaker);
+        let link = self.setup.link(partner);
+        let breaker = link.and_then(|link| link.breaker);
+        let knocks = link.is_some_and(|link| link.echo_interval.is_some());
         let Some(ready) = self.ready.get_mut(usize::from(partner.0)) else { return };
-        if ready.health.failed(now.instant, breaker) {
+        if ready.health.failed(now.instant, breaker, knocks) {
             self.stats.count(Counter::LeftAlone);
             outbox.commands.push(Command::Note { link: partner, is_asked: false });
         }
@@ -156,12 +182,17 @@ impl Switch {
         steps.find(up).or(partners.get(first).copied())
     }
 
-    /// A connection of the partner has come up: what was thought of it may be old.
+    /// A connection of the partner has come up: what was thought of it may be old. A kernel takes
+    /// calls for a program that hangs, so who has not signed on is knocked for.
     pub(super) fn partner_is_back(&mut self, partner: LinkId) {
-        if let Some(ready) = self.ready.get_mut(usize::from(partner.0)) {
+        let signs_on = self.setup.link(partner).is_some_and(|link| link.sign_on);
+        let Some(ready) = self.ready.get_mut(usize::from(partner.0)) else { return };
+        if signs_on || ready.health.knocks_at().is_none() {
             ready.health.is_back();
-            ready.consults.is_back();
+        } else {
+            ready.health.knocked(self.now.instant);
         }
+        ready.consults.is_back();
     }
 
     /// The partner session whose turn it is, among those that are up and keep up. All requests of

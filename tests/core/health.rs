@@ -234,3 +234,57 @@ fn who_is_worked_on_is_asked_nothing_new() {
     rig.feed(Event::Routes(version(&[], rig.switch.routes())));
     assert_eq!(asked(&mut rig, 5), Some(PARTNER));
 }
+
+/// Where 0800 are sent, no shopper finds out that nobody is there.
+#[test]
+fn a_partner_is_knocked_for_before_it_is_asked_again() {
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| {
+        with_breaker(setup);
+        setup.links[1].echo_interval = Some(Duration::from_secs(600));
+    });
+    rig.open(OTHER_HOST, OTHER);
+    silent(&mut rig, 1..5);
+    rig.at_host();
+    rig.wait(PAUSE);
+    let is_echo = |message: &Plain| message.mti == "0800";
+    let knocks: Vec<Plain> = rig.at_host().into_iter().filter(is_echo).collect();
+    let [knock] = &knocks[..] else { panic!("one 0800 was due: {knocks:?}") };
+    assert_eq!(asked(&mut rig, 10), Some(OTHER), "not before it has answered");
+    rig.answer(knock, "00");
+    rig.ask(POS, &sale(11));
+    let probe = rig.at_host().into_iter().find(|message| message.mti == "0200");
+    rig.answer(&probe.expect("it is tried"), "00");
+    // Silent to requests only: left alone for longer, and knocked for once more.
+    assert_eq!(asked(&mut rig, 12), Some(PARTNER));
+    rig.wait(BUDGET);
+    assert_eq!(asked(&mut rig, 13), Some(OTHER));
+    rig.wait(2 * PAUSE);
+    assert_eq!(rig.at_host().iter().filter(|message| is_echo(message)).count(), 1);
+}
+
+/// Its connection is closed for that; what comes up is knocked for too, as nothing was heard yet.
+#[test]
+fn who_does_not_answer_a_knock_is_called_again_and_knocked_for() {
+    let mut rig = Rig::with("pos-bcd", "pos-bcd", |setup| {
+        with_breaker(setup);
+        setup.links[1].echo_interval = Some(Duration::from_secs(600));
+    });
+    rig.open(OTHER_HOST, OTHER);
+    silent(&mut rig, 1..5);
+    rig.wait(PAUSE + Duration::from_secs(10));
+    assert_eq!(rig.closes(), [HOST]);
+    rig.feed(Event::Closed { session: HOST });
+    rig.bytes(HOST);
+    let again = authswitch::base::ids::SessionId { generation: 2, ..HOST };
+    rig.open(again, PARTNER);
+    assert_eq!(asked(&mut rig, 20), Some(OTHER));
+    rig.wait(Duration::from_millis(1));
+    let partner = rig.partner.clone();
+    let bytes = rig.bytes(again);
+    let knock = crate::rig::plain(&partner, &bytes).into_iter().find(|m| m.mti == "0800");
+    let answer = crate::rig::answer_to(&knock.expect("it is knocked for"), "00");
+    rig.send(again, &crate::rig::framed(&partner, &answer));
+    rig.ask(POS, &sale(21));
+    let bytes = rig.bytes(again);
+    assert!(crate::rig::plain(&partner, &bytes).iter().any(|message| message.mti == "0200"));
+}

@@ -39,8 +39,8 @@ pub(crate) struct Oracle {
     mailed: BTreeSet<u64>,
     /// How long behind its deadline a request may leave, because the switch itself is slow.
     pub(crate) late_by: u64,
-    /// A write or a sync has failed in this life.
-    disk_has_failed: bool,
+    /// When a write or a sync has failed in this life.
+    disk_failed_at: Option<u64>,
     /// Since when the switch knows that the disk takes nothing new, and whether some of it does.
     full_since: Option<u64>,
     is_full: bool,
@@ -206,7 +206,7 @@ impl Oracle {
             self.check(holds, "I20", number, "0410 before the obligation is durable");
         } else if message.approves() {
             let durable = self.records.approved.contains(&number);
-            let rule = if self.disk_has_failed { "I46" } else { "I42" };
+            let rule = if self.disk_failed_at.is_some() { "I46" } else { "I42" };
             self.check(durable, rule, number, "an approval leaves before it is durable");
         }
     }

@@ -9,14 +9,18 @@ impl Oracle {
     pub(crate) fn lives(&mut self, life: u32) {
         self.life = life;
         self.mailed.clear();
-        (self.disk_has_failed, self.full_since, self.is_full) = (false, None, false);
+        let failed_at = self.disk_failed_at.take();
+        (self.full_since, self.is_full) = (None, false);
         for (number, sale) in &mut self.sales {
             sale.approval_read &= self.records.owed.contains(number);
             sale.accepted_at = sale.accepted_at.filter(|_| sale.told);
             let is_recorded = self.records.intents.contains(number) || sale.refused_at.is_some();
             // In time comes before on record, for what is not approved: the disk may hang.
-            let is_lost =
-                self.ended_at < sale.undurable_until && !self.records.intents.contains(number);
+            // So does what it was given just before it broke.
+            let is_broken = |at| failed_at.is_some_and(|failed_at| at + 2 * MS >= failed_at);
+            let is_lost = (self.ended_at < sale.undurable_until
+                || sale.refused_at.is_some_and(is_broken))
+                && !self.records.intents.contains(number);
             if sale.unrecorded || !is_recorded || is_lost {
                 // A full disk keeps no refusals, and what was read only is nowhere: whoever asks
                 // again asks for the first time.
@@ -38,7 +42,7 @@ impl Oracle {
 
     /// Nothing that is given to the disk from now on is durable.
     pub(crate) fn disk_fails(&mut self) {
-        self.disk_has_failed = true;
+        self.disk_failed_at.get_or_insert(self.now);
     }
 
     /// The switch hears whether the disk has room for something new: all of it, some of it.
