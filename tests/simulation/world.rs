@@ -167,7 +167,11 @@ impl World {
         if key % 3 == 1 {
             // A few silences in a row, and a partner is left alone for a while.
             let breaker = Breaker { failures: 2, pause: Duration::from_millis(700) };
-            world.setup.links.iter_mut().for_each(|link| link.breaker = Some(breaker));
+            // In half of these worlds it is knocked for before it is asked again.
+            let echo = (key % 2 == 1).then_some(Duration::from_secs(3));
+            for link in &mut world.setup.links {
+                (link.breaker, link.echo_interval) = (Some(breaker), echo);
+            }
         }
         world.digest = seed;
         world.populate(sales);
