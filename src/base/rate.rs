@@ -34,6 +34,9 @@ pub enum RateError {
 }
 
 impl Rate {
+    /// One for one.
+    pub const ONE: Self = Self { digits: 1, decimals: 0 };
+
     /// A rate from the number in DE 9 or DE 10; `None` if it has more than eight digits or is zero.
     pub const fn from_number(number: u32) -> Option<Self> {
         let (decimals, digits) = (number / DIGITS, number % DIGITS);
@@ -81,6 +84,18 @@ impl Rate {
     pub fn agrees(self, from: Amount, to: Amount) -> bool {
         let down = self.convert(from, to.currency, Rounding::Down);
         down.is_ok_and(|down| to.minor.abs_diff(down.minor) <= 1)
+    }
+}
+
+impl std::fmt::Display for Rate {
+    /// As a decimal number, with every decimal that is known: `0.0052310`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (decimals, one) = (usize::from(self.decimals), 10_u64.pow(self.decimals.into()));
+        let digits = u64::from(self.digits);
+        match decimals {
+            0 => write!(f, "{digits}"),
+            _ => write!(f, "{}.{:0decimals$}", digits / one, digits % one),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::cells::{CELL_ROUTES_MAX, Cells, PARTS_MAX};
 use super::classify::{Classifier, CodeRule};
 use super::condition::{Condition, Refusal};
 use super::merchants::{MerchantTable, NETWORKS_MAX, NetworkSet};
+use super::quote::{Converts, Quotes};
 use super::route::{self, Capabilities, Mode, Route, TURNS_MAX};
 use super::stand_in::Policy;
 use super::{Codes, CompletionPercent, Network, RouteTable, Twin};
@@ -36,6 +37,8 @@ pub struct Plan {
     pub codes: Codes,
     /// How much completions may take of what was held.
     pub completion_percent: CompletionPercent,
+    /// What amounts are in other currencies.
+    pub quotes: Quotes,
 }
 
 /// A network before building.
@@ -118,6 +121,8 @@ pub struct RoutePlan {
     pub capabilities: Capabilities,
     /// Whether it is in earnest.
     pub mode: Mode,
+    /// In which other currencies its partners are told what is paid.
+    pub converts: Converts,
 }
 
 /// What contradicts itself in a plan.
@@ -235,6 +240,7 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
         condition: (!route.condition.is_always()).then(|| Box::new(route.condition)),
         capabilities: route.capabilities,
         mode: route.mode,
+        converts: (route.converts != Converts::default()).then(|| Box::new(route.converts)),
     };
     let routes: Vec<Route> = plan.routes.into_iter().enumerate().map(route).collect();
     let refusal = |RefusalPlan { name, code, condition, .. }| Refusal { name, code, condition };
@@ -256,6 +262,7 @@ pub fn build(plan: Plan) -> Result<RouteTable, Vec<Conflict>> {
         budgets,
         codes: plan.codes,
         completion_percent: plan.completion_percent,
+        quotes: plan.quotes,
     })
 }
 

@@ -25,6 +25,7 @@ mod declined;
 pub mod explain;
 pub mod merchants;
 mod pattern;
+pub mod quote;
 mod ranges;
 pub mod route;
 mod rows;
@@ -43,6 +44,7 @@ use classify::Classifier;
 use condition::{Case, Refusal};
 pub use declined::{Codes, Declined, Why};
 use merchants::{Groups, Kind as MerchantKind, Merchant, MerchantTable, NetworkSet};
+use quote::Quotes;
 pub use route::Route;
 
 /// Where requests go: immutable, one version. The default knows nothing and lets nothing go.
@@ -63,6 +65,7 @@ pub struct RouteTable {
     budgets: Vec<Duration>,
     codes: Codes,
     completion_percent: CompletionPercent,
+    quotes: Quotes,
 }
 
 /// How much completions of one hold may take together, in percent of what was held.
@@ -137,6 +140,7 @@ impl RouteTable {
             condition: None,
             capabilities: Default::default(),
             mode: Default::default(),
+            converts: None,
         };
         Self::of_route(route)
     }
@@ -157,6 +161,7 @@ impl RouteTable {
             budgets: vec![budget],
             codes: Codes { unknown_original: None, ..Codes::default() },
             completion_percent: CompletionPercent::default(),
+            quotes: Quotes::default(),
         }
     }
 
@@ -399,6 +404,11 @@ impl RouteTable {
     /// if it goes by its route all the same.
     pub fn unknown_original(&self) -> Option<Declined> {
         self.codes.unknown_original.map(|_| self.declined(Why::UnknownOriginal))
+    }
+
+    /// What amounts are in other currencies.
+    pub const fn quotes(&self) -> &Quotes {
+        &self.quotes
     }
 
     /// How much completions of one hold may take together, in percent of what was held.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::condition::Condition;
+use super::quote::Converts;
 use super::stand_in::Policy;
 use crate::base::authorization::{Form, Instrument};
 use crate::base::ids::{LinkId, RouteNumber};
@@ -34,6 +35,8 @@ pub struct Route {
     pub capabilities: Capabilities,
     /// Whether it is in earnest.
     pub mode: Mode,
+    /// In which other currencies its partners are told what is paid, if in any.
+    pub converts: Option<Box<Converts>>,
 }
 
 /// What partners can do.

@@ -78,6 +78,8 @@ pub enum Fault {
     OriginalAmount,
     /// More would be given back than the original took.
     RefundExceeds,
+    /// Its partner is to be told an amount in another currency, and nobody has quoted that for now.
+    Unquoted,
 }
 
 /// Whose fault it is.
@@ -114,6 +116,7 @@ impl Fault {
             | Self::NotRecorded
             | Self::NotLookedUp
             | Self::Unsaid(_)
+            | Self::Unquoted
             | Self::Untranslatable(_) => Blame::Switch,
             _ => Blame::Acquirer,
         }
@@ -145,7 +148,9 @@ impl Fault {
             | Self::UnknownTransaction
             | Self::UnknownNetworkCode => Effect::Reply(ResponseCode::INVALID_TRANSACTION),
             Self::Amount | Self::RefundExceeds => Effect::Reply(ResponseCode::INVALID_AMOUNT),
-            Self::NotRecorded | Self::NotLookedUp => Effect::Reply(ResponseCode::MALFUNCTION),
+            Self::NotRecorded | Self::NotLookedUp | Self::Unquoted => {
+                Effect::Reply(ResponseCode::MALFUNCTION)
+            }
             Self::Conflict => Effect::Reply(ResponseCode::DUPLICATE),
             Self::UnknownOriginal => Effect::Reply(ResponseCode::NOT_FOUND),
             Self::OriginalAmount => Effect::Reply(ResponseCode::ORIGINAL_AMOUNT),
@@ -191,6 +196,7 @@ impl Fault {
             Self::Conflict => Counter::Conflicts,
             Self::UnknownOriginal => Counter::UnknownOriginals,
             Self::RefundExceeds => Counter::RefundsExceeding,
+            Self::Unquoted => Counter::Unquoted,
             _ => Counter::RequestsRefused,
         }
     }

@@ -13,6 +13,7 @@ pub mod cause;
 mod compose;
 mod connections;
 mod consult;
+pub mod converted;
 pub mod decision;
 pub mod event;
 pub mod fault;

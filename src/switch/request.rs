@@ -16,6 +16,7 @@ use crate::iso8583::transcode::{self, Changes};
 use crate::routing::{Chosen, Declined, Route};
 
 use super::bug::Bug;
+use super::converted::{self, Conversion};
 use super::decision::{self, Outcome};
 use super::fault::{self, Effect, Fault};
 use super::original::Bound;
@@ -27,6 +28,14 @@ use super::setup;
 use super::sound::{self, Sound};
 use super::stats::Counter;
 use super::{Batch, Drain, Storage, Switch, noted, ready, repeat, reply};
+
+/// What a partner is told otherwise than it was asked.
+struct Beside<'b> {
+    /// What the request undoes or completes, by the name under which the partner knows it.
+    bound: Option<&'b Bound>,
+    /// Its amount in other currencies.
+    converted: Option<Conversion>,
+}
 
 impl Switch {
     /// One message of an acquirer. False if the connection is to be read no further.
@@ -283,6 +292,11 @@ impl Switch {
             None => self.whose_turn(batch.now, chosen.route, route, sound.facts.instrument),
             Some(_) => 0,
         };
+        let converted = match route.converts.as_deref().filter(|_| bound.is_none()) {
+            Some(converts) => converted::converted(batch, message, sound, (route, converts))?,
+            None => None,
+        };
+        let beside = Beside { bound, converted };
         let steps = 0..partners.len();
         for partner in steps.map_while(|step| ready::at_step(partners, first, step)) {
             if !self.may_be_asked(batch.now, partner) {
@@ -302,7 +316,7 @@ impl Switch {
                 continue;
             };
             let (from, way) = (outbox.end_of(session), (partner, session, stan));
-            let written = self.write(batch, message, way, bound, outbox);
+            let written = self.write(batch, message, way, &beside, outbox);
             if let Err(fault) = written {
                 self.unreserve(partner, stan);
                 return Err(fault);
@@ -324,7 +338,7 @@ impl Switch {
         batch: &Batch<'_>,
         message: &Message<'_>,
         (partner, session, stan): (LinkId, SessionId, u32),
-        bound: Option<&Bound>,
+        beside: &Beside<'_>,
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
         let links = batch.setup.links.len();
@@ -340,8 +354,8 @@ impl Switch {
             false => encode::template_header(to, out),
         };
         // The name of an original is longer than a STAN: it is not patched in.
-        let renamed = bound.filter(|_| message.has(90));
-        if path.alike && renamed.is_none() {
+        let renamed = beside.bound.filter(|_| message.has(90));
+        if path.alike && renamed.is_none() && beside.converted.is_none() {
             let span = message.index.span(11).ok_or(Fault::NoStan)?;
             let ours = StanBytes::new(to.field(11), stan).ok_or(Fault::Untranslatable(11))?;
             let at = usize::from(span.value)..usize::from(span.end);
@@ -359,12 +373,14 @@ impl Switch {
         let ours =
             sound::stan_digits(to.field(11), stan, &mut digits).ok_or(Fault::Untranslatable(11))?;
         let edition = to.spec.edition;
-        let replaced: [(u8, &[u8]); 2] =
-            [(11, ours), (90, renamed.map_or(&[], |bound| &bound.data[..]))];
-        let count = if renamed.is_some() && to.has(90) { 2 } else { 1 };
+        let mut replaced: [(u8, &[u8]); 2 + converted::ADDED_MAX] = [(0, &[]); _];
+        let name = renamed.filter(|_| to.has(90)).map(|bound| (90, &bound.data[..]));
+        let added = beside.converted.iter().flat_map(Conversion::values);
+        let values = [(11, ours)].into_iter().chain(name).chain(added);
+        let count = replaced.iter_mut().zip(values).map(|(slot, value)| *slot = value).count();
         let changes = Changes {
             mti: edition.map(|e| transcode::mti_in_edition(message.mti(), e.digit())),
-            replaced: &replaced[..count],
+            replaced: replaced.get(..count).unwrap_or(&[]),
             ..Changes::default()
         };
         path.there

@@ -90,6 +90,8 @@ pub enum Counter {
     UnknownOriginals,
     /// Refunds of more than was left of their originals.
     RefundsExceeding,
+    /// Requests that no quote converts.
+    Unquoted,
     /// Requests refused because they could not be put on record.
     NotRecorded,
     /// Requests that were given up before a byte of them had left.
@@ -158,6 +160,7 @@ impl Counter {
         Self::Exceptions,
         Self::UnknownOriginals,
         Self::RefundsExceeding,
+        Self::Unquoted,
         Self::NotRecorded,
         Self::Withdrawn,
         Self::LookUps,
@@ -170,7 +173,7 @@ impl Counter {
         Self::ConsultsUnsaid,
     ];
 
-    const COUNT: usize = 53;
+    const COUNT: usize = 54;
 
     /// A name for people and for exports.
     pub const fn name(self) -> &'static str {
@@ -218,6 +221,7 @@ impl Counter {
             Self::Exceptions => "exceptions",
             Self::UnknownOriginals => "unknown_originals",
             Self::RefundsExceeding => "refunds_exceeding",
+            Self::Unquoted => "unquoted",
             Self::NotRecorded => "not_recorded",
             Self::Withdrawn => "withdrawn",
             Self::LookUps => "look_ups",

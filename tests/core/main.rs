@@ -5,6 +5,7 @@ mod bad_input;
 mod codes;
 mod completions;
 mod consults;
+mod conversions;
 mod copies;
 mod forms;
 mod health;

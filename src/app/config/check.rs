@@ -11,8 +11,10 @@ use super::source::{DIALECTS_MAX, Source};
 use super::{Config, Durability, Mistake, written};
 use crate::app::dialect_file;
 use crate::base::ids::NetworkId;
+use crate::base::money::Currency;
 use crate::iso8583::transcode::Transcoder;
 use crate::routing::build::RoutePlan;
+use crate::routing::quote::Converts;
 
 /// Reads a configuration and says what it is.
 ///
@@ -79,6 +81,7 @@ fn summary(config: &Config) -> String {
     networks(&mut text, config);
     routes(&mut text, config);
     refusals(&mut text, config);
+    quotes(&mut text, config);
     stand_in(&mut text, config);
     match config.routes.merchants() {
         Some(merchants) => {
@@ -164,6 +167,27 @@ fn refusals(text: &mut String, config: &Config) {
     let mut rows = vec![row(["REFUSAL", "DE 39"])];
     for refusal in config.routes.refusals() {
         rows.push(row([&refusal.name, &format!("{:02}", refusal.code.number())]));
+    }
+    if rows.len() > 1 {
+        table(text, &rows);
+    }
+}
+
+/// Rates, and the routes whose partners are told amounts by them.
+fn quotes(text: &mut String, config: &Config) {
+    let mut rows = vec![row(["QUOTE", "SINCE", "UNTIL"])];
+    for quote in config.written.quotes.all() {
+        let since = quote.since.map_or_else(String::new, |since| since.to_string());
+        rows.push(row([&quote.to_string(), &since, &quote.until.to_string()]));
+    }
+    if rows.len() > 1 {
+        table(text, &rows);
+    }
+    let mut rows = vec![row(["ROUTE", "SETTLES IN", "BILLS IN"])];
+    for plan in config.written.routes.iter().filter(|plan| plan.converts != Converts::default()) {
+        let Converts { settles_in, bills_in } = plan.converts;
+        let letters = |currency: Option<Currency>| currency.map_or("", Currency::letters);
+        rows.push(row([&plan.name, letters(settles_in), letters(bills_in)]));
     }
     if rows.len() > 1 {
         table(text, &rows);

@@ -4,7 +4,7 @@
 use super::names::unknown;
 use super::regions::region;
 use super::table::{Entry, Table};
-use crate::app::dialect_file::Log;
+use crate::app::dialect_file::{Log, Span};
 use crate::base::authorization::Kind;
 use crate::base::ids::LinkId;
 use crate::base::time::{Civil, Wall};
@@ -164,11 +164,26 @@ pub(super) fn kind(name: &str) -> Result<Kind, String> {
     known.ok_or_else(|| unknown("kind", name, Kind::ALL.map(Kind::name)))
 }
 
+/// The moment of a key that may be there, with its place: a date of UTC, if no distance from it is
+/// said.
+pub(super) fn moment_at(
+    key: &'static str,
+    table: &mut Table<'_>,
+    log: &mut Log<'_>,
+) -> Option<(Span, Wall)> {
+    table.take(key).and_then(|entry| moment_in(&entry, log))
+}
+
+/// The same of an entry.
+pub(super) fn moment_in(entry: &Entry<'_>, log: &mut Log<'_>) -> Option<(Span, Wall)> {
+    let text = entry.moment(log)?;
+    let moment = moment(&text, Some(Zone::UTC));
+    Some((entry.span.clone(), moment.map_err(|reason| log.add(&entry.span, reason)).ok()?))
+}
+
 /// `until` alone: a date of UTC, if no distance from it is said.
 pub(super) fn until(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Wall> {
-    let entry = table.take("until")?;
-    let text = entry.moment(log)?;
-    moment(&text, Some(Zone::UTC)).map_err(|reason| log.add(&entry.span, reason)).ok()
+    moment_at("until", table, log).map(|(_, until)| until)
 }
 
 fn window(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Window> {

@@ -21,6 +21,7 @@ mod inquiry;
 mod merchants;
 mod names;
 mod networks;
+mod quotes;
 mod refusals;
 mod regions;
 mod risk;
@@ -52,6 +53,7 @@ use crate::base::limits::Bounds;
 use crate::iso8583::dialect::Dialect;
 use crate::risk::Rules;
 use crate::routing::build::{NetworkPlan, RefusalPlan, RoutePlan};
+use crate::routing::quote::Quotes;
 use crate::routing::route::Mode;
 use crate::routing::{Codes, CompletionPercent, RouteTable};
 use crate::switch::health::Breaker;
@@ -99,6 +101,8 @@ pub struct Written {
     pub maintenance: Vec<LinkId>,
     /// How much completions may take of what was held.
     pub completion_percent: CompletionPercent,
+    /// What amounts are in other currencies.
+    pub quotes: Quotes,
 }
 
 /// What holds for the whole switch.

@@ -11,16 +11,21 @@ use super::regions::area;
 use super::source::Source;
 use super::switch::SwitchFile;
 use super::table::{Entry, Table};
-use super::{Mistake, PartnerName, Written, codes, merchants, mode, refusals, stand_in};
+use super::{
+    Mistake, Partner, PartnerName, Written, codes, merchants, mode, quotes, refusals, stand_in,
+};
 use crate::app::dialect_file::{Log, Span};
 use crate::app::toml_text;
 use crate::base::ids::LinkId;
+use crate::base::money::Currency;
 use crate::routing::build::{
     BUDGET_MAX, Conflict, Plan, REFUSALS_MAX, ROUTES_MAX, RoutePlan, build,
 };
 use crate::routing::merchants::{MerchantTable, NETWORKS_MAX};
+use crate::routing::quote::{Converts, Quotes};
 use crate::routing::route::{Capabilities, Mode};
 use crate::routing::{CompletionPercent, RouteTable};
+use crate::switch::converted::{BILLED, SETTLED};
 
 /// What `routes.toml` says, and the table it makes.
 pub(super) struct RoutesFile {
@@ -64,6 +69,7 @@ pub(super) fn read(
     let words = Vocabulary::read(&mut root, acquirers, &mut log);
     let networks = root.tables("network", &mut log);
     let refusals = root.tables("refuse", &mut log);
+    let quotes = root.tables("quote", &mut log);
     let tables = root.tables("route", &mut log);
     // Not read at all: each of them would be compared with all the others.
     let too_many = [
@@ -77,8 +83,8 @@ pub(super) fn read(
     }
     let networks = Networks::read(networks, partners, &mut log);
     let (refusals, refusal_spans) = refusals::read(refusals, &networks, &words, &mut log);
-    let (spans, names) = (Vec::new(), BTreeMap::new());
-    let mut reader = Reader { networks: &networks, words: &words, partners, spans, names };
+    let quotes = quotes::read(quotes, &mut log);
+    let mut reader = Reader::new(&networks, &words, links, &quotes);
     if tables.is_empty() {
         log.add(&root.span, "no [[route]]: no request could go anywhere");
     }
@@ -102,6 +108,7 @@ pub(super) fn read(
         codes,
         maintenance,
         completion_percent,
+        quotes,
     };
     let table = table(plan(&written, merchants), &networks, &spans, &mut log);
     mistakes.extend(log.into_mistakes());
@@ -120,6 +127,7 @@ fn plan(written: &Written, merchants: Option<MerchantTable>) -> Plan {
         merchants,
         codes: written.codes,
         completion_percent: written.completion_percent,
+        quotes: written.quotes.clone(),
     }
 }
 
@@ -224,11 +232,26 @@ struct Reader<'r> {
     networks: &'r Networks,
     words: &'r Vocabulary,
     partners: Option<&'r [PartnerName]>,
+    /// How they write, as far as that was understood.
+    links: &'r [Partner],
+    quotes: &'r Quotes,
     spans: Vec<RouteSpans>,
     names: BTreeMap<String, usize>,
 }
 
-impl Reader<'_> {
+impl<'r> Reader<'r> {
+    fn new(
+        networks: &'r Networks,
+        words: &'r Vocabulary,
+        links: Option<&'r SwitchFile>,
+        quotes: &'r Quotes,
+    ) -> Self {
+        let partners = links.map(|file| file.partner_names.as_slice());
+        let links = links.map_or(&[][..], |file| &file.partners);
+        let (spans, names) = (Vec::new(), BTreeMap::new());
+        Self { networks, words, partners, links, quotes, spans, names }
+    }
+
     /// A route; `None` if it is not clear what it serves.
     fn route(&mut self, mut table: Table<'_>, log: &mut Log<'_>) -> Option<RoutePlan> {
         let (name, span) = table.text("name", log).unwrap_or(("", table.span.clone()));
@@ -248,6 +271,8 @@ impl Reader<'_> {
         let condition = self.words.condition(&mut table, log);
         let (weights, by_load, weights_span) = weights(&mut table, log);
         let capabilities = capabilities(&mut table, log);
+        let settles_in = self.currency("settles_in", SETTLED, &partners, &mut table, log);
+        let bills_in = self.currency("bills_in", BILLED, &partners, &mut table, log);
         table.finish(log);
         let (networks, areas) = (networks?, areas?);
         self.spans.push(RouteSpans { name: span, budget: budget_span, weights: weights_span });
@@ -263,7 +288,37 @@ impl Reader<'_> {
             stand_in,
             capabilities,
             mode,
+            converts: Converts { settles_in, bills_in },
         })
+    }
+
+    /// The currency in which the partners are told `elements`: a quote leads to it, and they can be
+    /// told.
+    fn currency(
+        &self,
+        key: &'static str,
+        elements: [u8; 3],
+        partners: &[LinkId],
+        table: &mut Table<'_>,
+        log: &mut Log<'_>,
+    ) -> Option<Currency> {
+        let entry = table.take(key)?;
+        let currency = entry.text(log).map(quotes::currency)?;
+        let currency = currency.map_err(|reason| log.add(&entry.span, reason)).ok()?;
+        if !self.quotes.lead_to(currency) {
+            let letters = currency.letters();
+            log.add(&entry.span, format!("no [[quote]] leads to {letters}"));
+        }
+        let asked = self.links.iter().filter(|link| partners.contains(&link.link));
+        for partner in asked {
+            let missing = elements.into_iter().find(|element| !partner.dialect.has(*element));
+            if let Some(element) = missing {
+                let (name, dialect) = (&partner.name, partner.dialect.name());
+                let reason = format!("{name} cannot be told: {dialect} has no DE {element}");
+                log.add(&entry.span, reason);
+            }
+        }
+        Some(currency)
     }
 
     fn partners(&self, entry: &Entry<'_>, mode: Mode, log: &mut Log<'_>) -> Vec<LinkId> {

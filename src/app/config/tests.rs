@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{Config, check};
 use crate::base::authorization::{Authorization, Instrument, Kind};
 use crate::base::ids::LinkId;
-use crate::base::money::Amount;
+use crate::base::money::{Amount, Currency};
 use crate::base::time::Wall;
 use mistakes::{MISTAKES, STAND_IN};
 
@@ -205,6 +205,64 @@ fn a_route_with_stand_in_is_read_and_told() {
     let told = check(Some(folder.path())).expect("no mistake");
     assert!(told.contains("rest      156       100    200 in 3  300 in 20  400"), "{told}");
     assert!(told.contains("note: stand-in without a journal"), "{told}");
+}
+
+const QUOTES: &str = r#"
+[[quote]]
+pair = "CNY/KRW"
+rate = "191.168"
+since = 2026-11-22
+until = 2026-11-23T00:00:00+08:00
+rounding = "down"
+[[quote]]
+pair = "CNY/USD"
+rate = "0.140512"
+until = "2026-12-01"
+"#;
+
+#[test]
+fn quotes_are_read_and_told() {
+    let folder = Folder::new();
+    let routes =
+        SMALL[1].1.replace("\"5s\"\n", "\"5s\"\nsettles_in = \"USD\"\nbills_in = \"KRW\"\n");
+    folder.write("routes.toml", &(routes.clone() + QUOTES));
+    let config = Config::load(Some(folder.path())).expect("no mistake");
+    let converts = config.routes.routes()[1].converts.as_deref().expect("as written");
+    let letters = |currency: Option<Currency>| currency.map(Currency::letters);
+    assert_eq!(letters(converts.settles_in).zip(letters(converts.bills_in)), Some(("USD", "KRW")));
+    assert!(config.routes.routes()[0].converts.is_none());
+    let told = check(Some(folder.path())).expect("no mistake");
+    for line in [
+        "CNY/KRW 191.168   2026-11-22T00:00:00Z  2026-11-22T16:00:00Z",
+        "CNY/USD 0.140512                        2026-12-01T00:00:00Z",
+        "rest   USD         KRW",
+    ] {
+        assert!(told.lines().any(|said| said.trim_end() == line), "{line}\n{told}");
+    }
+    for (from, to, mistake) in [
+        ("CNY/KRW", "CNYKRW", "routes.toml:26: expected two currencies like \"KRW/CNY\""),
+        ("CNY/KRW", "CNY/CNY", "routes.toml:26: both currencies are the same"),
+        ("191.168", "0.0", "routes.toml:27: expected a rate like \"0.0052310\": not 0"),
+        ("2026-11-23T", "2026-11-21T", "routes.toml:29: it ends before it begins"),
+        ("\"down\"", "\"floor\"", "routes.toml:30: unknown rounding \"floor\""),
+        ("CNY/USD", "CNY/KRW", "routes.toml:31: the quote of line 25 is of the same pair"),
+        ("until = \"2026-12-01\"\n", "", "routes.toml:31: until is missing"),
+    ] {
+        folder.write("routes.toml", &(routes.clone() + &QUOTES.replace(from, to)));
+        let told = folder.mistakes();
+        assert!(told.iter().any(|said| said.starts_with(mistake)), "{mistake}\n{told:?}");
+    }
+}
+
+/// A partner whose dialect has no place for it is not promised it.
+#[test]
+fn a_partner_that_cannot_be_told_an_amount_is_a_mistake() {
+    let folder = Folder::new();
+    folder.write("switch.toml", &SMALL[0].1.replacen("iso87-ascii", "cup-pos", 1));
+    let routes = SMALL[1].1.replace("\"3s\"\n", "\"3s\"\nbills_in = \"KRW\"\n");
+    folder.write("routes.toml", &(routes + QUOTES));
+    let told = folder.mistakes();
+    assert_eq!(told, ["routes.toml:16: kakaopay cannot be told: cup-pos has no DE 6"]);
 }
 
 /// A route, a refusal and merchants that use every key there is.

@@ -4,6 +4,7 @@ use crate::app::config::{BY_LOAD, Config, written};
 use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{Area, LinkId, NetworkId, Region};
+use crate::base::money::Currency;
 use crate::base::time::Wall;
 use crate::routing::CompletionPercent;
 use crate::routing::build::{RoutePlan, TwinDefault};
@@ -89,8 +90,29 @@ pub(super) fn routes(config: &Config) -> Vec<Item> {
             ("capabilities", capabilities(plan)),
             ("mode", plan.mode.name().to_owned()),
             ("stand-in", plan.stand_in.as_ref().map_or_else(String::new, policy)),
+            ("settles_in", letters(plan.converts.settles_in)),
+            ("bills_in", letters(plan.converts.bills_in)),
         ]);
         Item { name: plan.name.clone(), says, is_ordered: true }
+    });
+    items.collect()
+}
+
+fn letters(currency: Option<Currency>) -> String {
+    currency.map_or("", Currency::letters).to_owned()
+}
+
+/// The quotes, each named by its pair and when it begins.
+pub(super) fn quotes(config: &Config) -> Vec<Item> {
+    let items = config.written.quotes.all().iter().map(|quote| {
+        let (from, to) = (quote.from.letters(), quote.to.letters());
+        let since = quote.since.map_or_else(String::new, |since| format!(" since {since}"));
+        let says = vec![
+            ("rate", quote.rate.to_string()),
+            ("rounding", format!("{:?}", quote.rounding).to_lowercase()),
+            ("until", quote.until.to_string()),
+        ];
+        Item { name: format!("{from}/{to}{since}"), says, is_ordered: false }
     });
     items.collect()
 }

@@ -60,6 +60,7 @@ impl Difference {
             named("route", "routes", items::routes),
             named("refusal", "refusals", items::refusals),
             named("response code", "response codes", items::codes),
+            named("quote", "quotes", items::quotes),
             named("partner at rest", "partners at rest", items::maintenance),
             Section { one: "merchant", many: "merchants", ..merchants::compared(old, new) },
         ];

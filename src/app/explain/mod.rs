@@ -48,6 +48,7 @@ pub fn explain(request: &Request<'_>) -> Explanation {
     let mut text = String::new();
     let dialect = &request.acquirer.dialect;
     let mut index = Index::default();
+    let done = sent::fed(request);
     let decoded = dialect.decode(request.bytes, &mut index);
     sections::came(&mut text, request);
     if let Err(error) = decoded {
@@ -65,10 +66,9 @@ pub fn explain(request: &Request<'_>) -> Explanation {
             sections::corridor(&mut text, request, &explained);
             sections::candidates(&mut text, request.config, &explained);
             sections::limits(&mut text, request, &message, &facts, &explained);
-            sections::partners(&mut text, request.config, &facts, &explained);
+            sections::partners(&mut text, request.config, &facts, (&explained, &done));
         }
     }
-    let done = sent::fed(request);
     sections::done(&mut text, request, &done);
     Explanation { text, is_sent: !done.sent.is_empty() }
 }

@@ -230,7 +230,7 @@ pub(super) fn partners(
     text: &mut String,
     config: &Config,
     facts: &Authorization,
-    explained: &Explained<'_>,
+    (explained, done): (&Explained<'_>, &Done),
 ) {
     let chosen = match &explained.decided {
         Ok(chosen) => chosen,
@@ -261,7 +261,13 @@ pub(super) fn partners(
     let order = (0..count).filter_map(|turn| route.partners.get((first + turn) % count));
     for (place, link) in order.enumerate() {
         let name = config.link_name(*link);
-        let role = if place == 0 { "asked" } else { "if none before it can be asked" };
+        let role = match place {
+            _ if config.routes.maintenance().contains(link) => "left, it is worked on",
+            _ if done.sent.is_empty() => "not asked, for what is said below",
+            0 => "asked",
+            _ if done.sent.iter().any(|(asked, _)| asked == link) => "asked",
+            _ => "if none before it can be asked",
+        };
         say(text, if place == 0 { "partners" } else { "" }, &format!("{name}: {role}"));
     }
     let stand_in = if route.stand_in.is_some() { "by its limits" } else { "never" };
@@ -336,6 +342,9 @@ fn told(fault: Fault) -> String {
         Fault::UnknownTransaction => "DE 3 names no transaction".to_owned(),
         Fault::Amount => "a purchase of nothing, or more than there was".to_owned(),
         Fault::UnknownOriginal => "it names an original that nobody knows".to_owned(),
+        Fault::RefundExceeds => "more than is left of its original".to_owned(),
+        Fault::Unquoted => "no quote for its currency holds now".to_owned(),
+        Fault::NoPartner => "no partner of the route is asked now".to_owned(),
         other => format!("{other:?}"),
     };
     match fault.effect() {
