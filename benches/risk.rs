@@ -195,17 +195,16 @@ fn facts(request: &Request) -> Authorization {
 fn asked<'f>(facts: &'f Authorization, request: &Request, seconds: u64) -> Asked<'f> {
     let mut elements = [0; ELEMENTS];
     elements[0] = scattered(request.others[2], 5);
+    let now = Now {
+        instant: Instant::from_ns(seconds * 1_000_000_000),
+        wall: Wall::from_unix_s(1_795_313_565),
+    };
     Asked {
-        facts,
-        network: None,
         region: Some(Region(*b"CN")),
         home: Some(Region(*b"KR")),
         instrument: scattered(request.card, 6),
         elements,
-        now: Now {
-            instant: Instant::from_ns(seconds * 1_000_000_000),
-            wall: Wall::from_unix_s(1_795_313_565),
-        },
+        ..Asked::new(facts, now)
     }
 }
 

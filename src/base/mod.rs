@@ -11,5 +11,6 @@ pub mod map;
 pub mod money;
 pub mod pan;
 pub mod rate;
+pub mod tender;
 pub mod time;
 pub mod zone;

@@ -17,6 +17,7 @@
 //! declines: for that moment another request may be declined that would have fitted, and never
 //! the other way round.
 
+mod asked;
 pub mod key;
 pub mod list;
 mod memory;
@@ -29,36 +30,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::base::authorization::Authorization;
 use crate::base::codes::ResponseCode;
-use crate::base::ids::{NetworkId, Region};
 use crate::base::map::Map;
-use crate::base::time::{Instant, Now};
+use crate::base::time::Instant;
+pub use asked::Asked;
 use key::ELEMENTS;
 use list::List;
 pub use memory::{Memory, PAGE_BYTES};
 use packing::Set;
 use rule::{Action, Rule};
 use window::Take;
-
-/// A request, as rules see it.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// What it says.
-    pub facts: &'a Authorization,
-    /// Whose code or card it is, if that is known.
-    pub network: Option<NetworkId>,
-    /// Where the merchant is, if that is known.
-    pub region: Option<Region>,
-    /// Where the wallet is at home, if that is known.
-    pub home: Option<Region>,
-    /// The [`token`] of the card or code, 0 if there is none.
-    pub instrument: u64,
-    /// Hashes of the elements that rules name, 0 where there is none.
-    pub elements: [u64; ELEMENTS],
-    /// When.
-    pub now: Now,
-}
 
 /// All rules, one version.
 #[derive(Debug)]

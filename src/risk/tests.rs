@@ -6,9 +6,10 @@ use super::key::{Key, Part};
 use super::list::{FOR_EVER, Listed};
 use super::rule::{Scope, Test, Velocity};
 use super::*;
-use crate::base::authorization::{Instrument, Kind};
+use crate::base::authorization::{Authorization, Instrument, Kind};
+use crate::base::ids::Region;
 use crate::base::money::{Amount, Currency};
-use crate::base::time::Wall;
+use crate::base::time::{Now, Wall};
 
 const SECRET: u64 = 77;
 
@@ -56,13 +57,10 @@ fn at(seconds: u64) -> Now {
 fn asked(facts: &Authorization, seconds: u64) -> Asked<'_> {
     let head = facts.instrument.map_or(0, |instrument| instrument.head());
     Asked {
-        facts,
-        network: None,
         region: Region::from_text("CN"),
         home: Region::from_text("KR"),
         instrument: token(SECRET, &head.to_be_bytes()),
-        elements: [0; ELEMENTS],
-        now: at(seconds),
+        ..Asked::new(facts, at(seconds))
     }
 }
 
@@ -219,4 +217,48 @@ fn a_key_too_many_is_told() {
     let list = (1..=9).map(|n| counts(&n.to_string(), &key(n), 60, 1, 65)).collect();
     let plan = Plan { rules: list, ..Plan::default() };
     assert_eq!(Rules::new(plan, Arc::new(Memory::new(PAGE_BYTES))).err(), Some(8));
+}
+
+#[test]
+fn what_the_row_says_is_heard_beside_the_request() {
+    let only = |scope: Scope, asked: &Asked<'_>| {
+        let mut only = rule("only", Test::Always, 57);
+        only.scope = scope;
+        let verdict = rules(vec![only]).decide(asked, &mut Taken::default());
+        verdict != Verdict::Passed
+    };
+    let card = facts("4111111111111111", 400);
+    let kinds = [Kind::Purchase, Kind::Fare];
+    let asked = Asked { mccs: [5812, 4111], kinds, ..asked(&card, 1) };
+    for (mcc, holds) in [(5812, true), (4111, true), (4112, false), (0, false)] {
+        let scope = Scope { mccs: vec![(mcc, mcc)], ..Scope::default() };
+        assert_eq!(only(scope, &asked), holds, "{mcc}");
+    }
+    for (kind, holds) in [(Kind::Purchase, true), (Kind::Fare, true), (Kind::Refund, false)] {
+        let scope = Scope { kinds: vec![kind], ..Scope::default() };
+        assert_eq!(only(scope, &asked), holds, "{kind:?}");
+    }
+}
+
+#[test]
+fn who_names_no_currency_escapes_no_ceiling() {
+    let ceiling = |letters: &str, region: Option<&str>| {
+        let mut ceiling = rule("ceiling", Test::Amount { min: 0, max: 900 }, 61);
+        ceiling.scope.currencies = Currency::from_letters(letters).into_iter().collect();
+        let mut card = facts("4111111111111111", 901);
+        card.amount.currency = Currency::default();
+        let asked = Asked { region: region.and_then(Region::from_text), ..asked(&card, 1) };
+        rules(vec![ceiling]).decide(&asked, &mut Taken::default()) != Verdict::Passed
+    };
+    assert!(ceiling("CNY", Some("CN")), "what is paid there");
+    assert!(!ceiling("KRW", Some("CN")), "is not paid there");
+    assert!(ceiling("CNY", None) && ceiling("KRW", None), "may be any");
+    assert!(ceiling("USD", Some("PA")) && ceiling("PAB", Some("PA")), "two are paid there");
+    let sums = Velocity { sums: true, ..velocity(&[Part::Instrument], 60, 900) };
+    let mut sum = rule("sum", Test::Velocity(sums), 61);
+    sum.scope.currencies = Currency::from_letters("CNY").into_iter().collect();
+    let mut card = facts("4111111111111111", 800);
+    (card.amount.currency, sum.name) = (Currency::default(), "sum".into());
+    let rules = rules(vec![sum]);
+    assert_eq!([said(&rules, &card, 1), said(&rules, &card, 1)], [0, 61]);
 }

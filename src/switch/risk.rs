@@ -25,7 +25,7 @@ use super::outbox::Outbox;
 use super::returns::Undoes;
 use super::sound::Sound;
 use super::stats::Counter;
-use super::{Batch, Switch, reply};
+use super::{Batch, Switch, reply, sound};
 
 /// The rules of one worker, and what its transactions were counted in.
 #[derive(Debug)]
@@ -187,11 +187,19 @@ pub fn asked<'f>(
     for (hash, element) in elements.iter_mut().zip(rules.elements()) {
         *hash = message.key(*element);
     }
+    let mcc = if facts.mcc == 0 { chosen.mcc } else { facts.mcc };
+    let mccs = [mcc, if chosen.mcc == 0 { mcc } else { chosen.mcc }];
+    let kind = |mcc| match facts.mcc == mcc {
+        true => facts.kind,
+        false => sound::kind_at(message, facts, mcc),
+    };
     Asked {
         facts,
         network: chosen.network,
         region: chosen.region,
         home: chosen.home,
+        mccs,
+        kinds: mccs.map(kind),
         instrument: instrument(rules.secret(), message, facts),
         elements,
         now,
