@@ -13,4 +13,5 @@ pub mod pan;
 pub mod rate;
 pub mod tender;
 pub mod time;
+pub mod window;
 pub mod zone;

@@ -26,6 +26,8 @@ pub struct Asked<'a> {
     pub mccs: [u16; 2],
     /// What it asks for under each of [`Self::mccs`].
     pub kinds: [Kind; 2],
+    /// True if it is paid over the network, and not where the merchant is.
+    pub is_online: bool,
     /// The [`super::token`] of the card or code, 0 if there is none.
     pub instrument: u64,
     /// Hashes of the elements that rules name, 0 where there is none.
@@ -44,6 +46,7 @@ impl<'a> Asked<'a> {
             home: None,
             mccs: [facts.mcc; 2],
             kinds: [facts.kind; 2],
+            is_online: false,
             instrument: 0,
             elements: [0; ELEMENTS],
             now,

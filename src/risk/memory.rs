@@ -117,17 +117,39 @@ impl Memory {
         longest_ms: u64,
         take: &Take,
     ) -> Option<Took> {
+        self.change(key, (take.now_ms, longest_ms), |entry| entry.take(windows, take))
+    }
+
+    /// Changes the entry of `key`, a new one if there is none and room for it. What happens in it
+    /// now matters for `longest_ms`.
+    #[inline]
+    pub(super) fn change<T>(
+        &self,
+        key: u64,
+        (now_ms, longest_ms): (u64, u64),
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
         let page = self.lock(self.page(key));
         let (place, mut entry) = match page.seek(key) {
             Place::Has(place) => (place, page.entry(place)),
             Place::Free(_) | Place::Full => {
-                let place = page.room(key, take.now_ms)?;
-                (place, Entry::new(take.now_ms, longest_ms))
+                let place = page.room(key, now_ms)?;
+                (place, Entry::new(now_ms, longest_ms))
             }
         };
-        let took = entry.take(windows, take);
+        let changed = change(&mut entry);
         page.put(place, key, &entry);
-        Some(took)
+        Some(changed)
+    }
+
+    /// Changes the entry of `key` if there is one.
+    pub(super) fn change_known(&self, key: u64, change: impl FnOnce(&mut Entry)) {
+        let page = self.lock(self.page(key));
+        if let Place::Has(place) = page.seek(key) {
+            let mut entry = page.entry(place);
+            change(&mut entry);
+            page.put(place, key, &entry);
+        }
     }
 
     /// Takes out again what was put in for `key`.
@@ -138,12 +160,7 @@ impl Memory {
         (at_ms, into): (u64, u8),
         amount: u64,
     ) {
-        let page = self.lock(self.page(key));
-        if let Place::Has(place) = page.seek(key) {
-            let mut entry = page.entry(place);
-            entry.give_back(windows, at_ms, into, amount);
-            page.put(place, key, &entry);
-        }
+        self.change_known(key, |entry| entry.give_back(windows, at_ms, into, amount));
     }
 
     /// What each window of `key` has now, if anything is remembered of it.

@@ -18,11 +18,13 @@
 //! the other way round.
 
 mod asked;
+mod explain;
 pub mod key;
 pub mod list;
 mod memory;
 mod packing;
 pub mod rule;
+pub mod travel;
 mod window;
 
 use std::fmt;
@@ -31,6 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::base::codes::ResponseCode;
+use crate::base::ids::Region;
 use crate::base::map::Map;
 use crate::base::time::Instant;
 pub use asked::Asked;
@@ -39,6 +42,7 @@ use list::List;
 pub use memory::{Memory, PAGE_BYTES};
 use packing::Set;
 use rule::{Action, Rule};
+use travel::Journey;
 use window::Take;
 
 /// All rules, one version.
@@ -48,6 +52,7 @@ pub struct Rules {
     /// The rules that remember nothing, by their places.
     plain: Vec<u16>,
     sets: Vec<Set>,
+    journeys: Vec<Journey>,
     /// Whom no rule concerns.
     allowed: List,
     elements: Vec<u8>,
@@ -108,7 +113,9 @@ pub struct Taken {
     count: u8,
     at_ms: u64,
     amount: u64,
-    /// Which set, which of its windows, under which key.
+    /// Where: for journeys.
+    region: Option<Region>,
+    /// Which set, which of its windows, under which key; behind the sets are journeys.
     keys: [(u8, u8, u64); SETS_MAX],
 }
 
@@ -137,7 +144,12 @@ impl Rules {
         let Plan { rules, allowed, elements, secret } = plan;
         debug_assert!(rules.len() <= RULES_MAX && elements.len() <= ELEMENTS);
         let sets = packing::pack(&rules, secret)?;
-        let is_plain = |rule: &Rule| !matches!(rule.test, rule::Test::Velocity(_));
+        let journeys = Journey::all(&rules, secret);
+        if let Some(journey) = journeys.get(SETS_MAX - sets.len()) {
+            return Err(usize::from(journey.rule));
+        }
+        let is_plain =
+            |rule: &Rule| !matches!(rule.test, rule::Test::Velocity(_) | rule::Test::Travel(_));
         let places = rules.iter().enumerate().filter(|(_, rule)| is_plain(rule));
         let plain = places.map(|(place, _)| place as u16).collect();
         let spoken = rules.iter().map(|_| Arc::default()).collect();
@@ -147,6 +159,7 @@ impl Rules {
             rules,
             plain,
             sets,
+            journeys,
             allowed,
             elements,
             memory,
@@ -213,6 +226,11 @@ impl Rules {
                 self.no_room.fetch_add(1, Ordering::Relaxed);
             }
         }
+        for journey in self.journeys.iter().filter(|journey| journey.reaches(ago_ms)) {
+            if let Some((key, there)) = journey.traveller(&self.rules, asked).zip(asked.region) {
+                journey.was_there(&self.memory, key, there, BEFORE_MS - ago_ms);
+            }
+        }
     }
 
     /// Gives back what a request was counted in.
@@ -223,7 +241,12 @@ impl Rules {
             return;
         }
         for (set, into, key) in taken.keys.into_iter().take(usize::from(count)) {
-            let Some(set) = self.sets.get(usize::from(set)) else { continue };
+            let Some(set) = self.sets.get(usize::from(set)) else {
+                if let Some(there) = taken.region.filter(|_| why == Back::Undone || into != 0) {
+                    self.memory.change_known(key, |entry| entry.leave(there, taken.at_ms));
+                }
+                continue;
+            };
             let into = match why {
                 Back::Declined => into & !set.attempts,
                 Back::Undone => into,
@@ -231,6 +254,11 @@ impl Rules {
             let at = (taken.at_ms, into);
             self.memory.give_back(key, &set.windows, at, taken.amount);
         }
+    }
+
+    /// True if some rule asks where a card was.
+    pub fn asks_journeys(&self) -> bool {
+        !self.journeys.is_empty()
     }
 
     /// True if some rule counts by DE 32, which is then to be read.
@@ -281,44 +309,11 @@ impl Rules {
         self.secret
     }
 
-    /// For each rule that counts: its place, what it has counted for this request's key, and its
-    /// limit.
-    pub fn look(&self, asked: &Asked<'_>) -> Vec<(u16, u64, u64)> {
-        let mut seen = Vec::new();
-        for set in &self.sets {
-            let key = set.key.hash(set.seed, asked);
-            let totals =
-                key.and_then(|key| self.memory.look(key, &set.windows, ms(asked.now.instant)));
-            let totals = totals.unwrap_or_else(|| vec![0; set.windows.len()]);
-            let windows = set.rules.iter().zip(&set.windows).zip(totals);
-            seen.extend(windows.map(|((rule, window), total)| (*rule, total, window.limit)));
-        }
-        seen.sort_unstable();
-        seen
-    }
-
-    /// What each rule makes of the request, by its place, nothing counted; `None` if no rule
-    /// concerns it. Those that it is outside the scope of are left out.
-    pub fn explain(&self, asked: &Asked<'_>) -> Option<Vec<(u16, Said)>> {
-        if self.allowed.has(asked) {
-            return None;
-        }
-        let concerned = (0..).zip(&self.rules).filter(|(_, rule)| rule.scope.holds(asked));
-        let said = |rule: &Rule| match &rule.test {
-            rule::Test::Velocity(velocity) => match velocity.key.hash(self.secret, asked) {
-                Some(_) => Said::Counts,
-                None => Said::Keyless,
-            },
-            test if test.speaks(asked) => Said::Speaks,
-            _ => Said::Silent,
-        };
-        Some(concerned.map(|(place, rule)| (place, said(rule))).collect())
-    }
-
     fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken) -> Verdict {
         taken.version = self.version;
         taken.at_ms = ms(asked.now.instant);
         taken.amount = asked.facts.amount.minor;
+        taken.region = asked.region;
         let mut first: Option<u16> = None;
         let mut no_room = false;
         // Every key is asked for before the first is looked at: their misses overlap.
@@ -345,10 +340,7 @@ impl Rules {
                 no_room = true;
                 continue;
             };
-            if let Some(slot) = taken.keys.get_mut(usize::from(taken.count)) {
-                *slot = (place as u8, took.into, key);
-                taken.count += 1;
-            }
+            taken.add(place, took.into, key);
             if took.over == 0 {
                 continue;
             }
@@ -361,6 +353,7 @@ impl Rules {
                 }
             }
         }
+        no_room |= self.travel_in_all(asked, taken, &mut first);
         if first.is_none() && !no_room {
             return Verdict::Passed;
         }
@@ -375,8 +368,44 @@ impl Rules {
         Verdict::Declined { rule: first, code }
     }
 
+    /// Asks the rules on journeys; true if there was no room to remember one.
+    #[inline]
+    fn travel_in_all(&self, asked: &Asked<'_>, taken: &mut Taken, first: &mut Option<u16>) -> bool {
+        let mut no_room = false;
+        for (place, journey) in self.journeys.iter().enumerate() {
+            let traveller = journey.traveller(&self.rules, asked);
+            let Some((key, here)) = traveller.zip(asked.region) else { continue };
+            let event = (key, here, taken.at_ms);
+            let Some(is_too_far) = journey.is_too_far(&self.rules, &self.memory, event) else {
+                no_room = true;
+                continue;
+            };
+            let rule = &self.rules[usize::from(journey.rule)];
+            let declines = is_too_far && rule.action == Action::Decline;
+            if is_too_far {
+                self.count(journey.rule);
+            }
+            if declines {
+                *first = Some(first.map_or(journey.rule, |first| first.min(journey.rule)));
+            } else {
+                let stays = matches!(&rule.test, rule::Test::Travel(travel) if travel.attempts);
+                taken.add(self.sets.len() + place, u8::from(!stays), key);
+            }
+        }
+        no_room
+    }
+
     fn count(&self, rule: u16) {
         self.spoken[usize::from(rule)].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Taken {
+    fn add(&mut self, set: usize, into: u8, key: u64) {
+        if let Some(slot) = self.keys.get_mut(usize::from(self.count)) {
+            *slot = (set as u8, into, key);
+            self.count += 1;
+        }
     }
 }
 

@@ -6,8 +6,10 @@ use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{NetworkId, Region};
 use crate::base::money::Currency;
+use crate::base::window::Window;
 
 use super::list::List;
+use super::travel::Travel;
 use super::{Asked, key::Key};
 
 /// A rule as it is written.
@@ -41,6 +43,8 @@ pub enum Test {
     Listed(List),
     /// More than so much for one key within a window.
     Velocity(Velocity),
+    /// The card or wallet was too far away too lately.
+    Travel(Travel),
 }
 
 /// A limit for each key within a sliding window.
@@ -83,7 +87,9 @@ pub struct Scope {
     /// Merchant categories, first and last; empty is any. DE 18 or the merchant's row must be
     /// among them.
     pub mccs: Vec<(u16, u16)>,
-    /// DE 42 without padding; empty is any merchant.
+    /// From where to where: home and the merchant's region; empty is any.
+    pub corridors: Vec<(Region, Region)>,
+    /// DE 42 without padding, or its beginning and a star; empty is any merchant.
     pub merchants: Vec<String>,
     /// DE 49, or what is paid in where the merchant is; empty is any currency.
     pub currencies: Vec<Currency>,
@@ -92,6 +98,8 @@ pub struct Scope {
     /// What is asked, by the category of DE 18 or by that of the merchant's row; empty is whatever
     /// takes money.
     pub kinds: Vec<Kind>,
+    /// When; `None` is always.
+    pub window: Option<Window>,
 }
 
 impl Action {
@@ -121,11 +129,13 @@ impl Scope {
             && self.is_currency(asked)
             && has(&self.regions, asked.region)
             && has(&self.homes, asked.home)
+            && has(&self.corridors, asked.home.zip(asked.region))
             && has(&self.networks, asked.network)
             && (!self.abroad || asked.home.is_some_and(|home| asked.region != Some(home)))
             && asked.mccs.iter().any(|mcc| among(&self.mccs, *mcc))
             && among(&self.entry_modes, facts.entry_mode)
             && (self.merchants.is_empty() || self.is_merchant(&facts.merchant))
+            && self.window.as_ref().is_none_or(|window| window.holds(asked.now.wall))
     }
 
     /// A currency that is not known may be this one.
@@ -136,7 +146,10 @@ impl Scope {
 
     fn is_merchant(&self, merchant: &[u8; 15]) -> bool {
         let merchant = trimmed(merchant);
-        self.merchants.iter().any(|name| name.as_bytes() == merchant)
+        self.merchants.iter().any(|name| match name.strip_suffix('*') {
+            Some(beginning) => merchant.starts_with(beginning.as_bytes()),
+            None => name.as_bytes() == merchant,
+        })
     }
 }
 
@@ -148,7 +161,7 @@ impl Test {
             Self::Always => true,
             Self::Amount { min, max } => !(*min..=*max).contains(&asked.facts.amount.minor),
             Self::Listed(list) => list.has(asked),
-            Self::Velocity(_) => false,
+            Self::Velocity(_) | Self::Travel(_) => false,
         }
     }
 }

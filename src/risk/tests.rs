@@ -11,6 +11,8 @@ use crate::base::ids::Region;
 use crate::base::money::{Amount, Currency};
 use crate::base::time::{Now, Wall};
 
+mod travel;
+
 const SECRET: u64 = 77;
 
 fn code(number: u8) -> ResponseCode {

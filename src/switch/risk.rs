@@ -200,9 +200,20 @@ pub fn asked<'f>(
         home: chosen.home,
         mccs,
         kinds: mccs.map(kind),
+        is_online: rules.asks_journeys() && is_online(message, facts),
         instrument: instrument(rules.secret(), message, facts),
         elements,
         now,
+    }
+}
+
+/// DE 22 says so: paid on a page, or with what a merchant has kept; or the number was typed in and
+/// DE 25 says that nobody stands there.
+fn is_online(message: &Message<'_>, facts: &Authorization) -> bool {
+    match facts.entry_mode / 10 {
+        81 | 10 => true,
+        1 => matches!(message.number(25), Some(8 | 59)),
+        _ => false,
     }
 }
 

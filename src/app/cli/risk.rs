@@ -78,6 +78,10 @@ fn check(args: &Check) -> Ended {
             let window = written(velocity.window);
             write!(out, ": {} in {window}, counted over at most {reach:.1?}", velocity.limit)?;
         }
+        if let Test::Travel(travel) = &rule.test {
+            let (usual, pairs) = (written(travel.usual), travel.between.len());
+            write!(out, ": no two regions within {usual}, other times for {pairs} pairs")?;
+        }
         writeln!(out)?;
     }
     let idle = idle(rules);

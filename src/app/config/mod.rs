@@ -25,6 +25,8 @@ mod refusals;
 mod regions;
 mod risk;
 mod risk_lists;
+mod risk_scope;
+mod risk_travel;
 mod routes;
 mod source;
 mod stand_in;
