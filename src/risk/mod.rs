@@ -18,6 +18,7 @@
 //! the other way round.
 
 mod asked;
+mod counted;
 mod explain;
 pub mod key;
 pub mod list;
@@ -37,6 +38,8 @@ use crate::base::ids::Region;
 use crate::base::map::Map;
 use crate::base::time::Instant;
 pub use asked::Asked;
+use counted::Counts;
+pub use counted::{Counted, Tally};
 use key::ELEMENTS;
 use list::List;
 pub use memory::{Memory, PAGE_BYTES};
@@ -57,8 +60,8 @@ pub struct Rules {
     allowed: List,
     elements: Vec<u8>,
     memory: Arc<Memory>,
-    /// By rule: how often it spoke.
-    spoken: Box<[Arc<AtomicU64>]>,
+    /// By rule.
+    counts: Box<[Arc<Counts>]>,
     /// How often there was no room to remember a key.
     no_room: AtomicU64,
     secret: u64,
@@ -131,6 +134,9 @@ pub enum Back {
 /// Keys with their windows that one version of the rules may ask about.
 pub const SETS_MAX: usize = 8;
 
+/// What speaks where there is no room to remember a key.
+const NO_ROOM: &str = "no room to count";
+
 /// Rules of one version.
 pub const RULES_MAX: usize = 1000;
 
@@ -152,7 +158,7 @@ impl Rules {
             |rule: &Rule| !matches!(rule.test, rule::Test::Velocity(_) | rule::Test::Travel(_));
         let places = rules.iter().enumerate().filter(|(_, rule)| is_plain(rule));
         let plain = places.map(|(place, _)| place as u16).collect();
-        let spoken = rules.iter().map(|_| Arc::default()).collect();
+        let counts = rules.iter().map(|_| Arc::default()).collect();
         let no_room = AtomicU64::new(0);
         let asks_who_acquires = sets.iter().any(|set| set.key.has(key::Part::Acquirer));
         Ok(Self {
@@ -163,7 +169,7 @@ impl Rules {
             allowed,
             elements,
             memory,
-            spoken,
+            counts,
             no_room,
             secret,
             version: 1,
@@ -178,32 +184,37 @@ impl Rules {
         self.memory = Arc::clone(&former.memory);
         self.no_room = AtomicU64::new(former.no_room());
         let names = former.rules.iter().map(|rule| &*rule.name);
-        let counts: Map<&str, &Arc<AtomicU64>> = names.zip(&former.spoken).collect();
-        for (rule, spoken) in self.rules.iter().zip(&mut self.spoken) {
-            if let Some(former) = counts.get(&*rule.name) {
+        let known: Map<&str, &Arc<Counts>> = names.zip(&former.counts).collect();
+        for (rule, counts) in self.rules.iter().zip(&mut self.counts) {
+            if let Some(former) = known.get(&*rule.name) {
                 // One count: who has not taken the new version yet counts in it as well.
-                *spoken = Arc::clone(former);
+                *counts = Arc::clone(former);
             }
         }
     }
 
-    /// What the rules say to a request; `taken` is what it was counted in if it passed.
+    /// What the rules say to a request; `taken` is what it was counted in if it passed, `tally`
+    /// which rules were looked at.
     #[inline]
-    pub fn decide(&self, asked: &Asked<'_>, taken: &mut Taken) -> Verdict {
+    pub fn decide(&self, asked: &Asked<'_>, taken: &mut Taken, tally: &mut Tally) -> Verdict {
         taken.count = 0;
         if !self.allowed.is_empty() && self.allowed.has(asked) {
             return Verdict::Passed;
         }
         for place in &self.plain {
             let rule = &self.rules[usize::from(*place)];
-            if rule.scope.holds(asked) && rule.test.speaks(asked) {
+            if !rule.scope.holds(asked) {
+                continue;
+            }
+            tally.look(*place);
+            if rule.test.speaks(asked) {
                 self.count(*place);
                 if rule.action == Action::Decline {
                     return Verdict::Declined { rule: Some(*place), code: rule.code };
                 }
             }
         }
-        self.count_in_all(asked, taken)
+        self.count_in_all(asked, taken, tally)
     }
 
     /// Counts a request of a former life again, so long ago before the origin of time, whatever
@@ -276,12 +287,6 @@ impl Rules {
         &self.rules
     }
 
-    /// The name of each rule and how often it spoke.
-    pub fn spoken(&self) -> impl Iterator<Item = (&str, u64)> {
-        let count = |count: &Arc<AtomicU64>| count.load(Ordering::Relaxed);
-        self.rules.iter().zip(&self.spoken).map(move |(rule, spoken)| (&*rule.name, count(spoken)))
-    }
-
     /// How often there was no room to remember a key.
     pub fn no_room(&self) -> u64 {
         self.no_room.load(Ordering::Relaxed)
@@ -309,7 +314,7 @@ impl Rules {
         self.secret
     }
 
-    fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken) -> Verdict {
+    fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken, tally: &mut Tally) -> Verdict {
         taken.version = self.version;
         taken.at_ms = ms(asked.now.instant);
         taken.amount = asked.facts.amount.minor;
@@ -341,6 +346,11 @@ impl Rules {
                 continue;
             };
             taken.add(place, took.into, key);
+            set.rules.iter().enumerate().for_each(|(bit, rule)| {
+                if windows >> bit & 1 == 1 {
+                    tally.look(*rule);
+                }
+            });
             if took.over == 0 {
                 continue;
             }
@@ -353,7 +363,7 @@ impl Rules {
                 }
             }
         }
-        no_room |= self.travel_in_all(asked, taken, &mut first);
+        no_room |= self.travel_in_all(asked, taken, (&mut first, tally));
         if first.is_none() && !no_room {
             return Verdict::Passed;
         }
@@ -370,11 +380,17 @@ impl Rules {
 
     /// Asks the rules on journeys; true if there was no room to remember one.
     #[inline]
-    fn travel_in_all(&self, asked: &Asked<'_>, taken: &mut Taken, first: &mut Option<u16>) -> bool {
+    fn travel_in_all(
+        &self,
+        asked: &Asked<'_>,
+        taken: &mut Taken,
+        (first, tally): (&mut Option<u16>, &mut Tally),
+    ) -> bool {
         let mut no_room = false;
         for (place, journey) in self.journeys.iter().enumerate() {
             let traveller = journey.traveller(&self.rules, asked);
             let Some((key, here)) = traveller.zip(asked.region) else { continue };
+            tally.look(journey.rule);
             let event = (key, here, taken.at_ms);
             let Some(is_too_far) = journey.is_too_far(&self.rules, &self.memory, event) else {
                 no_room = true;
@@ -393,10 +409,6 @@ impl Rules {
             }
         }
         no_room
-    }
-
-    fn count(&self, rule: u16) {
-        self.spoken[usize::from(rule)].fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -67,7 +67,7 @@ fn asked(facts: &Authorization, seconds: u64) -> Asked<'_> {
 }
 
 fn said(rules: &Rules, facts: &Authorization, seconds: u64) -> u8 {
-    match rules.decide(&asked(facts, seconds), &mut Taken::default()) {
+    match rules.decide(&asked(facts, seconds), &mut Taken::default(), &mut Tally::default()) {
         Verdict::Passed => 0,
         Verdict::Declined { code, .. } => code.number(),
     }
@@ -115,7 +115,7 @@ fn what_is_undone_is_given_back_and_attempts_are_kept() {
     let card = facts("4111111111111111", 400);
     let mut taken = Taken::default();
     let mut ask = |back: Option<Back>| {
-        let verdict = rules.decide(&asked(&card, 1), &mut taken);
+        let verdict = rules.decide(&asked(&card, 1), &mut taken, &mut Tally::default());
         if let Some(back) = back {
             rules.give_back(&mut taken, back);
             rules.give_back(&mut taken, back);
@@ -226,7 +226,7 @@ fn what_the_row_says_is_heard_beside_the_request() {
     let only = |scope: Scope, asked: &Asked<'_>| {
         let mut only = rule("only", Test::Always, 57);
         only.scope = scope;
-        let verdict = rules(vec![only]).decide(asked, &mut Taken::default());
+        let verdict = rules(vec![only]).decide(asked, &mut Taken::default(), &mut Tally::default());
         verdict != Verdict::Passed
     };
     let card = facts("4111111111111111", 400);
@@ -250,7 +250,8 @@ fn who_names_no_currency_escapes_no_ceiling() {
         let mut card = facts("4111111111111111", 901);
         card.amount.currency = Currency::default();
         let asked = Asked { region: region.and_then(Region::from_text), ..asked(&card, 1) };
-        rules(vec![ceiling]).decide(&asked, &mut Taken::default()) != Verdict::Passed
+        rules(vec![ceiling]).decide(&asked, &mut Taken::default(), &mut Tally::default())
+            != Verdict::Passed
     };
     assert!(ceiling("CNY", Some("CN")), "what is paid there");
     assert!(!ceiling("KRW", Some("CN")), "is not paid there");
@@ -263,4 +264,34 @@ fn who_names_no_currency_escapes_no_ceiling() {
     (card.amount.currency, sum.name) = (Currency::default(), "sum".into());
     let rules = rules(vec![sum]);
     assert_eq!([said(&rules, &card, 1), said(&rules, &card, 1)], [0, 61]);
+}
+
+#[test]
+fn each_rule_says_how_often_it_was_looked_at_and_spoke() {
+    let mut trial = rule("trial", Test::Amount { min: 0, max: 300 }, 61);
+    trial.action = Action::Shadow;
+    let mut elsewhere = rule("elsewhere", Test::Always, 57);
+    elsewhere.scope.regions = vec![Region(*b"JP")];
+    let limit = counts("limit", &[Part::Instrument], 60, 1, 65);
+    let first = rules(vec![trial.clone(), elsewhere, limit.clone()]);
+    let card = facts("4111111111111111", 400);
+    let mut tally = Tally::of(&first);
+    for _ in 0..3 {
+        first.decide(&asked(&card, 1), &mut Taken::default(), &mut tally);
+    }
+    let told = |rules: &Rules| -> Vec<[u64; 3]> {
+        let all = rules.counted();
+        all.map(|(_, Counted { looked, acted, on_trial })| [looked, acted, on_trial]).collect()
+    };
+    assert_eq!(told(&first), [[0, 0, 3], [0, 0, 0], [0, 2, 0]], "looks are added up later");
+    first.add_up(&mut tally);
+    first.add_up(&mut tally);
+    assert_eq!(told(&first), [[3, 0, 3], [0, 0, 0], [3, 2, 0]]);
+    trial.action = Action::Decline;
+    let mut second = rules(vec![limit, trial]);
+    second.follow(&first);
+    let mut tally = Tally::of(&second);
+    second.decide(&asked(&card, 1), &mut Taken::default(), &mut tally);
+    second.add_up(&mut tally);
+    assert_eq!(told(&second), [[3, 2, 0], [4, 1, 3]], "on trial apart, and the first ends it");
 }

@@ -17,7 +17,7 @@ use crate::base::time::{Instant, Now};
 use crate::iso8583::composite::Composite;
 use crate::iso8583::message::Message;
 use crate::risk::key::{ELEMENTS, hash_of};
-use crate::risk::{Asked, Back, Rules, Taken, Verdict, token};
+use crate::risk::{Asked, Back, Rules, Taken, Tally, Verdict, token};
 use crate::routing::Chosen;
 
 use super::decision::{self, Outcome};
@@ -25,7 +25,7 @@ use super::outbox::Outbox;
 use super::returns::Undoes;
 use super::sound::Sound;
 use super::stats::Counter;
-use super::{Batch, Switch, reply, sound};
+use super::{Batch, Storage, Switch, reply, sound};
 
 /// The rules of one worker, and what its transactions were counted in.
 #[derive(Debug)]
@@ -35,6 +35,9 @@ pub(super) struct Risk {
     taken: Box<[(u64, Taken)]>,
     /// By void: what it undoes once it is approved.
     voids: Map<u64, u64>,
+    /// What rules were looked at, since it was added up last.
+    tally: Tally,
+    added_at: Instant,
     swept_at: Instant,
 }
 
@@ -49,10 +52,15 @@ pub(super) enum End {
     Undone,
 }
 
+/// The place of the rule, if it was one, and DE 39.
+pub(super) type Unwanted = (Option<u16>, ResponseCode);
+
 impl Risk {
     pub(super) fn new(rules: Arc<Rules>) -> Self {
         let taken = vec![(0, Taken::default()); TAKEN_MAX].into_boxed_slice();
-        Self { rules, taken, voids: Map::default(), swept_at: Instant::default() }
+        let tally = Tally::of(&rules);
+        let (voids, never) = (Map::default(), Instant::default());
+        Self { rules, taken, voids, tally, added_at: never, swept_at: never }
     }
 
     fn slot(&mut self, id: u64) -> Option<&mut (u64, Taken)> {
@@ -79,11 +87,21 @@ impl Risk {
     }
 }
 
+impl Drop for Risk {
+    fn drop(&mut self) {
+        self.rules.add_up(&mut self.tally);
+    }
+}
+
 impl Switch {
     /// Other rules, or none, from the next request on.
     pub(super) fn take_rules(&mut self, rules: Option<Arc<Rules>>) {
         match (rules, &mut self.risk) {
-            (Some(rules), Some(risk)) => risk.rules = rules,
+            (Some(rules), Some(risk)) => {
+                risk.rules.add_up(&mut risk.tally);
+                risk.tally = Tally::of(&rules);
+                risk.rules = rules;
+            }
             (Some(rules), risk) => *risk = Some(Box::new(Risk::new(rules))),
             (None, risk) => *risk = None,
         }
@@ -95,7 +113,8 @@ impl Switch {
         self.risk.as_ref().is_some_and(|risk| risk.rules.asks_who_acquires())
     }
 
-    /// DE 39 of a rule that speaks against the request, which was claimed and has a way to go.
+    /// The rule that speaks against the request, which was claimed and has a way to go, with its
+    /// DE 39.
     #[cold]
     #[inline(never)]
     pub(super) fn unwanted(
@@ -104,16 +123,22 @@ impl Switch {
         message: &Message<'_>,
         sound: &Sound,
         chosen: &Chosen,
-    ) -> Option<ResponseCode> {
+    ) -> Option<Unwanted> {
         let id = self.recent.past(sound.number)?.id;
         let risk = self.risk.as_deref_mut()?;
         let rules = &risk.rules;
         let asked = asked(rules, message, &sound.facts, (chosen, batch.now));
         let (of, taken) = risk.taken.get_mut(id as usize % TAKEN_MAX)?;
         *of = id;
-        match rules.decide(&asked, taken) {
+        let verdict = rules.decide(&asked, taken, &mut risk.tally);
+        // Who is alone is told of at once, many together now and then.
+        if batch.now.instant.since(risk.added_at) >= SWEEP_INTERVAL {
+            risk.added_at = batch.now.instant;
+            rules.add_up(&mut risk.tally);
+        }
+        match verdict {
             Verdict::Passed => None,
-            Verdict::Declined { code, .. } => Some(code),
+            Verdict::Declined { rule, code } => Some((rule, code)),
         }
     }
 
@@ -123,12 +148,15 @@ impl Switch {
         &mut self,
         batch: &Batch<'_>,
         message: &Message<'_>,
-        (number, code): (u64, ResponseCode),
+        (number, (rule, code)): (u64, Unwanted),
         outbox: &mut Outbox,
     ) {
         self.stats.count(Counter::Declined);
         self.stats.count(Counter::Unwanted);
-        self.remember_refusal(number, code, outbox);
+        let rules = self.risk.as_ref().map(|risk| Arc::clone(&risk.rules));
+        let name = rules.as_ref().map_or("", |rules| rules.name(rule)).as_bytes();
+        let name = name.get(..RULE_BYTES_MAX).unwrap_or(name);
+        self.settle_refused(number, (code, name), self.storage == Storage::Ready, outbox);
         let mti = message.mti().response().unwrap_or_default();
         reply::write(message, mti, code, outbox.lane(batch.session));
         if batch.setup.tap {
@@ -172,6 +200,7 @@ impl Switch {
         {
             risk.swept_at = now.instant;
             risk.rules.sweep(now.instant);
+            risk.rules.add_up(&mut risk.tally);
         }
     }
 }
@@ -243,6 +272,9 @@ const TAKEN_MAX: usize = 1 << 16;
 
 /// Voids in flight whose sales are known; more only leave their sales counted.
 const VOIDS_MAX: usize = 1 << 16;
+
+/// Bytes of a rule's name that are kept on record.
+const RULE_BYTES_MAX: usize = 255;
 
 /// How often a worker sweeps some pages of the memory: a gibibyte in some eighty seconds.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(10);

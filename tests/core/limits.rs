@@ -12,9 +12,10 @@ use authswitch::risk::rule::{Action, Rule, Scope, Test, Velocity};
 use authswitch::risk::{Memory, PAGE_BYTES, Plan, Rules};
 use authswitch::routing::build::{self as routing, RoutePlan, build};
 use authswitch::routing::merchants::{Groups, Merchant, MerchantRows, NetworkSet};
-use authswitch::switch::{Counter, Event};
+use authswitch::switch::record::{self, Record};
+use authswitch::switch::{Counter, Event, Outbox};
 
-use crate::rig::{BUDGET, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
+use crate::rig::{ACQUIRER, BUDGET, HOST, PARTNER, POS, POS_2, Plain, Rig, answer_to, sale};
 
 /// No more than `limit` of a card in five minutes, else 65.
 fn limit(limit: u64, attempts: bool) -> Arc<Rules> {
@@ -219,4 +220,35 @@ fn an_amount_without_a_currency_is_one_of_the_region() {
         let mut rig = at(one(scope, Test::Amount { min: 0, max: 900 }), b"CN", 5812);
         assert_eq!(goes(&mut rig, &sale(1).without(49), "00"), goes_on, "{letters}");
     }
+}
+
+/// Whoever counts every ten milliseconds has counted all that was.
+#[test]
+fn what_rules_did_is_told() {
+    let rules = limit(1, false);
+    let mut rig = rig(Arc::clone(&rules));
+    assert!(goes(&mut rig, &sale(1), "00"));
+    rig.ask(POS, &sale(2));
+    let told =
+        || rules.counted().map(|(_, counted)| [counted.looked, counted.acted]).collect::<Vec<_>>();
+    rig.pass(Duration::from_millis(20));
+    rig.feed(Event::Deadline);
+    assert_eq!(told(), [[2, 1]]);
+    rig.ask(POS, &sale(3));
+    drop(rig);
+    assert_eq!(told(), [[3, 2]], "nothing is lost with the worker");
+}
+
+#[test]
+fn the_rule_that_declined_is_on_record() {
+    let mut rig = Rig::closed("pos-bcd", "pos-bcd", |setup| setup.rules = Some(limit(0, false)));
+    rig.outbox = Outbox::recorded(1);
+    rig.open(POS, ACQUIRER);
+    rig.open(HOST, PARTNER);
+    rig.ask(POS, &sale(1));
+    assert_eq!(codes(&mut rig), ["65"]);
+    let batch = rig.outbox.seal().expect("a record");
+    let records: Vec<_> = record::read(&batch.clear, &batch.secret).collect();
+    let [Record::Refused(refused)] = records[..] else { panic!("{records:?}") };
+    assert_eq!((&refused.code, refused.rule), (b"65 ", &b"card"[..]));
 }

@@ -14,7 +14,7 @@ use crate::base::authorization::Authorization;
 use crate::base::time::{Instant, Now, Wall};
 use crate::iso8583::decode::Index;
 use crate::iso8583::message::Message;
-use crate::risk::{Taken, Verdict};
+use crate::risk::{Taken, Tally, Verdict};
 use crate::routing::{Chosen, Why};
 use crate::switch::record::Intent;
 use crate::switch::{risk, sound};
@@ -109,10 +109,11 @@ fn unwanted(
 ) -> Option<String> {
     let rules = config.rules.as_ref()?;
     let asked = risk::asked(rules, message, facts, way);
-    let Verdict::Declined { rule, code } = rules.decide(&asked, &mut Taken::default()) else {
+    let Verdict::Declined { rule, code } =
+        rules.decide(&asked, &mut Taken::default(), &mut Tally::default())
+    else {
         return None;
     };
-    let rule = rule.and_then(|rule| rules.rules().get(usize::from(rule)));
-    let name = rule.map_or("no room to count", |rule| &rule.name);
+    let name = rules.name(rule);
     Some(format!("{:02}: not wanted by {name}", code.number()))
 }

@@ -23,7 +23,7 @@ fn at_place<'f>(facts: &'f Authorization, place: &str, minutes: u64) -> Asked<'f
 }
 
 fn goes(rules: &Rules, asked: &Asked<'_>) -> bool {
-    rules.decide(asked, &mut Taken::default()) == Verdict::Passed
+    rules.decide(asked, &mut Taken::default(), &mut Tally::default()) == Verdict::Passed
 }
 
 #[test]
@@ -40,7 +40,8 @@ fn nobody_is_in_two_regions_within_a_journey() {
     assert!(goes(&rules, &at_place(&card, "KR", 123)), "two hours later");
     assert!(!goes(&rules, &at_place(&card, "US", 243)), "from Korea yes, but China was not left");
     assert!(goes(&rules, &at_place(&card, "US", 303)));
-    let verdict = rules.decide(&at_place(&card, "CN", 602), &mut Taken::default());
+    let verdict =
+        rules.decide(&at_place(&card, "CN", 602), &mut Taken::default(), &mut Tally::default());
     assert_eq!(verdict, Verdict::Declined { rule: Some(0), code: code(59) });
     assert!(goes(&rules, &at_place(&card, "CN", 603)));
 }
@@ -75,7 +76,7 @@ fn what_comes_to_nothing_is_no_place() {
         assert!(goes(&rules, &at_place(&card, "CN", 0)));
         let mut taken = Taken::default();
         let late = at_place(&card, "KR", 200);
-        assert_eq!(rules.decide(&late, &mut taken), Verdict::Passed);
+        assert_eq!(rules.decide(&late, &mut taken, &mut Tally::default()), Verdict::Passed);
         rules.give_back(&mut taken, why);
         assert_eq!(!goes(&rules, &at_place(&card, "CN", 201)), is_place, "{attempts} {why:?}");
     }
