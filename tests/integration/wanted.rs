@@ -1,7 +1,10 @@
 //! Rules on what is wanted while the process runs: what they did, and lists that change.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use crate::message::{answer_to, probe};
-use crate::rig::{Folder, Host, Line, Serve, ms, pause};
+use crate::rig::{Folder, Host, Line, Serve, ms, pause, switch};
 
 const ROUTES: &str = "[[network]]\nname = \"CARD\"\npans = [{ prefix = \"4\", length = 16 }]\n\
      [[route]]\nname = \"card\"\nnetwork = \"CARD\"\nregion = \"*\"\n\
@@ -9,8 +12,12 @@ const ROUTES: &str = "[[network]]\nname = \"CARD\"\npans = [{ prefix = \"4\", le
 
 /// A switch with these rules, and the two ends of it.
 fn with_rules(name: &str, rules: &str) -> (Folder, Serve, Line, Line) {
+    with_rules_and(name, rules, &[])
+}
+
+fn with_rules_and(name: &str, rules: &str, beside: &[(&str, &str)]) -> (Folder, Serve, Line, Line) {
     let bank = Host::new();
-    let switch = format!(
+    let links = format!(
         "workers = 1\n[[acquirer]]\nname = \"pos\"\nlisten = \"127.0.0.1:0\"\n\
          dialect = \"pos-bcd\"\n[[partner]]\nname = \"bank\"\nconnect = \"{}\"\n\
          sessions = 1\ndialect = \"pos-bcd\"\nsign_on = false\necho_interval = \"0s\"\n",
@@ -18,12 +25,12 @@ fn with_rules(name: &str, rules: &str) -> (Folder, Serve, Line, Line) {
     );
     let merchants = "merchant,region,networks,mcc\n*,CN,*,\n";
     let files = [
-        ("switch.toml", switch.as_str()),
+        ("switch.toml", links.as_str()),
         ("routes.toml", ROUTES),
         ("merchants.csv", merchants),
         ("risk.toml", rules),
     ];
-    let folder = Folder::new(name, &files);
+    let folder = Folder::new(name, &[&files, beside].concat());
     let mut serve = Serve::with(&["--config", &folder.path("")]);
     serve.wait_for_line("connected");
     let (pos, bank) = (serve.call(), bank.accept());
@@ -60,3 +67,43 @@ fn what_each_rule_did_is_told_on_sigusr1() {
     assert_eq!(counts(&serve.wait_for_line("  on trial")), [3, 0, 3]);
     assert_eq!(counts(&serve.wait_for_line("  two")), [3, 1, 0]);
 }
+
+/// A card, by its number on standard input; a merchant, by name. The switch takes up both.
+#[test]
+fn lists_are_changed_by_command_while_it_runs() {
+    let rules = "key_file = \"risk.key\"\n[[rule]]\nname = \"stopped\"\n\
+         listed = { file = \"stopped\" }\n";
+    let (folder, mut serve, mut pos, mut bank) =
+        with_rules_and("wanted-list", rules, &[("risk.key", KEY), ("stopped", "# none yet\n")]);
+    let (list, key) = (folder.path("stopped"), folder.path("risk.key"));
+    approved(&mut pos, &mut bank);
+    for entry in [&["--key-file", &key][..], &["merchant MERCHANT0000001"]] {
+        let args = |act| [&["risk", "list", act, &list], entry].concat();
+        assert_eq!(told(&args("add"), CARD), (0, String::new()));
+        assert_eq!(told(&args("add"), CARD).0, 1, "it is on the list");
+        serve.wait_for_line("routes");
+        let request = probe();
+        pos.ask(&request).answers(&request, "43");
+        let (_, shown) = told(&["risk", "list", "show", &list], "");
+        assert!(shown.lines().count() == 1 && !shown.contains("4761"), "{shown}");
+        assert_eq!(told(&args("remove"), CARD).0, 0);
+        serve.wait_for_line("routes");
+        approved(&mut pos, &mut bank);
+    }
+}
+
+/// The card of every sale.
+const CARD: &str = "4761340000000019\n";
+
+/// Exit code and standard output of a command that reads `input`.
+fn told(args: &[&str], input: &str) -> (i32, String) {
+    let mut command = switch(args);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let written = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(written.is_ok() || !input.is_empty());
+    (output.status.code().expect("no signal"), String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";

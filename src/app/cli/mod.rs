@@ -19,6 +19,7 @@ mod infer;
 mod journal;
 mod lines;
 mod risk;
+mod risk_list;
 mod routes;
 mod serve;
 

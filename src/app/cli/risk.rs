@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::routes::replay;
-use super::{Ended, FAILED, USAGE};
+use super::{Ended, FAILED, USAGE, risk_list};
 use crate::app::config::{Config, token, with_rules, written};
 use crate::risk::Rules;
 use crate::risk::rule::{Rule, Test};
@@ -19,6 +19,8 @@ pub(super) enum Command {
     /// List what rules would have done to recorded requests. Requests that nobody was asked about
     /// are not on record as they came. Exit code 0: nothing else, 1: some would have been declined.
     Replay(Replay),
+    #[command(subcommand)]
+    List(risk_list::Command),
     /// Print the token of a card number or code that is read from standard input.
     Token(Token),
 }
@@ -60,6 +62,7 @@ pub(super) fn run(command: &Command) -> Ended {
     match command {
         Command::Check(args) => check(args),
         Command::Replay(args) => replayed(args),
+        Command::List(command) => risk_list::run(command),
         Command::Token(args) => print_token(args),
     }
 }
