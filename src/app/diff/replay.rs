@@ -24,6 +24,8 @@ use crate::switch::{risk, sound};
 pub struct Replay {
     decided: u64,
     unread: u64,
+    /// When the first of them came, in unix seconds.
+    began_s: Option<u64>,
     /// What they became under each version, where that differs, and how many did.
     changed: BTreeMap<(String, String), u64>,
     index: Box<Index>,
@@ -44,9 +46,12 @@ impl Replay {
             self.unread += 1;
             return;
         };
-        // Rules count on the time of the records, which begins anywhere.
+        // Rules count on the time of the records, which begins with the first: since 1970 is more
+        // milliseconds than a limit has room for.
         let wall = Wall::from_unix_s(intent.at_s);
-        let instant = Instant::from_ns(intent.at_s.saturating_mul(1_000_000_000));
+        let began_s = *self.began_s.get_or_insert(intent.at_s);
+        let seconds = intent.at_s.saturating_sub(began_s);
+        let instant = Instant::from_ns(seconds.saturating_mul(1_000_000_000));
         let now = Now { instant, wall };
         self.decided += 1;
         let (before, after) =
