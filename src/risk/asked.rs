@@ -4,6 +4,8 @@
 //! rules hear both: whoever leaves an element out, or puts another one in, escapes no rule by it.
 
 use super::key::ELEMENTS;
+use super::list::Listed;
+use super::rule::trimmed;
 use crate::base::authorization::{Authorization, Kind};
 use crate::base::ids::{NetworkId, Region};
 use crate::base::money::Currency;
@@ -50,6 +52,16 @@ impl<'a> Asked<'a> {
             instrument: 0,
             elements: [0; ELEMENTS],
             now,
+        }
+    }
+
+    /// True if the card or code, the merchant or the terminal is this one.
+    pub fn is_by(&self, who: &Listed) -> bool {
+        match who {
+            Listed::Token(token) => self.instrument == *token,
+            Listed::Merchant(name) => trimmed(&self.facts.merchant) == name.as_bytes(),
+            Listed::Terminal(name) => trimmed(&self.facts.terminal) == name.as_bytes(),
+            Listed::Prefix(_) => false,
         }
     }
 

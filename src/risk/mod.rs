@@ -198,7 +198,7 @@ impl Rules {
     #[inline]
     pub fn decide(&self, asked: &Asked<'_>, taken: &mut Taken, tally: &mut Tally) -> Verdict {
         taken.count = 0;
-        if !self.allowed.is_empty() && self.allowed.has(asked) {
+        if self.is_exempt(asked) {
             return Verdict::Passed;
         }
         for place in &self.plain {
@@ -218,38 +218,44 @@ impl Rules {
     }
 
     /// Counts a request of a former life again, so long ago before the origin of time, whatever
-    /// was said to it then: what counts afterwards is what counted before, or more.
-    pub fn count_again(&self, asked: &Asked<'_>, ago: Duration) {
+    /// limits say: it was let pass. What it was counted in is `taken`, for when it came to nothing.
+    pub fn count_again(&self, asked: &Asked<'_>, ago: Duration, taken: &mut Taken) {
         let ago_ms = ago.as_millis() as u64;
-        for set in self.sets.iter().filter(|set| ago_ms <= set.longest_ms) {
+        *taken = Taken::default();
+        taken.begin(self.version, BEFORE_MS.saturating_sub(ago_ms), asked);
+        let sets = self.sets.iter().enumerate().filter(|(_, set)| ago_ms <= set.longest_ms);
+        for (place, set) in sets {
             let windows = set.concerned(&self.rules, asked);
             let Some(key) = set.key.hash(set.seed, asked).filter(|_| windows != 0) else {
                 continue;
             };
-            let take = Take {
-                now_ms: BEFORE_MS - ago_ms,
-                amount: asked.facts.amount.minor,
-                windows,
-                acting: 0,
-                attempts: 0,
-            };
-            if self.memory.take(key, &set.windows, set.longest_ms, &take).is_none() {
-                self.no_room.fetch_add(1, Ordering::Relaxed);
+            let (now_ms, amount) = (taken.at_ms, taken.amount);
+            let take = Take { now_ms, amount, windows, acting: 0, attempts: 0 };
+            match self.memory.take(key, &set.windows, set.longest_ms, &take) {
+                Some(took) => taken.add(place, took.into, key),
+                None => _ = self.no_room.fetch_add(1, Ordering::Relaxed),
             }
         }
-        for journey in self.journeys.iter().filter(|journey| journey.reaches(ago_ms)) {
+        let journeys = self.journeys.iter().enumerate();
+        for (place, journey) in journeys.filter(|(_, journey)| journey.reaches(ago_ms)) {
             if let Some((key, there)) = journey.traveller(&self.rules, asked).zip(asked.region) {
-                journey.was_there(&self.memory, key, there, BEFORE_MS - ago_ms);
+                journey.was_there(&self.memory, key, there, taken.at_ms);
+                taken.add(self.sets.len() + place, self.goes_with_decline(journey), key);
             }
         }
     }
 
-    /// Gives back what a request was counted in.
-    pub fn give_back(&self, taken: &mut Taken, why: Back) {
+    /// True if no rule concerns whoever asks.
+    pub fn is_exempt(&self, asked: &Asked<'_>) -> bool {
+        !self.allowed.is_empty() && self.allowed.has(asked)
+    }
+
+    /// Gives back what a request was counted in; false if that was nothing, or was given back.
+    pub fn give_back(&self, taken: &mut Taken, why: Back) -> bool {
         let count = std::mem::take(&mut taken.count);
         // The windows of another version are others.
-        if taken.version != self.version {
-            return;
+        if taken.version != self.version || count == 0 {
+            return false;
         }
         for (set, into, key) in taken.keys.into_iter().take(usize::from(count)) {
             let Some(set) = self.sets.get(usize::from(set)) else {
@@ -265,6 +271,7 @@ impl Rules {
             let at = (taken.at_ms, into);
             self.memory.give_back(key, &set.windows, at, taken.amount);
         }
+        true
     }
 
     /// True if some rule asks where a card was.
@@ -315,10 +322,7 @@ impl Rules {
     }
 
     fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken, tally: &mut Tally) -> Verdict {
-        taken.version = self.version;
-        taken.at_ms = ms(asked.now.instant);
-        taken.amount = asked.facts.amount.minor;
-        taken.region = asked.region;
+        taken.begin(self.version, ms(asked.now.instant), asked);
         let mut first: Option<u16> = None;
         let mut no_room = false;
         // Every key is asked for before the first is looked at: their misses overlap.
@@ -378,6 +382,12 @@ impl Rules {
         Verdict::Declined { rule: first, code }
     }
 
+    /// 1 if what is declined by whoever was asked is no place of a journey, else 0.
+    fn goes_with_decline(&self, journey: &Journey) -> u8 {
+        let test = &self.rules[usize::from(journey.rule)].test;
+        u8::from(!matches!(test, rule::Test::Travel(travel) if travel.attempts))
+    }
+
     /// Asks the rules on journeys; true if there was no room to remember one.
     #[inline]
     fn travel_in_all(
@@ -404,8 +414,7 @@ impl Rules {
             if declines {
                 *first = Some(first.map_or(journey.rule, |first| first.min(journey.rule)));
             } else {
-                let stays = matches!(&rule.test, rule::Test::Travel(travel) if travel.attempts);
-                taken.add(self.sets.len() + place, u8::from(!stays), key);
+                taken.add(self.sets.len() + place, self.goes_with_decline(journey), key);
             }
         }
         no_room
@@ -413,6 +422,11 @@ impl Rules {
 }
 
 impl Taken {
+    fn begin(&mut self, version: u32, at_ms: u64, asked: &Asked<'_>) {
+        (self.version, self.at_ms) = (version, at_ms);
+        (self.amount, self.region) = (asked.facts.amount.minor, asked.region);
+    }
+
     fn add(&mut self, set: usize, into: u8, key: u64) {
         if let Some(slot) = self.keys.get_mut(usize::from(self.count)) {
             *slot = (set as u8, into, key);

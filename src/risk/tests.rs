@@ -204,7 +204,7 @@ fn what_a_former_life_counted_counts_on() {
     let limits = rules(vec![counts("card", &[Part::Instrument], 60, 2, 65)]);
     let card = facts("4111111111111111", 400);
     for ago in [200, 50, 40] {
-        limits.count_again(&asked(&card, 0), Duration::from_secs(ago));
+        limits.count_again(&asked(&card, 0), Duration::from_secs(ago), &mut Taken::default());
     }
     assert_eq!([said(&limits, &card, 5), said(&limits, &card, 9)], [65, 65]);
     assert_eq!([said(&limits, &card, 14), said(&limits, &card, 14)], [0, 65]);

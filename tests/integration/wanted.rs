@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::message::{answer_to, probe};
+use crate::message::{Plain, answer_to, probe};
 use crate::rig::{Folder, Host, Line, Serve, ms, pause, switch};
 
 const ROUTES: &str = "[[network]]\nname = \"CARD\"\npans = [{ prefix = \"4\", length = 16 }]\n\
@@ -17,6 +17,12 @@ fn with_rules(name: &str, rules: &str) -> (Folder, Serve, Line, Line) {
 
 fn with_rules_and(name: &str, rules: &str, beside: &[(&str, &str)]) -> (Folder, Serve, Line, Line) {
     let bank = Host::new();
+    let folder = site(name, &bank, rules, beside);
+    let (serve, pos, line) = start(&folder, &bank, &[]);
+    (folder, serve, pos, line)
+}
+
+fn site(name: &str, bank: &Host, rules: &str, beside: &[(&str, &str)]) -> Folder {
     let links = format!(
         "workers = 1\n[[acquirer]]\nname = \"pos\"\nlisten = \"127.0.0.1:0\"\n\
          dialect = \"pos-bcd\"\n[[partner]]\nname = \"bank\"\nconnect = \"{}\"\n\
@@ -30,11 +36,15 @@ fn with_rules_and(name: &str, rules: &str, beside: &[(&str, &str)]) -> (Folder, 
         ("merchants.csv", merchants),
         ("risk.toml", rules),
     ];
-    let folder = Folder::new(name, &[&files, beside].concat());
-    let mut serve = Serve::with(&["--config", &folder.path("")]);
+    Folder::new(name, &[&files, beside].concat())
+}
+
+/// A life of it.
+fn start(folder: &Folder, bank: &Host, options: &[&str]) -> (Serve, Line, Line) {
+    let mut serve = Serve::with(&[&["--config", &folder.path("")], options].concat());
     serve.wait_for_line("connected");
-    let (pos, bank) = (serve.call(), bank.accept());
-    (folder, serve, pos, bank)
+    let pos = serve.call();
+    (serve, pos, bank.accept())
 }
 
 /// Asks; the partner approves whatever it sees.
@@ -90,6 +100,57 @@ fn lists_are_changed_by_command_while_it_runs() {
         serve.wait_for_line("routes");
         approved(&mut pos, &mut bank);
     }
+}
+
+/// One life is declined and takes back, the next sells: only that counts in the last one.
+#[test]
+fn what_came_to_nothing_does_not_count_in_the_next_life() {
+    let rules = "[[rule]]\nname = \"one\"\ncount = 1\nwindow = \"1h\"\nper = \"instrument\"\n";
+    let bank = Host::new();
+    let folder = site("wanted-lives", &bank, rules, &[]);
+    let journal = folder.path("journal");
+    let durable = ["--durability", "process", "--journal", &journal];
+    let life = |each: &dyn Fn(&mut Line, &mut Line)| {
+        let (mut serve, mut pos, mut line) = start(&folder, &bank, &durable);
+        each(&mut pos, &mut line);
+        serve.signal("TERM");
+        assert!(serve.ends().success());
+    };
+    life(&|pos, bank| {
+        let declined = probe();
+        pos.send(&declined);
+        let seen = bank.receive();
+        bank.send(&answer_to(&seen, "51"));
+        pos.receive().answers(&declined, "51");
+        let sold = probe();
+        pos.send(&sold);
+        let seen = bank.receive();
+        bank.send(&answer_to(&seen, "00"));
+        pos.receive().answers(&sold, "00");
+        let reversal = Plain { mti: "0400".into(), ..sold.clone() };
+        pos.send(&reversal);
+        assert_eq!(pos.receive().code(), "00");
+    });
+    life(&|pos, bank| approved(pos, bank));
+    life(&|pos, _| {
+        let request = probe();
+        pos.ask(&request).answers(&request, "65");
+    });
+    let config = folder.path("");
+    let shown = |who: &str, input: &str| {
+        told(&["risk", "show", who, "--config", &config, "--journal", &journal], input)
+    };
+    // What other rules would have done counts by the time of the records.
+    let two = folder.path("two.toml");
+    std::fs::write(&two, rules.replace("one", "two").replace("= 1\n", "= 2\n")).expect("a file");
+    let other = ["risk", "replay", "--rules", &two, "--config", &config, "--journal", &journal];
+    let (code, text) = told(&other, "");
+    assert!(code == 1 && text.starts_with("recorded requests 3, of which 1 would"), "{text}");
+    assert!(text.ends_with("         1  two\n"), "{text}");
+    let expected = "3 requests on record\n           1 of 1 in 1h  one (decline)\n";
+    assert_eq!(shown("-", CARD), (0, expected.to_owned()));
+    assert_eq!(shown("merchant MERCHANT0000001", ""), (0, expected.to_owned()));
+    assert_eq!(shown("terminal NOBODY", ""), (1, "0 requests on record\n".to_owned()));
 }
 
 /// The card of every sale.

@@ -20,6 +20,7 @@ mod journal;
 mod lines;
 mod risk;
 mod risk_list;
+mod risk_show;
 mod routes;
 mod serve;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::routes::replay;
-use super::{Ended, FAILED, USAGE, risk_list};
+use super::{Ended, FAILED, USAGE, risk_list, risk_show};
 use crate::app::config::{Config, token, with_rules, written};
 use crate::risk::Rules;
 use crate::risk::rule::{Rule, Test};
@@ -21,6 +21,7 @@ pub(super) enum Command {
     Replay(Replay),
     #[command(subcommand)]
     List(risk_list::Command),
+    Show(risk_show::Args),
     /// Print the token of a card number or code that is read from standard input.
     Token(Token),
 }
@@ -62,6 +63,7 @@ pub(super) fn run(command: &Command) -> Ended {
     match command {
         Command::Check(args) => check(args),
         Command::Replay(args) => replayed(args),
+        Command::Show(args) => risk_show::run(args),
         Command::List(command) => risk_list::run(command),
         Command::Token(args) => print_token(args),
     }

@@ -99,7 +99,8 @@ fn on_trial_it_lets_pass_and_a_former_life_counts() {
     assert!(goes(&shadow, &at_place(&card, "CN", 0)) && goes(&shadow, &at_place(&card, "KR", 1)));
     assert_eq!(shadow.spoken().map(|(_, count)| count).sum::<u64>(), 1);
     let later = rules(vec![travel(false)]);
-    later.count_again(&at_place(&card, "CN", 0), Duration::from_secs(3600));
+    let hour = Duration::from_secs(3600);
+    later.count_again(&at_place(&card, "CN", 0), hour, &mut Taken::default());
     assert!(!goes(&later, &at_place(&card, "KR", 59)));
     assert!(goes(&later, &at_place(&card, "KR", 60)));
 }
