@@ -79,6 +79,8 @@ fn live(criterion: &mut Criterion, name: &str, bytes: usize, range: &Range) {
         resident as f64 / remembered as f64,
         resident as f64 / rules.memory().capacity() as f64,
     );
+    // What is behind the first memory is the program and what criterion keeps.
+    assert!(resident.saturating_sub(made) <= bytes as u64, "the memory alone is within the cap");
     assert!(resident <= bytes as u64 + PROGRAM, "above the cap");
     let mut step = range.cards;
     group.bench_function(name, |bencher| {

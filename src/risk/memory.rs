@@ -17,12 +17,12 @@
 //! none, and the caller refuses. Nobody waits for more than one page to be put in order; what is
 //! over elsewhere is swept some pages at a time, between requests.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crossbeam::utils::Backoff;
 use prefetch_index::prefetch_index;
 use zerocopy::FromZeros;
 
+use super::lock::Lock;
 use super::window::{Entry, Take, Took, Window};
 
 /// What is remembered of keys, within a bound in bytes.
@@ -33,17 +33,16 @@ pub struct Memory {
     first: usize,
     pages: usize,
     /// By the low bits of a page's number.
-    locks: Box<[Lock]>,
+    guards: Box<[Guard]>,
     /// Which page is swept next.
     next: AtomicUsize,
 }
 
-/// A lock of some pages. It spins a little and then lets others run: it is held for less than it
-/// takes to put a thread to sleep.
+/// What is shared by some pages, in a line of its own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Lock {
-    is_taken: AtomicBool,
+struct Guard {
+    lock: Lock,
     /// Keys in its pages.
     len: AtomicUsize,
 }
@@ -51,7 +50,7 @@ struct Lock {
 /// The lines of one page, while it is locked.
 struct Page<'m> {
     lines: &'m [Line],
-    lock: &'m Lock,
+    guard: &'m Guard,
 }
 
 /// A key, 0 if there is none, and its [`Entry`].
@@ -67,20 +66,20 @@ enum Place {
 impl Memory {
     /// A memory of no more than `bytes`, but of one page at least.
     pub fn new(bytes: usize) -> Self {
-        let locks = (bytes / PAGE_BYTES / PAGES_PER_LOCK).next_power_of_two().min(LOCKS_MAX);
+        let guards = (bytes / PAGE_BYTES / PAGES_PER_LOCK).next_power_of_two().min(LOCKS_MAX);
         // One page of the machine is lost by beginning at its next.
-        let overhead = locks * size_of::<Lock>() + PAGE_BYTES;
+        let overhead = guards * size_of::<Guard>() + PAGE_BYTES;
         let pages = (bytes.saturating_sub(overhead) / PAGE_BYTES).max(1);
         let words = <[AtomicU64]>::new_box_zeroed_with_elems((pages + 1) * LINES * LINE_WORDS)
             .expect("a memory that does not fit the machine ends the program");
         let first = words.as_ptr().align_offset(PAGE_BYTES).min(LINES * LINE_WORDS);
-        let locks = std::iter::repeat_with(Lock::default).take(locks).collect();
-        Self { words, first, pages, locks, next: AtomicUsize::new(0) }
+        let guards = std::iter::repeat_with(Guard::default).take(guards).collect();
+        Self { words, first, pages, guards, next: AtomicUsize::new(0) }
     }
 
     /// Keys that are remembered.
     pub fn len(&self) -> usize {
-        self.locks.iter().map(|lock| lock.len.load(Ordering::Relaxed)).sum()
+        self.guards.iter().map(|guard| guard.len.load(Ordering::Relaxed)).sum()
     }
 
     /// True if nothing is remembered.
@@ -186,15 +185,9 @@ impl Memory {
 
     #[inline]
     fn lock(&self, page: usize) -> Page<'_> {
-        let lock = &self.locks[page & (self.locks.len() - 1)];
-        let taken = |lock: &Lock| lock.is_taken.swap(true, Ordering::Acquire);
-        if taken(lock) {
-            let backoff = Backoff::new();
-            while lock.is_taken.load(Ordering::Relaxed) || taken(lock) {
-                backoff.snooze();
-            }
-        }
-        Page { lines: &self.lines()[page * LINES..][..LINES], lock }
+        let guard = &self.guards[page & (self.guards.len() - 1)];
+        guard.lock.take();
+        Page { lines: &self.lines()[page * LINES..][..LINES], guard }
     }
 }
 
@@ -307,14 +300,14 @@ impl Page<'_> {
     }
 
     fn count(&self, change: impl Fn(usize) -> usize) {
-        let len = &self.lock.len;
+        let len = &self.guard.len;
         len.store(change(len.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 }
 
 impl Drop for Page<'_> {
     fn drop(&mut self) {
-        self.lock.is_taken.store(false, Ordering::Release);
+        self.guard.lock.leave();
     }
 }
 
