@@ -9,6 +9,7 @@ use authswitch::base::ids::{Area, Region};
 use authswitch::base::money::Currency;
 use authswitch::risk::key::{Key, Part};
 use authswitch::risk::rule::{Action, Rule, Scope, Test, Velocity};
+use authswitch::risk::travel::Travel;
 use authswitch::risk::{Memory, PAGE_BYTES, Plan, Rules};
 use authswitch::routing::build::{self as routing, RoutePlan, build};
 use authswitch::routing::merchants::{Groups, Merchant, MerchantRows, NetworkSet};
@@ -46,6 +47,8 @@ fn at(rules: Rules, region: &[u8; 2], mcc: u16) -> Rig {
     };
     let mut rows = MerchantRows::default();
     rows.add_prefix(b"", merchant).expect("a row");
+    let area = Area::from(Region(*b"KR"));
+    rows.add_prefix(b"ELSE", Merchant { area, ..merchant }).expect("a row");
     let route = RoutePlan {
         name: "only".into(),
         partners: vec![PARTNER],
@@ -251,4 +254,28 @@ fn the_rule_that_declined_is_on_record() {
     let records: Vec<_> = record::read(&batch.clear, &batch.secret).collect();
     let [Record::Refused(refused)] = records[..] else { panic!("{records:?}") };
     assert_eq!((&refused.code, refused.rule), (b"65 ", &b"card"[..]));
+}
+
+/// Where a card is, is where its merchant is; who pays over the network is nowhere.
+#[test]
+fn a_card_that_was_elsewhere_just_now_is_suspected() {
+    let travel = Travel {
+        key: Key::of(&[Part::Instrument]),
+        usual: Duration::from_secs(300),
+        between: Vec::new(),
+        attempts: false,
+    };
+    let rules = one(Scope::default(), Test::Travel(travel));
+    let mut rig = at(rules, b"CN", 5812);
+    let there = |stan| sale(stan).with(42, "ELSEWHERE      ");
+    assert!(goes(&mut rig, &sale(1), "00"));
+    assert!(goes(&mut rig, &there(2).with(22, "812"), "00"), "a page");
+    assert!(goes(&mut rig, &there(3).with(22, "012").with(25, "59"), "00"), "typed in on one");
+    assert!(!goes(&mut rig, &there(4).with(22, "012"), "00"), "typed in at a counter");
+    assert!(!goes(&mut rig, &there(5), "00"));
+    assert_eq!(codes(&mut rig), ["94", "94"]);
+    assert!(goes(&mut rig, &sale(6), "00"));
+    rig.pass(Duration::from_secs(300));
+    assert!(goes(&mut rig, &there(7), "51"), "declined by its partner: no place");
+    assert!(goes(&mut rig, &sale(8), "00"));
 }
