@@ -18,7 +18,7 @@ use crate::journal::{
 };
 use crate::net::{self, Clock, Make, Store};
 use crate::switch::batch::Batch;
-use crate::switch::record::{self, Record};
+use crate::switch::record;
 use crate::switch::recover::Recovery;
 use crate::switch::{Outbox, Storage, Switch};
 
@@ -88,9 +88,7 @@ pub fn open(
         recovery.read_batch(WorkerId(batch.worker), batch.number, batch.clear, batch.secret);
         if let Some(limits) = &mut limits {
             for record in record::read(batch.clear, batch.secret) {
-                if let Record::Intent(intent) = record {
-                    limits.add(&intent, began);
-                }
+                limits.add(&record, began);
             }
         }
     })

@@ -17,6 +17,7 @@ pub mod journal;
 pub mod json;
 pub mod recount;
 pub mod reload;
+pub mod risk_list;
 pub mod serve;
 mod text_file;
 mod toml_text;

@@ -16,7 +16,7 @@ use crate::switch::{CloseCause, Counter, Role, Stats, Storage};
 
 /// Starts the switch, says where it listens, and returns when it has drained after SIGTERM or
 /// SIGINT. A second signal ends it at once. Meanwhile routes are those of `origin`, read again on
-/// SIGHUP and when its files change.
+/// SIGHUP and when its files change; on SIGUSR1 it is told what each rule did so far.
 ///
 /// # Errors
 ///
@@ -52,6 +52,9 @@ pub fn run(blueprint: Blueprint, about: &str, origin: Option<Origin>) -> io::Res
                     say.line("routes       are not from a folder: nothing to read again".into())
                 }
             }
+        }
+        if signals.counts_are_asked() {
+            reload.iter().for_each(Reload::ask_counts);
         }
         reload.iter().flat_map(Reload::look).for_each(|line| say.line(line));
         let failure = writer.as_ref().and_then(Writer::failure);
@@ -237,23 +240,26 @@ impl Voice {
     }
 }
 
-/// SIGTERM and SIGINT, and SIGHUP, seen by a thread of their own.
+/// SIGTERM and SIGINT, SIGHUP and SIGUSR1, seen by a thread of their own.
 struct Signals {
     stop: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
+    counts: Arc<AtomicBool>,
 }
 
 impl Signals {
     fn watch() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (stop, reload) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let [stop, reload, counts] = [(); 3].map(|()| Arc::<AtomicBool>::default());
         let (stopped, hung_up) = (Arc::clone(&stop), Arc::clone(&reload));
+        let counted = Arc::clone(&counts);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (mut terminate, mut interrupt, mut hang_up) = {
+        let (mut terminate, mut interrupt, mut hang_up, mut user) = {
             let _inside = runtime.enter();
-            let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-            let [terminate, interrupt, hang_up] = kinds.map(signal);
-            (terminate?, interrupt?, hang_up?)
+            let ends = [SignalKind::terminate(), SignalKind::interrupt()];
+            let [terminate, interrupt] = ends.map(signal);
+            let [hang_up, user] = [SignalKind::hangup(), SignalKind::user_defined1()].map(signal);
+            (terminate?, interrupt?, hang_up?, user?)
         };
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             runtime.block_on(async move {
@@ -261,6 +267,10 @@ impl Signals {
                     tokio::select! {
                         _ = terminate.recv() => {}
                         _ = interrupt.recv() => {}
+                        _ = user.recv() => {
+                            counted.store(true, Ordering::Relaxed);
+                            continue;
+                        }
                         _ = hang_up.recv() => {
                             hung_up.store(true, Ordering::Relaxed);
                             continue;
@@ -273,11 +283,15 @@ impl Signals {
                 }
             });
         })?;
-        Ok(Self { stop, reload })
+        Ok(Self { stop, reload, counts })
     }
 
     fn stop_is_asked(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn counts_are_asked(&self) -> bool {
+        self.counts.swap(false, Ordering::Relaxed)
     }
 
     fn reload_is_asked(&self) -> bool {

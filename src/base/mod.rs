@@ -11,5 +11,7 @@ pub mod map;
 pub mod money;
 pub mod pan;
 pub mod rate;
+pub mod tender;
 pub mod time;
+pub mod window;
 pub mod zone;

@@ -24,11 +24,11 @@ pub enum Part {
     Terminal,
     /// DE 32.
     Acquirer,
-    /// DE 18.
+    /// DE 18, else the category of the merchant's row.
     Mcc,
     /// DE 4.
     Amount,
-    /// DE 49.
+    /// DE 49, else the currency of where the merchant is.
     Currency,
     /// The merchant network.
     Network,
@@ -75,9 +75,9 @@ impl Key {
                 2 => text(hash, &asked.facts.merchant)?,
                 3 => mix(hash, some(u64::from_le_bytes(asked.facts.terminal))?),
                 4 => mix(hash, some(asked.facts.acquirer)?),
-                5 => mix(hash, some(u64::from(asked.facts.mcc))?),
+                5 => mix(hash, some(u64::from(asked.mccs[0]))?),
                 6 => mix(hash, asked.facts.amount.minor),
-                7 => mix(hash, u64::from(asked.facts.amount.currency.number())),
+                7 => mix(hash, asked.currency().map_or(0, |known| u64::from(known.number()))),
                 8 => mix(hash, u64::from(asked.network?.0)),
                 9 => mix(hash, u64::from(u16::from_le_bytes(asked.region?.0))),
                 10 => mix(hash, u64::from(u16::from_le_bytes(asked.home?.0))),

@@ -17,12 +17,12 @@
 //! none, and the caller refuses. Nobody waits for more than one page to be put in order; what is
 //! over elsewhere is swept some pages at a time, between requests.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crossbeam::utils::Backoff;
 use prefetch_index::prefetch_index;
 use zerocopy::FromZeros;
 
+use super::lock::Lock;
 use super::window::{Entry, Take, Took, Window};
 
 /// What is remembered of keys, within a bound in bytes.
@@ -33,17 +33,16 @@ pub struct Memory {
     first: usize,
     pages: usize,
     /// By the low bits of a page's number.
-    locks: Box<[Lock]>,
+    guards: Box<[Guard]>,
     /// Which page is swept next.
     next: AtomicUsize,
 }
 
-/// A lock of some pages. It spins a little and then lets others run: it is held for less than it
-/// takes to put a thread to sleep.
+/// What is shared by some pages, in a line of its own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Lock {
-    is_taken: AtomicBool,
+struct Guard {
+    lock: Lock,
     /// Keys in its pages.
     len: AtomicUsize,
 }
@@ -51,7 +50,7 @@ struct Lock {
 /// The lines of one page, while it is locked.
 struct Page<'m> {
     lines: &'m [Line],
-    lock: &'m Lock,
+    guard: &'m Guard,
 }
 
 /// A key, 0 if there is none, and its [`Entry`].
@@ -67,20 +66,20 @@ enum Place {
 impl Memory {
     /// A memory of no more than `bytes`, but of one page at least.
     pub fn new(bytes: usize) -> Self {
-        let locks = (bytes / PAGE_BYTES / PAGES_PER_LOCK).next_power_of_two().min(LOCKS_MAX);
+        let guards = (bytes / PAGE_BYTES / PAGES_PER_LOCK).next_power_of_two().min(LOCKS_MAX);
         // One page of the machine is lost by beginning at its next.
-        let overhead = locks * size_of::<Lock>() + PAGE_BYTES;
+        let overhead = guards * size_of::<Guard>() + PAGE_BYTES;
         let pages = (bytes.saturating_sub(overhead) / PAGE_BYTES).max(1);
         let words = <[AtomicU64]>::new_box_zeroed_with_elems((pages + 1) * LINES * LINE_WORDS)
             .expect("a memory that does not fit the machine ends the program");
         let first = words.as_ptr().align_offset(PAGE_BYTES).min(LINES * LINE_WORDS);
-        let locks = std::iter::repeat_with(Lock::default).take(locks).collect();
-        Self { words, first, pages, locks, next: AtomicUsize::new(0) }
+        let guards = std::iter::repeat_with(Guard::default).take(guards).collect();
+        Self { words, first, pages, guards, next: AtomicUsize::new(0) }
     }
 
     /// Keys that are remembered.
     pub fn len(&self) -> usize {
-        self.locks.iter().map(|lock| lock.len.load(Ordering::Relaxed)).sum()
+        self.guards.iter().map(|guard| guard.len.load(Ordering::Relaxed)).sum()
     }
 
     /// True if nothing is remembered.
@@ -117,17 +116,39 @@ impl Memory {
         longest_ms: u64,
         take: &Take,
     ) -> Option<Took> {
+        self.change(key, (take.now_ms, longest_ms), |entry| entry.take(windows, take))
+    }
+
+    /// Changes the entry of `key`, a new one if there is none and room for it. What happens in it
+    /// now matters for `longest_ms`.
+    #[inline]
+    pub(super) fn change<T>(
+        &self,
+        key: u64,
+        (now_ms, longest_ms): (u64, u64),
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
         let page = self.lock(self.page(key));
         let (place, mut entry) = match page.seek(key) {
             Place::Has(place) => (place, page.entry(place)),
             Place::Free(_) | Place::Full => {
-                let place = page.room(key, take.now_ms)?;
-                (place, Entry::new(take.now_ms, longest_ms))
+                let place = page.room(key, now_ms)?;
+                (place, Entry::new(now_ms, longest_ms))
             }
         };
-        let took = entry.take(windows, take);
+        let changed = change(&mut entry);
         page.put(place, key, &entry);
-        Some(took)
+        Some(changed)
+    }
+
+    /// Changes the entry of `key` if there is one.
+    pub(super) fn change_known(&self, key: u64, change: impl FnOnce(&mut Entry)) {
+        let page = self.lock(self.page(key));
+        if let Place::Has(place) = page.seek(key) {
+            let mut entry = page.entry(place);
+            change(&mut entry);
+            page.put(place, key, &entry);
+        }
     }
 
     /// Takes out again what was put in for `key`.
@@ -138,12 +159,7 @@ impl Memory {
         (at_ms, into): (u64, u8),
         amount: u64,
     ) {
-        let page = self.lock(self.page(key));
-        if let Place::Has(place) = page.seek(key) {
-            let mut entry = page.entry(place);
-            entry.give_back(windows, at_ms, into, amount);
-            page.put(place, key, &entry);
-        }
+        self.change_known(key, |entry| entry.give_back(windows, at_ms, into, amount));
     }
 
     /// What each window of `key` has now, if anything is remembered of it.
@@ -169,15 +185,9 @@ impl Memory {
 
     #[inline]
     fn lock(&self, page: usize) -> Page<'_> {
-        let lock = &self.locks[page & (self.locks.len() - 1)];
-        let taken = |lock: &Lock| lock.is_taken.swap(true, Ordering::Acquire);
-        if taken(lock) {
-            let backoff = Backoff::new();
-            while lock.is_taken.load(Ordering::Relaxed) || taken(lock) {
-                backoff.snooze();
-            }
-        }
-        Page { lines: &self.lines()[page * LINES..][..LINES], lock }
+        let guard = &self.guards[page & (self.guards.len() - 1)];
+        guard.lock.take();
+        Page { lines: &self.lines()[page * LINES..][..LINES], guard }
     }
 }
 
@@ -290,14 +300,14 @@ impl Page<'_> {
     }
 
     fn count(&self, change: impl Fn(usize) -> usize) {
-        let len = &self.lock.len;
+        let len = &self.guard.len;
         len.store(change(len.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 }
 
 impl Drop for Page<'_> {
     fn drop(&mut self) {
-        self.lock.is_taken.store(false, Ordering::Release);
+        self.guard.lock.leave();
     }
 }
 

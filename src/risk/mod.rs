@@ -17,11 +17,17 @@
 //! declines: for that moment another request may be declined that would have fitted, and never
 //! the other way round.
 
+mod asked;
+mod counted;
+mod explain;
 pub mod key;
 pub mod list;
+mod lock;
 mod memory;
 mod packing;
+mod parts;
 pub mod rule;
+pub mod travel;
 mod window;
 
 use std::fmt;
@@ -29,36 +35,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::base::authorization::Authorization;
 use crate::base::codes::ResponseCode;
-use crate::base::ids::{NetworkId, Region};
+use crate::base::ids::Region;
 use crate::base::map::Map;
-use crate::base::time::{Instant, Now};
+use crate::base::time::Instant;
+pub use asked::Asked;
+use counted::Counts;
+pub use counted::{Counted, Tally};
 use key::ELEMENTS;
 use list::List;
 pub use memory::{Memory, PAGE_BYTES};
 use packing::Set;
 use rule::{Action, Rule};
+use travel::Journey;
 use window::Take;
-
-/// A request, as rules see it.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// What it says.
-    pub facts: &'a Authorization,
-    /// Whose code or card it is, if that is known.
-    pub network: Option<NetworkId>,
-    /// Where the merchant is, if that is known.
-    pub region: Option<Region>,
-    /// Where the wallet is at home, if that is known.
-    pub home: Option<Region>,
-    /// The [`token`] of the card or code, 0 if there is none.
-    pub instrument: u64,
-    /// Hashes of the elements that rules name, 0 where there is none.
-    pub elements: [u64; ELEMENTS],
-    /// When.
-    pub now: Now,
-}
 
 /// All rules, one version.
 #[derive(Debug)]
@@ -67,12 +57,13 @@ pub struct Rules {
     /// The rules that remember nothing, by their places.
     plain: Vec<u16>,
     sets: Vec<Set>,
+    journeys: Vec<Journey>,
     /// Whom no rule concerns.
     allowed: List,
     elements: Vec<u8>,
     memory: Arc<Memory>,
-    /// By rule: how often it spoke.
-    spoken: Box<[Arc<AtomicU64>]>,
+    /// By rule.
+    counts: Box<[Arc<Counts>]>,
     /// How often there was no room to remember a key.
     no_room: AtomicU64,
     secret: u64,
@@ -127,7 +118,9 @@ pub struct Taken {
     count: u8,
     at_ms: u64,
     amount: u64,
-    /// Which set, which of its windows, under which key.
+    /// Where: for journeys.
+    region: Option<Region>,
+    /// Which set, which of its windows, under which key; behind the sets are journeys.
     keys: [(u8, u8, u64); SETS_MAX],
 }
 
@@ -143,6 +136,9 @@ pub enum Back {
 /// Keys with their windows that one version of the rules may ask about.
 pub const SETS_MAX: usize = 8;
 
+/// What speaks where there is no room to remember a key.
+const NO_ROOM: &str = "no room to count";
+
 /// Rules of one version.
 pub const RULES_MAX: usize = 1000;
 
@@ -156,20 +152,26 @@ impl Rules {
         let Plan { rules, allowed, elements, secret } = plan;
         debug_assert!(rules.len() <= RULES_MAX && elements.len() <= ELEMENTS);
         let sets = packing::pack(&rules, secret)?;
-        let is_plain = |rule: &Rule| !matches!(rule.test, rule::Test::Velocity(_));
+        let journeys = Journey::all(&rules, secret);
+        if let Some(journey) = journeys.get(SETS_MAX - sets.len()) {
+            return Err(usize::from(journey.rule));
+        }
+        let is_plain =
+            |rule: &Rule| !matches!(rule.test, rule::Test::Velocity(_) | rule::Test::Travel(_));
         let places = rules.iter().enumerate().filter(|(_, rule)| is_plain(rule));
         let plain = places.map(|(place, _)| place as u16).collect();
-        let spoken = rules.iter().map(|_| Arc::default()).collect();
+        let counts = rules.iter().map(|_| Arc::default()).collect();
         let no_room = AtomicU64::new(0);
         let asks_who_acquires = sets.iter().any(|set| set.key.has(key::Part::Acquirer));
         Ok(Self {
             rules,
             plain,
             sets,
+            journeys,
             allowed,
             elements,
             memory,
-            spoken,
+            counts,
             no_room,
             secret,
             version: 1,
@@ -184,65 +186,86 @@ impl Rules {
         self.memory = Arc::clone(&former.memory);
         self.no_room = AtomicU64::new(former.no_room());
         let names = former.rules.iter().map(|rule| &*rule.name);
-        let counts: Map<&str, &Arc<AtomicU64>> = names.zip(&former.spoken).collect();
-        for (rule, spoken) in self.rules.iter().zip(&mut self.spoken) {
-            if let Some(former) = counts.get(&*rule.name) {
+        let known: Map<&str, &Arc<Counts>> = names.zip(&former.counts).collect();
+        for (rule, counts) in self.rules.iter().zip(&mut self.counts) {
+            if let Some(former) = known.get(&*rule.name) {
                 // One count: who has not taken the new version yet counts in it as well.
-                *spoken = Arc::clone(former);
+                *counts = Arc::clone(former);
             }
         }
     }
 
-    /// What the rules say to a request; `taken` is what it was counted in if it passed.
+    /// What the rules say to a request; `taken` is what it was counted in if it passed, `tally`
+    /// which rules were looked at.
     #[inline]
-    pub fn decide(&self, asked: &Asked<'_>, taken: &mut Taken) -> Verdict {
+    pub fn decide(&self, asked: &Asked<'_>, taken: &mut Taken, tally: &mut Tally) -> Verdict {
         taken.count = 0;
-        if !self.allowed.is_empty() && self.allowed.has(asked) {
+        if self.is_exempt(asked) {
             return Verdict::Passed;
         }
         for place in &self.plain {
             let rule = &self.rules[usize::from(*place)];
-            if rule.scope.holds(asked) && rule.test.speaks(asked) {
+            if !rule.scope.holds(asked) {
+                continue;
+            }
+            tally.look(*place);
+            if rule.test.speaks(asked) {
                 self.count(*place);
                 if rule.action == Action::Decline {
                     return Verdict::Declined { rule: Some(*place), code: rule.code };
                 }
             }
         }
-        self.count_in_all(asked, taken)
+        self.count_in_all(asked, taken, tally)
     }
 
     /// Counts a request of a former life again, so long ago before the origin of time, whatever
-    /// was said to it then: what counts afterwards is what counted before, or more.
-    pub fn count_again(&self, asked: &Asked<'_>, ago: Duration) {
+    /// limits say: it was let pass. What it was counted in is `taken`, for when it came to nothing.
+    pub fn count_again(&self, asked: &Asked<'_>, ago: Duration, taken: &mut Taken) {
         let ago_ms = ago.as_millis() as u64;
-        for set in self.sets.iter().filter(|set| ago_ms <= set.longest_ms) {
+        *taken = Taken::default();
+        taken.begin(self.version, BEFORE_MS.saturating_sub(ago_ms), asked);
+        let sets = self.sets.iter().enumerate().filter(|(_, set)| ago_ms <= set.longest_ms);
+        for (place, set) in sets {
             let windows = set.concerned(&self.rules, asked);
             let Some(key) = set.key.hash(set.seed, asked).filter(|_| windows != 0) else {
                 continue;
             };
-            let take = Take {
-                now_ms: BEFORE_MS - ago_ms,
-                amount: asked.facts.amount.minor,
-                windows,
-                acting: 0,
-                attempts: 0,
-            };
-            if self.memory.take(key, &set.windows, set.longest_ms, &take).is_none() {
-                self.no_room.fetch_add(1, Ordering::Relaxed);
+            let (now_ms, amount) = (taken.at_ms, taken.amount);
+            let take = Take { now_ms, amount, windows, acting: 0, attempts: 0 };
+            match self.memory.take(key, &set.windows, set.longest_ms, &take) {
+                Some(took) => taken.add(place, took.into, key),
+                None => _ = self.no_room.fetch_add(1, Ordering::Relaxed),
+            }
+        }
+        let journeys = self.journeys.iter().enumerate();
+        for (place, journey) in journeys.filter(|(_, journey)| journey.reaches(ago_ms)) {
+            if let Some((key, there)) = journey.traveller(&self.rules, asked).zip(asked.region) {
+                journey.was_there(&self.memory, key, there, taken.at_ms);
+                taken.add(self.sets.len() + place, self.goes_with_decline(journey), key);
             }
         }
     }
 
-    /// Gives back what a request was counted in.
-    pub fn give_back(&self, taken: &mut Taken, why: Back) {
+    /// True if no rule concerns whoever asks.
+    pub fn is_exempt(&self, asked: &Asked<'_>) -> bool {
+        !self.allowed.is_empty() && self.allowed.has(asked)
+    }
+
+    /// Gives back what a request was counted in; false if that was nothing, or was given back.
+    pub fn give_back(&self, taken: &mut Taken, why: Back) -> bool {
         let count = std::mem::take(&mut taken.count);
         // The windows of another version are others.
-        if taken.version != self.version {
-            return;
+        if taken.version != self.version || count == 0 {
+            return false;
         }
         for (set, into, key) in taken.keys.into_iter().take(usize::from(count)) {
-            let Some(set) = self.sets.get(usize::from(set)) else { continue };
+            let Some(set) = self.sets.get(usize::from(set)) else {
+                if let Some(there) = taken.region.filter(|_| why == Back::Undone || into != 0) {
+                    self.memory.change_known(key, |entry| entry.leave(there, taken.at_ms));
+                }
+                continue;
+            };
             let into = match why {
                 Back::Declined => into & !set.attempts,
                 Back::Undone => into,
@@ -250,6 +273,12 @@ impl Rules {
             let at = (taken.at_ms, into);
             self.memory.give_back(key, &set.windows, at, taken.amount);
         }
+        true
+    }
+
+    /// True if some rule asks where a card was.
+    pub fn asks_journeys(&self) -> bool {
+        !self.journeys.is_empty()
     }
 
     /// True if some rule counts by DE 32, which is then to be read.
@@ -265,12 +294,6 @@ impl Rules {
     /// Every rule, in the order of the file.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
-    }
-
-    /// The name of each rule and how often it spoke.
-    pub fn spoken(&self) -> impl Iterator<Item = (&str, u64)> {
-        let count = |count: &Arc<AtomicU64>| count.load(Ordering::Relaxed);
-        self.rules.iter().zip(&self.spoken).map(move |(rule, spoken)| (&*rule.name, count(spoken)))
     }
 
     /// How often there was no room to remember a key.
@@ -300,44 +323,8 @@ impl Rules {
         self.secret
     }
 
-    /// For each rule that counts: its place, what it has counted for this request's key, and its
-    /// limit.
-    pub fn look(&self, asked: &Asked<'_>) -> Vec<(u16, u64, u64)> {
-        let mut seen = Vec::new();
-        for set in &self.sets {
-            let key = set.key.hash(set.seed, asked);
-            let totals =
-                key.and_then(|key| self.memory.look(key, &set.windows, ms(asked.now.instant)));
-            let totals = totals.unwrap_or_else(|| vec![0; set.windows.len()]);
-            let windows = set.rules.iter().zip(&set.windows).zip(totals);
-            seen.extend(windows.map(|((rule, window), total)| (*rule, total, window.limit)));
-        }
-        seen.sort_unstable();
-        seen
-    }
-
-    /// What each rule makes of the request, by its place, nothing counted; `None` if no rule
-    /// concerns it. Those that it is outside the scope of are left out.
-    pub fn explain(&self, asked: &Asked<'_>) -> Option<Vec<(u16, Said)>> {
-        if self.allowed.has(asked) {
-            return None;
-        }
-        let concerned = (0..).zip(&self.rules).filter(|(_, rule)| rule.scope.holds(asked));
-        let said = |rule: &Rule| match &rule.test {
-            rule::Test::Velocity(velocity) => match velocity.key.hash(self.secret, asked) {
-                Some(_) => Said::Counts,
-                None => Said::Keyless,
-            },
-            test if test.speaks(asked) => Said::Speaks,
-            _ => Said::Silent,
-        };
-        Some(concerned.map(|(place, rule)| (place, said(rule))).collect())
-    }
-
-    fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken) -> Verdict {
-        taken.version = self.version;
-        taken.at_ms = ms(asked.now.instant);
-        taken.amount = asked.facts.amount.minor;
+    fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken, tally: &mut Tally) -> Verdict {
+        taken.begin(self.version, ms(asked.now.instant), asked);
         let mut first: Option<u16> = None;
         let mut no_room = false;
         // Every key is asked for before the first is looked at: their misses overlap.
@@ -364,10 +351,12 @@ impl Rules {
                 no_room = true;
                 continue;
             };
-            if let Some(slot) = taken.keys.get_mut(usize::from(taken.count)) {
-                *slot = (place as u8, took.into, key);
-                taken.count += 1;
-            }
+            taken.add(place, took.into, key);
+            set.rules.iter().enumerate().for_each(|(bit, rule)| {
+                if windows >> bit & 1 == 1 {
+                    tally.look(*rule);
+                }
+            });
             if took.over == 0 {
                 continue;
             }
@@ -380,6 +369,7 @@ impl Rules {
                 }
             }
         }
+        no_room |= self.travel_in_all(asked, taken, (&mut first, tally));
         if first.is_none() && !no_room {
             return Verdict::Passed;
         }
@@ -394,8 +384,56 @@ impl Rules {
         Verdict::Declined { rule: first, code }
     }
 
-    fn count(&self, rule: u16) {
-        self.spoken[usize::from(rule)].fetch_add(1, Ordering::Relaxed);
+    /// 1 if what is declined by whoever was asked is no place of a journey, else 0.
+    fn goes_with_decline(&self, journey: &Journey) -> u8 {
+        let test = &self.rules[usize::from(journey.rule)].test;
+        u8::from(!matches!(test, rule::Test::Travel(travel) if travel.attempts))
+    }
+
+    /// Asks the rules on journeys; true if there was no room to remember one.
+    #[inline]
+    fn travel_in_all(
+        &self,
+        asked: &Asked<'_>,
+        taken: &mut Taken,
+        (first, tally): (&mut Option<u16>, &mut Tally),
+    ) -> bool {
+        let mut no_room = false;
+        for (place, journey) in self.journeys.iter().enumerate() {
+            let traveller = journey.traveller(&self.rules, asked);
+            let Some((key, here)) = traveller.zip(asked.region) else { continue };
+            tally.look(journey.rule);
+            let event = (key, here, taken.at_ms);
+            let Some(is_too_far) = journey.is_too_far(&self.rules, &self.memory, event) else {
+                no_room = true;
+                continue;
+            };
+            let rule = &self.rules[usize::from(journey.rule)];
+            let declines = is_too_far && rule.action == Action::Decline;
+            if is_too_far {
+                self.count(journey.rule);
+            }
+            if declines {
+                *first = Some(first.map_or(journey.rule, |first| first.min(journey.rule)));
+            } else {
+                taken.add(self.sets.len() + place, self.goes_with_decline(journey), key);
+            }
+        }
+        no_room
+    }
+}
+
+impl Taken {
+    fn begin(&mut self, version: u32, at_ms: u64, asked: &Asked<'_>) {
+        (self.version, self.at_ms) = (version, at_ms);
+        (self.amount, self.region) = (asked.facts.amount.minor, asked.region);
+    }
+
+    fn add(&mut self, set: usize, into: u8, key: u64) {
+        if let Some(slot) = self.keys.get_mut(usize::from(self.count)) {
+            *slot = (set as u8, into, key);
+            self.count += 1;
+        }
     }
 }
 

@@ -6,8 +6,10 @@ use crate::base::authorization::Kind;
 use crate::base::codes::ResponseCode;
 use crate::base::ids::{NetworkId, Region};
 use crate::base::money::Currency;
+use crate::base::window::Window;
 
 use super::list::List;
+use super::travel::Travel;
 use super::{Asked, key::Key};
 
 /// A rule as it is written.
@@ -41,6 +43,8 @@ pub enum Test {
     Listed(List),
     /// More than so much for one key within a window.
     Velocity(Velocity),
+    /// The card or wallet was too far away too lately.
+    Travel(Travel),
 }
 
 /// A limit for each key within a sliding window.
@@ -80,16 +84,22 @@ pub struct Scope {
     pub homes: Vec<Region>,
     /// True if the wallet must be abroad: at home elsewhere than the merchant.
     pub abroad: bool,
-    /// Merchant categories, first and last; empty is any.
+    /// Merchant categories, first and last; empty is any. DE 18 or the merchant's row must be
+    /// among them.
     pub mccs: Vec<(u16, u16)>,
-    /// DE 42 without padding; empty is any merchant.
+    /// From where to where: home and the merchant's region; empty is any.
+    pub corridors: Vec<(Region, Region)>,
+    /// DE 42 without padding, or its beginning and a star; empty is any merchant.
     pub merchants: Vec<String>,
-    /// DE 49; empty is any currency.
+    /// DE 49, or what is paid in where the merchant is; empty is any currency.
     pub currencies: Vec<Currency>,
     /// DE 22, first and last; empty is any.
     pub entry_modes: Vec<(u16, u16)>,
-    /// What is asked; empty is whatever takes money.
+    /// What is asked, by the category of DE 18 or by that of the merchant's row; empty is whatever
+    /// takes money.
     pub kinds: Vec<Kind>,
+    /// When; `None` is always.
+    pub window: Option<Window>,
 }
 
 impl Action {
@@ -108,27 +118,38 @@ impl Scope {
     #[inline]
     pub(super) fn holds(&self, asked: &Asked<'_>) -> bool {
         let facts = asked.facts;
-        let kind_fits = match &*self.kinds {
-            [] => takes_money(facts.kind),
-            kinds => kinds.contains(&facts.kind),
-        };
+        let kind_fits = asked.kinds.iter().any(|kind| match &*self.kinds {
+            [] => takes_money(*kind),
+            kinds => kinds.contains(kind),
+        });
         let among = |list: &[(u16, u16)], number| {
             list.is_empty() || list.iter().any(|(first, last)| (*first..=*last).contains(&number))
         };
         kind_fits
-            && has(&self.currencies, Some(facts.amount.currency))
+            && self.is_currency(asked)
             && has(&self.regions, asked.region)
             && has(&self.homes, asked.home)
+            && has(&self.corridors, asked.home.zip(asked.region))
             && has(&self.networks, asked.network)
             && (!self.abroad || asked.home.is_some_and(|home| asked.region != Some(home)))
-            && among(&self.mccs, facts.mcc)
+            && asked.mccs.iter().any(|mcc| among(&self.mccs, *mcc))
             && among(&self.entry_modes, facts.entry_mode)
             && (self.merchants.is_empty() || self.is_merchant(&facts.merchant))
+            && self.window.as_ref().is_none_or(|window| window.holds(asked.now.wall))
+    }
+
+    /// A currency that is not known may be this one.
+    fn is_currency(&self, asked: &Asked<'_>) -> bool {
+        self.currencies.is_empty()
+            || asked.currency().is_none_or(|currency| self.currencies.contains(&currency))
     }
 
     fn is_merchant(&self, merchant: &[u8; 15]) -> bool {
         let merchant = trimmed(merchant);
-        self.merchants.iter().any(|name| name.as_bytes() == merchant)
+        self.merchants.iter().any(|name| match name.strip_suffix('*') {
+            Some(beginning) => merchant.starts_with(beginning.as_bytes()),
+            None => name.as_bytes() == merchant,
+        })
     }
 }
 
@@ -140,7 +161,7 @@ impl Test {
             Self::Always => true,
             Self::Amount { min, max } => !(*min..=*max).contains(&asked.facts.amount.minor),
             Self::Listed(list) => list.has(asked),
-            Self::Velocity(_) => false,
+            Self::Velocity(_) | Self::Travel(_) => false,
         }
     }
 }

@@ -6,9 +6,12 @@ use super::key::{Key, Part};
 use super::list::{FOR_EVER, Listed};
 use super::rule::{Scope, Test, Velocity};
 use super::*;
-use crate::base::authorization::{Instrument, Kind};
+use crate::base::authorization::{Authorization, Instrument, Kind};
+use crate::base::ids::Region;
 use crate::base::money::{Amount, Currency};
-use crate::base::time::Wall;
+use crate::base::time::{Now, Wall};
+
+mod travel;
 
 const SECRET: u64 = 77;
 
@@ -56,18 +59,15 @@ fn at(seconds: u64) -> Now {
 fn asked(facts: &Authorization, seconds: u64) -> Asked<'_> {
     let head = facts.instrument.map_or(0, |instrument| instrument.head());
     Asked {
-        facts,
-        network: None,
         region: Region::from_text("CN"),
         home: Region::from_text("KR"),
         instrument: token(SECRET, &head.to_be_bytes()),
-        elements: [0; ELEMENTS],
-        now: at(seconds),
+        ..Asked::new(facts, at(seconds))
     }
 }
 
 fn said(rules: &Rules, facts: &Authorization, seconds: u64) -> u8 {
-    match rules.decide(&asked(facts, seconds), &mut Taken::default()) {
+    match rules.decide(&asked(facts, seconds), &mut Taken::default(), &mut Tally::default()) {
         Verdict::Passed => 0,
         Verdict::Declined { code, .. } => code.number(),
     }
@@ -115,7 +115,7 @@ fn what_is_undone_is_given_back_and_attempts_are_kept() {
     let card = facts("4111111111111111", 400);
     let mut taken = Taken::default();
     let mut ask = |back: Option<Back>| {
-        let verdict = rules.decide(&asked(&card, 1), &mut taken);
+        let verdict = rules.decide(&asked(&card, 1), &mut taken, &mut Tally::default());
         if let Some(back) = back {
             rules.give_back(&mut taken, back);
             rules.give_back(&mut taken, back);
@@ -204,7 +204,7 @@ fn what_a_former_life_counted_counts_on() {
     let limits = rules(vec![counts("card", &[Part::Instrument], 60, 2, 65)]);
     let card = facts("4111111111111111", 400);
     for ago in [200, 50, 40] {
-        limits.count_again(&asked(&card, 0), Duration::from_secs(ago));
+        limits.count_again(&asked(&card, 0), Duration::from_secs(ago), &mut Taken::default());
     }
     assert_eq!([said(&limits, &card, 5), said(&limits, &card, 9)], [65, 65]);
     assert_eq!([said(&limits, &card, 14), said(&limits, &card, 14)], [0, 65]);
@@ -219,4 +219,79 @@ fn a_key_too_many_is_told() {
     let list = (1..=9).map(|n| counts(&n.to_string(), &key(n), 60, 1, 65)).collect();
     let plan = Plan { rules: list, ..Plan::default() };
     assert_eq!(Rules::new(plan, Arc::new(Memory::new(PAGE_BYTES))).err(), Some(8));
+}
+
+#[test]
+fn what_the_row_says_is_heard_beside_the_request() {
+    let only = |scope: Scope, asked: &Asked<'_>| {
+        let mut only = rule("only", Test::Always, 57);
+        only.scope = scope;
+        let verdict = rules(vec![only]).decide(asked, &mut Taken::default(), &mut Tally::default());
+        verdict != Verdict::Passed
+    };
+    let card = facts("4111111111111111", 400);
+    let kinds = [Kind::Purchase, Kind::Fare];
+    let asked = Asked { mccs: [5812, 4111], kinds, ..asked(&card, 1) };
+    for (mcc, holds) in [(5812, true), (4111, true), (4112, false), (0, false)] {
+        let scope = Scope { mccs: vec![(mcc, mcc)], ..Scope::default() };
+        assert_eq!(only(scope, &asked), holds, "{mcc}");
+    }
+    for (kind, holds) in [(Kind::Purchase, true), (Kind::Fare, true), (Kind::Refund, false)] {
+        let scope = Scope { kinds: vec![kind], ..Scope::default() };
+        assert_eq!(only(scope, &asked), holds, "{kind:?}");
+    }
+}
+
+#[test]
+fn who_names_no_currency_escapes_no_ceiling() {
+    let ceiling = |letters: &str, region: Option<&str>| {
+        let mut ceiling = rule("ceiling", Test::Amount { min: 0, max: 900 }, 61);
+        ceiling.scope.currencies = Currency::from_letters(letters).into_iter().collect();
+        let mut card = facts("4111111111111111", 901);
+        card.amount.currency = Currency::default();
+        let asked = Asked { region: region.and_then(Region::from_text), ..asked(&card, 1) };
+        rules(vec![ceiling]).decide(&asked, &mut Taken::default(), &mut Tally::default())
+            != Verdict::Passed
+    };
+    assert!(ceiling("CNY", Some("CN")), "what is paid there");
+    assert!(!ceiling("KRW", Some("CN")), "is not paid there");
+    assert!(ceiling("CNY", None) && ceiling("KRW", None), "may be any");
+    assert!(ceiling("USD", Some("PA")) && ceiling("PAB", Some("PA")), "two are paid there");
+    let sums = Velocity { sums: true, ..velocity(&[Part::Instrument], 60, 900) };
+    let mut sum = rule("sum", Test::Velocity(sums), 61);
+    sum.scope.currencies = Currency::from_letters("CNY").into_iter().collect();
+    let mut card = facts("4111111111111111", 800);
+    (card.amount.currency, sum.name) = (Currency::default(), "sum".into());
+    let rules = rules(vec![sum]);
+    assert_eq!([said(&rules, &card, 1), said(&rules, &card, 1)], [0, 61]);
+}
+
+#[test]
+fn each_rule_says_how_often_it_was_looked_at_and_spoke() {
+    let mut trial = rule("trial", Test::Amount { min: 0, max: 300 }, 61);
+    trial.action = Action::Shadow;
+    let mut elsewhere = rule("elsewhere", Test::Always, 57);
+    elsewhere.scope.regions = vec![Region(*b"JP")];
+    let limit = counts("limit", &[Part::Instrument], 60, 1, 65);
+    let first = rules(vec![trial.clone(), elsewhere, limit.clone()]);
+    let card = facts("4111111111111111", 400);
+    let mut tally = Tally::of(&first);
+    for _ in 0..3 {
+        first.decide(&asked(&card, 1), &mut Taken::default(), &mut tally);
+    }
+    let told = |rules: &Rules| -> Vec<[u64; 3]> {
+        let all = rules.counted();
+        all.map(|(_, Counted { looked, acted, on_trial })| [looked, acted, on_trial]).collect()
+    };
+    assert_eq!(told(&first), [[0, 0, 3], [0, 0, 0], [0, 2, 0]], "looks are added up later");
+    first.add_up(&mut tally);
+    first.add_up(&mut tally);
+    assert_eq!(told(&first), [[3, 0, 3], [0, 0, 0], [3, 2, 0]]);
+    trial.action = Action::Decline;
+    let mut second = rules(vec![limit, trial]);
+    second.follow(&first);
+    let mut tally = Tally::of(&second);
+    second.decide(&asked(&card, 1), &mut Taken::default(), &mut tally);
+    second.add_up(&mut tally);
+    assert_eq!(told(&second), [[3, 2, 0], [4, 1, 3]], "on trial apart, and the first ends it");
 }

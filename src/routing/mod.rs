@@ -109,6 +109,8 @@ pub struct Chosen {
     pub region: Option<Region>,
     /// Where the wallet is at home.
     pub home: Option<Region>,
+    /// Merchant category of the merchant's row, 0 if it gives none.
+    pub mcc: u16,
     /// Set if the code may as well belong to another network that the merchant accepts.
     pub doubt: Option<Doubt>,
 }
@@ -368,9 +370,11 @@ impl RouteTable {
         if asked.facts.kind == Kind::Void && !route.capabilities.void {
             return Err(self.declined(Why::NotServed));
         }
-        let region = asked.row.map(|kind| kind.merchant.area.region);
+        let merchant = asked.row.map(|kind| &kind.merchant);
+        let region = merchant.map(|merchant| merchant.area.region);
         let home = self.home(network);
-        Ok(Chosen { route: RouteId(place), network, region, home, doubt })
+        let mcc = merchant.map_or(0, |merchant| merchant.mcc);
+        Ok(Chosen { route: RouteId(place), network, region, home, mcc, doubt })
     }
 
     /// What holds for a network at the merchant.

@@ -228,7 +228,7 @@ impl Switch {
         let number = self.recent.end(number);
         // A full disk keeps no refusals, but what its terminal is told now must hold in the next
         // life.
-        self.settle_refused(number, ResponseCode::INOPERATIVE, true, outbox);
+        self.settle_refused(number, (ResponseCode::INOPERATIVE, b""), true, outbox);
         self.unreserve(partner, stan);
         if let Some(asked) = self.transactions.at_mut(place) {
             asked.stage = Stage::Asked;

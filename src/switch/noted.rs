@@ -59,19 +59,20 @@ pub(super) fn outcome(past: &Past, outbox: &mut Outbox) {
     }));
 }
 
-/// A terminal was refused, and nobody was asked.
-pub(super) fn refused(past: &Past, outbox: &mut Outbox) {
+/// A terminal was refused, and nobody was asked; by the rule of this name, if it has one.
+pub(super) fn refused(past: &Past, rule: &[u8], outbox: &mut Outbox) {
     outbox.records.push(&Record::Refused(Refused {
         id: past.id,
         acquirer: past.acquirer,
         key: past.key,
         code: past.code,
+        rule,
     }));
 }
 
 /// A terminal took back what it never asked.
 pub(super) fn never_asked(past: &Past, outbox: &mut Outbox) {
-    refused(past, outbox);
+    refused(past, b"", outbox);
     outbox.records.push(&Record::TakenBack(past.id));
 }
 

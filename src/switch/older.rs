@@ -302,7 +302,7 @@ mod tests {
         assert_eq!((older.id(), older.past.approval), (7, Some(*b"AUTH01")), "the newest");
         assert_eq!(older.kept.bytes(), b"headpantail");
         let code = *b"91 ";
-        let refused = Refused { id: 7, acquirer: LinkId(0), key: KEY, code };
+        let refused = Refused { id: 7, acquirer: LinkId(0), key: KEY, code, rule: b"" };
         let older = told(&[Record::Refused(refused)]).expect("found");
         assert_eq!((older.past.fate, older.past.code), (Fate::Declined, code));
     }

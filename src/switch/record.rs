@@ -36,7 +36,7 @@ pub enum Record<'r> {
     /// Its terminal took it back.
     TakenBack(u64),
     /// The terminal was refused without asking anybody; a later request with this key is too.
-    Refused(Refused),
+    Refused(Refused<'r>),
     /// A message is owed to a partner.
     Owed(Owed<'r>),
     /// It may have been sent.
@@ -124,7 +124,7 @@ pub struct StoodIn<'r> {
 
 /// See [`Record::Refused`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
+pub struct Refused<'r> {
     /// Its identity.
     pub id: u64,
     /// Whose terminal.
@@ -133,6 +133,9 @@ pub struct Refused {
     pub key: TerminalKey,
     /// DE 39.
     pub code: [u8; 3],
+    /// The name of the rule that declined it, 255 bytes at most; empty if none did. It stands at
+    /// the end: records without it are older ones, and whoever does not know it leaves it unread.
+    pub rule: &'r [u8],
 }
 
 /// See [`Record::Owed`].
@@ -373,16 +376,18 @@ fn read_stood_in<'r>(body: &mut Reader<'r>) -> Option<StoodIn<'r>> {
     Some(StoodIn { id, at_s, workers, amount, card, merchant, route: body.0 })
 }
 
-fn write_refused(out: &mut Vec<u8>, refused: &Refused) {
+fn write_refused(out: &mut Vec<u8>, refused: &Refused<'_>) {
     out.extend_from_slice(&refused.id.to_le_bytes());
     out.extend_from_slice(&refused.acquirer.0.to_le_bytes());
     write_key(out, &refused.key);
     out.extend_from_slice(&refused.code);
+    out.extend_from_slice(refused.rule);
 }
 
-fn read_refused(body: &mut Reader<'_>) -> Option<Refused> {
+fn read_refused<'r>(body: &mut Reader<'r>) -> Option<Refused<'r>> {
     let (id, acquirer) = (body.u64()?, LinkId(body.u16()?));
-    Some(Refused { id, acquirer, key: read_key(body)?, code: body.array()? })
+    let (key, code) = (read_key(body)?, body.array()?);
+    Some(Refused { id, acquirer, key, code, rule: body.0 })
 }
 
 fn write_closed(out: &mut Vec<u8>, closed: &Closed<'_>) {

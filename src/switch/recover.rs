@@ -286,7 +286,7 @@ impl Recovery {
         });
     }
 
-    fn refused(&mut self, refused: &Refused) {
+    fn refused(&mut self, refused: &Refused<'_>) {
         self.insert(Known {
             id: refused.id,
             acquirer: refused.acquirer,
@@ -445,7 +445,13 @@ mod tests {
         let mut recovery = Recovery { first, ..Recovery::of_newest(4) };
         for id in 0..40 {
             let (acquirer, code) = (LinkId(0), repeat::padded(ResponseCode::INOPERATIVE));
-            recovery.refused(&Refused { id, acquirer, key: TerminalKey::default(), code });
+            recovery.refused(&Refused {
+                id,
+                acquirer,
+                key: TerminalKey::default(),
+                code,
+                rule: b"",
+            });
             recovery.change(id, |known| known.fate = FormerFate::InDoubt);
             if id >= 3 && (id - 3) % 5 != 0 {
                 recovery.change(id - 3, |known| known.fate = FormerFate::Approved);

@@ -123,7 +123,7 @@ impl Switch {
         }
         let Some(spent) = self.recent.past_mut(reference) else { return };
         (spent.fate, spent.code) = (Fate::Declined, repeat::padded(ResponseCode::DUPLICATE));
-        noted::refused(spent, outbox);
+        noted::refused(spent, b"", outbox);
         self.recent.settle(reference);
     }
 

@@ -206,15 +206,15 @@ impl Switch {
         outbox: &mut Outbox,
     ) {
         // When the disk is full each record is one reversal fewer that the reserve has room for.
-        self.settle_refused(number, code, self.storage == Storage::Ready, outbox);
+        self.settle_refused(number, (code, b""), self.storage == Storage::Ready, outbox);
     }
 
-    /// The same, on record or not.
+    /// The same by the rule of this name, on record or not.
     #[cold]
     pub(super) fn settle_refused(
         &mut self,
         number: u64,
-        code: ResponseCode,
+        (code, rule): (ResponseCode, &[u8]),
         on_record: bool,
         outbox: &mut Outbox,
     ) {
@@ -225,7 +225,7 @@ impl Switch {
         past.fate = Fate::Declined;
         past.code = padded(code);
         if on_record {
-            noted::refused(past, outbox);
+            noted::refused(past, rule, outbox);
         }
         self.recent.settle(number);
     }

@@ -219,9 +219,9 @@ impl Switch {
                     chosen = way;
                 }
                 if self.risk.is_some()
-                    && let Some(code) = self.unwanted(batch, message, sound, (&chosen, &undoes))
+                    && let Some(said) = self.unwanted(batch, message, sound, (&chosen, &undoes))
                 {
-                    self.say_unwanted(batch, message, (sound.number, code), outbox);
+                    self.say_unwanted(batch, message, (sound.number, said), outbox);
                     return Ok(());
                 }
                 let route = batch.routes.route(chosen.route);

@@ -122,7 +122,7 @@ impl Switch {
             // Nobody was asked: it was refused, or known only by an earlier copy of this. A full
             // disk keeps no refusals, but what is said now must hold in the next life.
             (None, Fate::Declined) => {
-                noted::refused(past, outbox);
+                noted::refused(past, b"", outbox);
                 return Ok(());
             }
             (None, Fate::Reversed) => return Err(Fault::UnknownOriginal),

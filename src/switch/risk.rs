@@ -17,7 +17,7 @@ use crate::base::time::{Instant, Now};
 use crate::iso8583::composite::Composite;
 use crate::iso8583::message::Message;
 use crate::risk::key::{ELEMENTS, hash_of};
-use crate::risk::{Asked, Back, Rules, Taken, Verdict, token};
+use crate::risk::{Asked, Back, Rules, Taken, Tally, Verdict, token};
 use crate::routing::Chosen;
 
 use super::decision::{self, Outcome};
@@ -26,7 +26,7 @@ use super::record::Side;
 use super::returns::Undoes;
 use super::sound::Sound;
 use super::stats::Counter;
-use super::{Batch, Switch, reply};
+use super::{Batch, Storage, Switch, reply, sound};
 
 /// The rules of one worker, and what its transactions were counted in.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ pub(super) struct Risk {
     taken: Box<[(u64, Taken)]>,
     /// By void: what it undoes once it is approved.
     voids: Map<u64, u64>,
+    /// What rules were looked at, since it was added up last.
+    tally: Tally,
+    added_at: Instant,
     swept_at: Instant,
 }
 
@@ -50,10 +53,15 @@ pub(super) enum End {
     Undone,
 }
 
+/// The place of the rule, if it was one, and DE 39.
+pub(super) type Unwanted = (Option<u16>, ResponseCode);
+
 impl Risk {
     pub(super) fn new(rules: Arc<Rules>) -> Self {
         let taken = vec![(0, Taken::default()); TAKEN_MAX].into_boxed_slice();
-        Self { rules, taken, voids: Map::default(), swept_at: Instant::default() }
+        let tally = Tally::of(&rules);
+        let (voids, never) = (Map::default(), Instant::default());
+        Self { rules, taken, voids, tally, added_at: never, swept_at: never }
     }
 
     fn slot(&mut self, id: u64) -> Option<&mut (u64, Taken)> {
@@ -80,11 +88,21 @@ impl Risk {
     }
 }
 
+impl Drop for Risk {
+    fn drop(&mut self) {
+        self.rules.add_up(&mut self.tally);
+    }
+}
+
 impl Switch {
     /// Other rules, or none, from the next request on.
     pub(super) fn take_rules(&mut self, rules: Option<Arc<Rules>>) {
         match (rules, &mut self.risk) {
-            (Some(rules), Some(risk)) => risk.rules = rules,
+            (Some(rules), Some(risk)) => {
+                risk.rules.add_up(&mut risk.tally);
+                risk.tally = Tally::of(&rules);
+                risk.rules = rules;
+            }
             (Some(rules), risk) => *risk = Some(Box::new(Risk::new(rules))),
             (None, risk) => *risk = None,
         }
@@ -96,7 +114,8 @@ impl Switch {
         self.risk.as_ref().is_some_and(|risk| risk.rules.asks_who_acquires())
     }
 
-    /// DE 39 of a rule that speaks against the request, which was claimed and has a way to go.
+    /// The rule that speaks against the request, which was claimed and has a way to go, with its
+    /// DE 39.
     #[cold]
     #[inline(never)]
     pub(super) fn unwanted(
@@ -105,23 +124,28 @@ impl Switch {
         message: &Message<'_>,
         sound: &Sound,
         (chosen, undoes): (&Chosen, &Undoes),
-    ) -> Option<ResponseCode> {
+    ) -> Option<Unwanted> {
         let id = self.recent.past(sound.number)?.id;
-        let mut facts = sound.facts;
-        // What completes nothing that is known is a sale, by whatever name, and counts as one.
-        facts.kind = match undoes {
-            Undoes::Nothing if facts.kind == Kind::Completion => Kind::Purchase,
-            Undoes::This(_, part) if part.side == Side::Taken => Kind::Completion,
-            _ => facts.kind,
-        };
         let risk = self.risk.as_deref_mut()?;
         let rules = &risk.rules;
-        let asked = asked(rules, message, &facts, (chosen, batch.now));
+        let mut asked = asked(rules, message, &sound.facts, (chosen, batch.now));
+        // What completes nothing that is known is a sale, by whatever name, and counts as one.
+        asked.kinds = asked.kinds.map(|kind| match undoes {
+            Undoes::Nothing if kind == Kind::Completion => Kind::Purchase,
+            Undoes::This(_, part) if part.side == Side::Taken => Kind::Completion,
+            _ => kind,
+        });
         let (of, taken) = risk.taken.get_mut(id as usize % TAKEN_MAX)?;
         *of = id;
-        match rules.decide(&asked, taken) {
+        let verdict = rules.decide(&asked, taken, &mut risk.tally);
+        // Who is alone is told of at once, many together now and then.
+        if batch.now.instant.since(risk.added_at) >= SWEEP_INTERVAL {
+            risk.added_at = batch.now.instant;
+            rules.add_up(&mut risk.tally);
+        }
+        match verdict {
             Verdict::Passed => None,
-            Verdict::Declined { code, .. } => Some(code),
+            Verdict::Declined { rule, code } => Some((rule, code)),
         }
     }
 
@@ -131,12 +155,15 @@ impl Switch {
         &mut self,
         batch: &Batch<'_>,
         message: &Message<'_>,
-        (number, code): (u64, ResponseCode),
+        (number, (rule, code)): (u64, Unwanted),
         outbox: &mut Outbox,
     ) {
         self.stats.count(Counter::Declined);
         self.stats.count(Counter::Unwanted);
-        self.remember_refusal(number, code, outbox);
+        let rules = self.risk.as_ref().map(|risk| Arc::clone(&risk.rules));
+        let name = rules.as_ref().map_or("", |rules| rules.name(rule)).as_bytes();
+        let name = name.get(..RULE_BYTES_MAX).unwrap_or(name);
+        self.settle_refused(number, (code, name), self.storage == Storage::Ready, outbox);
         let mti = message.mti().response().unwrap_or_default();
         reply::write(message, mti, code, outbox.lane(batch.session));
         if batch.setup.tap {
@@ -180,6 +207,7 @@ impl Switch {
         {
             risk.swept_at = now.instant;
             risk.rules.sweep(now.instant);
+            risk.rules.add_up(&mut risk.tally);
         }
     }
 }
@@ -195,14 +223,33 @@ pub fn asked<'f>(
     for (hash, element) in elements.iter_mut().zip(rules.elements()) {
         *hash = message.key(*element);
     }
+    let mcc = if facts.mcc == 0 { chosen.mcc } else { facts.mcc };
+    let mccs = [mcc, if chosen.mcc == 0 { mcc } else { chosen.mcc }];
+    let kind = |mcc| match facts.mcc == mcc {
+        true => facts.kind,
+        false => sound::kind_at(message, facts, mcc),
+    };
     Asked {
         facts,
         network: chosen.network,
         region: chosen.region,
         home: chosen.home,
+        mccs,
+        kinds: mccs.map(kind),
+        is_online: rules.asks_journeys() && is_online(message, facts),
         instrument: instrument(rules.secret(), message, facts),
         elements,
         now,
+    }
+}
+
+/// DE 22 says so: paid on a page, or with what a merchant has kept; or the number was typed in and
+/// DE 25 says that nobody stands there.
+fn is_online(message: &Message<'_>, facts: &Authorization) -> bool {
+    match facts.entry_mode / 10 {
+        81 | 10 => true,
+        1 => matches!(message.number(25), Some(8 | 59)),
+        _ => false,
     }
 }
 
@@ -232,6 +279,9 @@ const TAKEN_MAX: usize = 1 << 16;
 
 /// Voids in flight whose sales are known; more only leave their sales counted.
 const VOIDS_MAX: usize = 1 << 16;
+
+/// Bytes of a rule's name that are kept on record.
+const RULE_BYTES_MAX: usize = 255;
 
 /// How often a worker sweeps some pages of the memory: a gibibyte in some eighty seconds.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(10);

@@ -319,6 +319,14 @@ fn processing_code(message: &Message<'_>) -> Result<Option<u8>, Fault> {
     Ok(Some(code))
 }
 
+/// The kind of a request with these facts, were this its category.
+pub(super) fn kind_at(message: &Message<'_>, facts: &Authorization, mcc: u16) -> Kind {
+    match processing_code(message) {
+        Ok(Some(code)) => kind(message, code, mcc, facts.entry_mode),
+        _ => facts.kind,
+    }
+}
+
 fn kind(message: &Message<'_>, processing_code: u8, mcc: u16, entry_mode: u16) -> Kind {
     let mti = message.mti();
     Kind::of(&Asked {

@@ -29,3 +29,4 @@ mod slow;
 mod stream;
 mod usage;
 mod versions;
+mod wanted;

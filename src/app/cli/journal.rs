@@ -165,7 +165,10 @@ fn line(record: &Record<'_>) -> (&'static str, u64, String) {
         }
         Record::Handed(id) => ("handed", *id, String::new()),
         Record::TakenBack(id) => ("taken-back", *id, String::new()),
-        Record::Refused(refused) => ("refused", refused.id, text(&refused.code)),
+        Record::Refused(refused) => {
+            let rule = if refused.rule.is_empty() { "" } else { ", not wanted by " };
+            ("refused", refused.id, text(&refused.code) + rule + &text(refused.rule))
+        }
         Record::Owed(owed) => {
             let bytes = owed.message.len();
             let to = owed.partner.0;

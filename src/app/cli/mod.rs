@@ -19,6 +19,8 @@ mod infer;
 mod journal;
 mod lines;
 mod risk;
+mod risk_list;
+mod risk_show;
 mod routes;
 mod serve;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::routes::replay;
-use super::{Ended, FAILED, USAGE};
+use super::{Ended, FAILED, USAGE, risk_list, risk_show};
 use crate::app::config::{Config, token, with_rules, written};
 use crate::risk::Rules;
 use crate::risk::rule::{Rule, Test};
@@ -19,6 +19,9 @@ pub(super) enum Command {
     /// List what rules would have done to recorded requests. Requests that nobody was asked about
     /// are not on record as they came. Exit code 0: nothing else, 1: some would have been declined.
     Replay(Replay),
+    #[command(subcommand)]
+    List(risk_list::Command),
+    Show(risk_show::Args),
     /// Print the token of a card number or code that is read from standard input.
     Token(Token),
 }
@@ -60,6 +63,8 @@ pub(super) fn run(command: &Command) -> Ended {
     match command {
         Command::Check(args) => check(args),
         Command::Replay(args) => replayed(args),
+        Command::Show(args) => risk_show::run(args),
+        Command::List(command) => risk_list::run(command),
         Command::Token(args) => print_token(args),
     }
 }
@@ -77,6 +82,10 @@ fn check(args: &Check) -> Ended {
             let reach = rules.reach(place as u16).unwrap_or_default();
             let window = written(velocity.window);
             write!(out, ": {} in {window}, counted over at most {reach:.1?}", velocity.limit)?;
+        }
+        if let Test::Travel(travel) = &rule.test {
+            let (usual, pairs) = (written(travel.usual), travel.between.len());
+            write!(out, ": no two regions within {usual}, other times for {pairs} pairs")?;
         }
         writeln!(out)?;
     }

@@ -8,8 +8,9 @@ use crate::app::dialect_file::{Log, Span};
 use crate::base::authorization::Kind;
 use crate::base::ids::LinkId;
 use crate::base::time::{Civil, Wall};
+use crate::base::window::{Days, Hours, Window};
 use crate::base::zone::Zone;
-use crate::routing::condition::{Condition, Days, Hours, Kinds, Window};
+use crate::routing::condition::{Condition, Kinds};
 use crate::routing::merchants::{GROUPS_MAX, Groups};
 
 /// Names that conditions use: those of merchant groups and of merchant categories.
@@ -186,7 +187,8 @@ pub(super) fn until(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Wall> {
     moment_at("until", table, log).map(|(_, until)| until)
 }
 
-fn window(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Window> {
+/// The window of a table, if it has one: `from`, `until`, `days`, `hours`, `zone`.
+pub(super) fn window(table: &mut Table<'_>, log: &mut Log<'_>) -> Option<Window> {
     let zone = table.take("zone");
     let zone = zone.and_then(|entry| {
         let name = entry.text(log)?;

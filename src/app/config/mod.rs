@@ -26,6 +26,8 @@ mod refusals;
 mod regions;
 mod risk;
 mod risk_lists;
+mod risk_scope;
+mod risk_travel;
 mod routes;
 mod source;
 mod stand_in;
@@ -43,7 +45,7 @@ pub use super::dialect_file::Mistake;
 pub use check::check;
 pub use conditions::moment_of;
 pub use duration::{duration, written};
-pub use risk_lists::token;
+pub use risk_lists::{LIST_BYTES_MAX, list_entry, token};
 pub(in crate::app) use routes::BY_LOAD;
 pub use switch::durability;
 

@@ -7,22 +7,23 @@ use std::time::Duration;
 
 use super::Mistake;
 use super::codes::decline;
-use super::conditions::{Vocabulary, kind, texts};
+use super::conditions::{Vocabulary, texts};
 use super::names::unknown;
 use super::networks::Networks;
-use super::regions::region;
 use super::risk_lists as lists;
 pub(super) use super::risk_lists::Beside;
+use super::risk_scope as scope;
+use super::risk_travel as travel;
 use super::source::{File, Source};
-use super::table::Table;
+use super::table::{Entry, Table};
 use crate::app::dialect_file::{Log, Span};
 use crate::app::toml_text;
 use crate::base::codes::ResponseCode;
 use crate::base::map;
-use crate::base::money::Currency;
 use crate::risk::key::{ELEMENTS, Key, Part};
 use crate::risk::list::List;
 use crate::risk::rule::{Action, Rule, Scope, Test, Velocity};
+use crate::risk::travel::Travel;
 use crate::risk::{Memory, Plan, RULES_MAX, Rules, SETS_MAX};
 
 /// The names that `routes.toml` gives, if it could be read.
@@ -140,7 +141,7 @@ impl Reader<'_> {
             log.add(&span, format!("the rule of line {line} has the same name"));
         }
         self.names.push((name.to_owned(), log.line(&span)));
-        let scope = self.scope(&mut table, log);
+        let scope = scope::read(&mut table, self.words, log);
         let test = self.test(&mut table, log);
         let actions = texts(&mut table, "action", log, action);
         let code = table.take("code").map(|entry| decline(&entry, log));
@@ -160,38 +161,18 @@ impl Reader<'_> {
         })
     }
 
-    fn scope(&self, table: &mut Table<'_>, log: &mut Log<'_>) -> Scope {
-        let networks = texts(table, "network", log, |name| match self.words {
-            Some((networks, _)) => networks.id(name).map(Some),
-            None => Ok(None),
-        });
-        let mccs = table.take("mcc").map(|entry| entry.one_or_more(log)).unwrap_or_default();
-        let usual = Vocabulary::default();
-        let words = self.words.map_or(&usual, |(_, words)| words);
-        let is_known = |item: &super::table::Entry<'_>| self.words.is_some() || item.is_number();
-        let mccs: Vec<_> = mccs.into_iter().filter(is_known).collect();
-        Scope {
-            networks: networks.into_iter().flatten().collect(),
-            regions: texts(table, "region", log, region),
-            homes: texts(table, "home", log, region),
-            abroad: table.flag("abroad", false, log),
-            mccs: words.categories(&mccs, log),
-            merchants: texts(table, "merchant", log, |name| Ok(name.to_owned())),
-            currencies: texts(table, "currency", log, currency),
-            entry_modes: texts(table, "entry_mode", log, entry_mode),
-            kinds: texts(table, "kind", log, kind),
-        }
-    }
-
     /// What it asks, and the code of its kind.
     fn test(&mut self, table: &mut Table<'_>, log: &mut Log<'_>) -> Option<(Test, ResponseCode)> {
-        let [count, sum, min, max, listed] =
-            ["count", "sum", "min", "max", "listed"].map(|key| table.take(key));
-        let said =
-            [count.is_some(), sum.is_some(), min.is_some() || max.is_some(), listed.is_some()];
-        if said.iter().filter(|said| **said).count() > 1 {
-            log.add(&table.span, "one question a rule: count, sum, min and max, or listed");
+        let [count, sum, min, max, listed, travel] =
+            ["count", "sum", "min", "max", "listed", "travel"].map(|key| table.take(key));
+        let amounts = min.as_ref().or(max.as_ref());
+        let said = [&count, &sum, &amounts.cloned(), &listed, &travel];
+        if said.iter().filter(|said| said.is_some()).count() > 1 {
+            log.add(&table.span, "one question a rule: count, sum, min and max, listed, or travel");
             return None;
+        }
+        if let Some(entry) = travel {
+            return Some((Test::Travel(self.travel(table, &entry, log)?), code(59)));
         }
         let currencies = table.take("currency").map_or(0, |entry| entry.one_or_more(log).len());
         if (sum.is_some() || min.is_some() || max.is_some()) && currencies != 1 {
@@ -205,7 +186,7 @@ impl Reader<'_> {
             return Some((Test::Velocity(velocity), if sums { code(61) } else { code(65) }));
         }
         if min.is_some() || max.is_some() {
-            let number = |entry: Option<super::table::Entry<'_>>, absent, log: &mut Log<'_>| {
+            let number = |entry: Option<Entry<'_>>, absent, log: &mut Log<'_>| {
                 entry.map_or(Some(absent), |entry| entry.number(0..=LIMIT_MAX, log))
             };
             let (min, max) = (number(min, 0, log)?, number(max, LIMIT_MAX, log)?);
@@ -234,6 +215,23 @@ impl Reader<'_> {
         let window = window.and_then(|entry| entry.duration(WINDOW_MIN..=WINDOW_MAX, log));
         let per = table.need("per", log)?;
         let attempts = table.flag("attempts", false, log);
+        Some(Velocity { key: self.key(&per, log), window: window?, limit: 0, sums, attempts })
+    }
+
+    fn travel(
+        &mut self,
+        table: &mut Table<'_>,
+        entry: &Entry<'_>,
+        log: &mut Log<'_>,
+    ) -> Option<Travel> {
+        let per = table.take("per");
+        let key = per.map_or(Key::of(&[Part::Instrument]), |per| self.key(&per, log));
+        let attempts = table.flag("attempts", false, log);
+        travel::read(entry, key, attempts, log)
+    }
+
+    /// What is counted apart.
+    fn key(&mut self, per: &Entry<'_>, log: &mut Log<'_>) -> Key {
         let mut parts = Vec::new();
         for item in per.one_or_more(log) {
             if item.is_number() {
@@ -253,7 +251,7 @@ impl Reader<'_> {
         if parts.is_empty() && log.is_empty() {
             log.add(&per.span, "empty; what is to be counted apart?");
         }
-        Some(Velocity { key: Key::of(&parts), window: window?, limit: 0, sums, attempts })
+        Key::of(&parts)
     }
 
     /// The place of an element among those that rules name.
@@ -286,26 +284,6 @@ fn action(name: &str) -> Result<Action, String> {
     let all = [Action::Decline, Action::Flag, Action::Shadow];
     let known = all.into_iter().find(|action| action.name() == name);
     known.ok_or_else(|| unknown("action", name, all.map(Action::name)))
-}
-
-fn currency(letters: &str) -> Result<Currency, String> {
-    let wrong = || format!("{letters:?} is no currency of ISO 4217, expected one like \"KRW\"");
-    Currency::from_letters(letters).ok_or_else(wrong)
-}
-
-/// `"031"` or `"03x"`: three digits of DE 22, the last of which may be any.
-fn entry_mode(text: &str) -> Result<(u16, u16), String> {
-    let wrong = || "expected DE 22 like \"031\", or \"03x\" for any of them".to_owned();
-    let (digits, is_any) = match text.strip_suffix('x') {
-        Some(digits) => (digits, true),
-        None => (text, false),
-    };
-    let number: u16 = digits.parse().map_err(|_| wrong())?;
-    match (is_any, digits.len()) {
-        (true, 2) => Ok((number * 10, number * 10 + 9)),
-        (false, 3) => Ok((number, number)),
-        _ => Err(wrong()),
-    }
 }
 
 fn code(number: u8) -> ResponseCode {

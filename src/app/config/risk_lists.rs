@@ -65,7 +65,7 @@ impl Reader<'_> {
         }));
         listed
             .append(&mut texts(table, "terminals", log, |text| text_of(text, 8, Listed::Terminal)));
-        listed.append(&mut texts(table, "tokens", log, |text| self.token(text)));
+        listed.append(&mut texts(table, "tokens", log, |text| token_of(text, self.has_key)));
         let file = table.take("file").and_then(|entry| Some((entry.text(log)?, entry.span)));
         if let Some((name, span)) = file {
             match self.file(name) {
@@ -77,23 +77,15 @@ impl Reader<'_> {
         listed.into_iter().map(|listed| (listed, until)).collect()
     }
 
-    /// One a line: a token, or a word and what it names, `merchant SHOP-1`.
+    /// One a line, see [`list_entry`].
     fn file(&self, name: &str) -> Result<Vec<Listed>, Vec<String>> {
         let path = self.beside.path(name);
         let text = text_file::text(&path, LIST_BYTES_MAX)
             .map_err(|mistake| vec![mistake.without_text()])?;
         let (mut listed, mut wrong) = (Vec::new(), Vec::new());
-        let lines = text.lines().map(str::trim).enumerate();
-        for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            let read = match line.split_once(' ') {
-                None => self.token(line),
-                Some(("prefix", digits)) => prefix(digits.trim()),
-                Some(("merchant", text)) => text_of(text.trim(), 15, Listed::Merchant),
-                Some(("terminal", text)) => text_of(text.trim(), 8, Listed::Terminal),
-                Some((word, _)) => Err(format!("{word:?}: prefix, merchant or terminal")),
-            };
-            match read {
-                Ok(one) => listed.push(one),
+        for (number, line) in text.lines().enumerate() {
+            match list_entry(line, self.has_key) {
+                Ok(one) => listed.extend(one),
                 Err(why) if wrong.len() < WRONG_MAX => {
                     wrong.push(format!("{}:{}: {why}", path.display(), number + 1));
                 }
@@ -106,16 +98,39 @@ impl Reader<'_> {
         }
         if wrong.is_empty() { Ok(listed) } else { Err(wrong) }
     }
+}
 
-    fn token(&self, text: &str) -> Result<Listed, String> {
-        if !self.has_key {
-            return Err("tokens need a key_file: without it they mean nothing".to_owned());
-        }
-        let digits = Some(text).filter(|text| text.len() == 16);
-        let token = digits.and_then(|text| u64::from_str_radix(text, 16).ok());
-        // What it is not is not shown: it may be a card number.
-        token.map(Listed::Token).ok_or_else(|| "no token: 16 hexadecimal digits".to_owned())
+/// Whom a line of a list names; `None` if it is a remark, or empty. Tokens have a meaning only
+/// where there is a key.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn list_entry(line: &str, has_key: bool) -> Result<Option<Listed>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
     }
+    let listed = match line.split_once(' ') {
+        None => token_of(line, has_key),
+        Some(("token", text)) => token_of(text.trim(), has_key),
+        Some(("prefix", digits)) => prefix(digits.trim()),
+        Some(("merchant", text)) => text_of(text.trim(), 15, Listed::Merchant),
+        Some(("terminal", text)) => text_of(text.trim(), 8, Listed::Terminal),
+        // What it is instead is not shown: it may be a card number in groups of four.
+        Some(_) => Err("not one of token, prefix, merchant or terminal".to_owned()),
+    };
+    listed.map(Some)
+}
+
+fn token_of(text: &str, has_key: bool) -> Result<Listed, String> {
+    if !has_key {
+        return Err("tokens need a key_file: without it they mean nothing".to_owned());
+    }
+    let digits = Some(text).filter(|text| text.len() == 16);
+    let token = digits.and_then(|text| u64::from_str_radix(text, 16).ok());
+    // What it is not is not shown: it may be a card number.
+    token.map(Listed::Token).ok_or_else(|| "no token: 16 hexadecimal digits".to_owned())
 }
 
 fn secret(path: &Path) -> Result<u64, String> {
@@ -160,7 +175,7 @@ const KEY_BYTES_MIN: usize = 16;
 const KEY_BYTES_MAX: u64 = 64 << 10;
 
 /// Seven million tokens.
-const LIST_BYTES_MAX: u64 = 128 << 20;
+pub const LIST_BYTES_MAX: u64 = 128 << 20;
 
 /// Lines of one file that are told.
 const WRONG_MAX: usize = 20;

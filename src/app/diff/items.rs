@@ -6,9 +6,10 @@ use crate::base::codes::ResponseCode;
 use crate::base::ids::{Area, LinkId, NetworkId, Region};
 use crate::base::money::Currency;
 use crate::base::time::Wall;
+use crate::base::window::{Days, Hours, Window};
 use crate::routing::CompletionPercent;
 use crate::routing::build::{RoutePlan, TwinDefault};
-use crate::routing::condition::{Condition, Days, Hours, Window};
+use crate::routing::condition::Condition;
 use crate::routing::merchants::Groups;
 use crate::routing::stand_in::Policy;
 

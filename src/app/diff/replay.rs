@@ -14,7 +14,7 @@ use crate::base::authorization::Authorization;
 use crate::base::time::{Instant, Now, Wall};
 use crate::iso8583::decode::Index;
 use crate::iso8583::message::Message;
-use crate::risk::{Taken, Verdict};
+use crate::risk::{Taken, Tally, Verdict};
 use crate::routing::{Chosen, Why};
 use crate::switch::record::Intent;
 use crate::switch::{risk, sound};
@@ -24,6 +24,8 @@ use crate::switch::{risk, sound};
 pub struct Replay {
     decided: u64,
     unread: u64,
+    /// When the first of them came, in unix seconds.
+    began_s: Option<u64>,
     /// What they became under each version, where that differs, and how many did.
     changed: BTreeMap<(String, String), u64>,
     index: Box<Index>,
@@ -44,9 +46,12 @@ impl Replay {
             self.unread += 1;
             return;
         };
-        // Rules count on the time of the records, which begins anywhere.
+        // Rules count on the time of the records, which begins with the first: since 1970 is more
+        // milliseconds than a limit has room for.
         let wall = Wall::from_unix_s(intent.at_s);
-        let instant = Instant::from_ns(intent.at_s.saturating_mul(1_000_000_000));
+        let began_s = *self.began_s.get_or_insert(intent.at_s);
+        let seconds = intent.at_s.saturating_sub(began_s);
+        let instant = Instant::from_ns(seconds.saturating_mul(1_000_000_000));
         let now = Now { instant, wall };
         self.decided += 1;
         let (before, after) =
@@ -109,10 +114,11 @@ fn unwanted(
 ) -> Option<String> {
     let rules = config.rules.as_ref()?;
     let asked = risk::asked(rules, message, facts, way);
-    let Verdict::Declined { rule, code } = rules.decide(&asked, &mut Taken::default()) else {
+    let Verdict::Declined { rule, code } =
+        rules.decide(&asked, &mut Taken::default(), &mut Tally::default())
+    else {
         return None;
     };
-    let rule = rule.and_then(|rule| rules.rules().get(usize::from(rule)));
-    let name = rule.map_or("no room to count", |rule| &rule.name);
+    let name = rules.name(rule);
     Some(format!("{:02}: not wanted by {name}", code.number()))
 }

@@ -215,6 +215,10 @@ pub(super) fn limits(
                 let window = written(*window);
                 format!("counts it; above {limit} {what} in {window} {would}")
             }
+            (Said::Counts, Test::Travel(travel)) => {
+                let usual = written(travel.usual);
+                format!("remembers where it is; elsewhere within {usual}, or as listed, {would}")
+            }
             (Said::Counts, _) => "counts it".to_owned(),
         };
         let label = if number == 0 { "limits" } else { "" };

@@ -91,6 +91,9 @@ impl<'e> Export<'e> {
             Record::Refused(refused) => {
                 self.link(Column::Acquirer, refused.acquirer);
                 self.row.text(Column::Code, &refused.code);
+                if !refused.rule.is_empty() {
+                    self.row.text(Column::Reason, refused.rule);
+                }
             }
             Record::Owed(owed) => self.owed(owed),
             Record::Exception(_, code) => row.text(Column::Code, format!("{code:02}").as_bytes()),

@@ -30,6 +30,7 @@ use super::config::{Config, Mistake};
 use super::diff::Difference;
 use crate::base::time::Instant;
 use crate::net::{Clock, Publisher};
+use crate::risk::Counted;
 use stamp::Stamp;
 
 /// A configuration, and where it can be read again.
@@ -43,8 +44,15 @@ pub struct Origin {
 /// The thread that reloads, as seen by the one that prints.
 #[derive(Debug)]
 pub struct Reload {
-    asks: SyncSender<()>,
+    asks: SyncSender<Ask>,
     said: Receiver<String>,
+}
+
+/// What the thread is to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Read,
+    Count,
 }
 
 impl Origin {
@@ -78,8 +86,8 @@ impl Reload {
     ///
     /// If no thread can be started.
     pub fn start(origin: Origin, publisher: Publisher) -> io::Result<Self> {
-        // A second request while one waits asks for the same.
-        let (asks, asked) = sync_channel(1);
+        // A third request while two wait asks for the same.
+        let (asks, asked) = sync_channel(2);
         let (say, said) = channel();
         let watch = Watch {
             dir: origin.dir,
@@ -97,7 +105,12 @@ impl Reload {
 
     /// Has the files read now, changed or not.
     pub fn ask(&self) {
-        let _ = self.asks.try_send(());
+        let _ = self.asks.try_send(Ask::Read);
+    }
+
+    /// Has it told what each rule did so far.
+    pub fn ask_counts(&self) {
+        let _ = self.asks.try_send(Ask::Count);
     }
 
     /// Ends the thread; what it has to say yet, and how often each rule spoke.
@@ -130,14 +143,16 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(mut self, asked: &Receiver<()>) {
+    fn run(mut self, asked: &Receiver<Ask>) {
         // Workers come first; on a busy machine a reload takes longer.
         let _ = rustix::process::nice(NICE);
         loop {
             let wait = if self.changing.is_some() { CALM_STEP } else { POLL };
             match asked.recv_timeout(wait) {
-                Ok(()) => self.reload(),
+                Ok(Ask::Read) => self.reload(),
+                Ok(Ask::Count) => self.say_rules(),
                 Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) if self.current.rules.is_none() => return,
                 Err(RecvTimeoutError::Disconnected) => return self.say_rules(),
             }
             self.former.retain(is_in_use);
@@ -245,13 +260,19 @@ impl Watch {
 
     /// What each rule on what is wanted did.
     fn say_rules(&self) {
-        let Some(rules) = &self.current.rules else { return };
-        self.say("rules that spoke");
-        for ((name, count), rule) in rules.spoken().zip(rules.rules()) {
-            self.say(&format!("  {name:<26} {count} ({})", rule.action.name()));
+        let Some(rules) = &self.current.rules else {
+            return self.say("rules        there are none");
+        };
+        self.say("rules        looked at, spoke, would have spoken on trial");
+        for (rule, counted) in rules.counted() {
+            let Counted { looked, acted, on_trial } = counted;
+            let (name, action) = (&rule.name, rule.action.name());
+            self.say(&format!("  {name:<26} {looked:>10} {acted:>8} {on_trial:>8}  {action}"));
         }
+        let (keys, capacity) = (rules.memory().len(), rules.memory().capacity());
+        self.say(&format!("  {:<26} {keys:>10} of {capacity}", "keys remembered"));
         if rules.no_room() > 0 {
-            self.say(&format!("  {:<26} {}", "no room to count", rules.no_room()));
+            self.say(&format!("  {:<26} {:>10}", "no room to count", rules.no_room()));
         }
     }
 

@@ -174,7 +174,7 @@ proptest! {
 fn a_memory_is_no_larger_than_its_cap_and_what_is_over_makes_room() {
     for bytes in [4, 64, 1000, 4096].map(|pages| pages * PAGE_BYTES + 77) {
         let memory = Memory::new(bytes);
-        let taken = size_of_val(&*memory.words) + size_of_val(&*memory.locks);
+        let taken = size_of_val(&*memory.words) + size_of_val(&*memory.guards);
         assert!(taken <= bytes && taken > bytes * 3 / 4 - PAGE_BYTES, "{taken} of {bytes}");
     }
     let memory = Memory::new(64 * PAGE_BYTES);

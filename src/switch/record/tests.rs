@@ -20,7 +20,8 @@ fn what_is_written_is_read_and_account_data_stands_apart() {
     };
     let outcome =
         Outcome { id: 7, approved: true, code: *b"00 ", approval: Some(*b"AUTH01"), part: None };
-    let refused = Refused { id: 8, acquirer, key, code: *b"91 " };
+    let refused = Refused { id: 8, acquirer, key, code: *b"91 ", rule: b"" };
+    let unwanted = Refused { id: 9, rule: b"a limit", ..refused };
     let owed =
         Owed { id: 7, partner, stan: 750_001, kind: Kind::Reversal, message: b"0420 with 4111" };
     let closed = Closed { id: 9, at_s: 5, ends_debt: true, by: b"rb", reason: b"settled" };
@@ -40,6 +41,7 @@ fn what_is_written_is_read_and_account_data_stands_apart() {
         Record::Handed(7),
         Record::TakenBack(7),
         Record::Refused(refused),
+        Record::Refused(unwanted),
         Record::Owed(owed),
         Record::Sent(7),
         Record::NotFound { id: 7, ran_s: 86_400 },

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::Folder;
 use crate::app::config::Config;
+use crate::base::ids::Region;
 use crate::risk::rule::{Action, Test};
 
 const RULES: &str = r#"memory_mb = 8
@@ -39,6 +40,16 @@ count = 3
 window = "744h"
 per = [60, "corridor"]
 attempts = true
+[[rule]]
+name = "nights"
+merchant = ["CLUB-*", "BAR-1"]
+corridor = ["KR->CN", "CN -> KR"]
+hours = "22:00-06:00"
+days = ["fri", "sat"]
+zone = "Asia/Seoul"
+[[rule]]
+name = "journeys"
+travel = { any = "3h", CN-HK = "15min", "KR-JP" = "70min" }
 "#;
 
 #[test]
@@ -60,6 +71,8 @@ fn rules_are_read() {
         ("stopped", 43, true),
         ("never", 57, true),
         ("device", 65, true),
+        ("nights", 57, true),
+        ("journeys", 59, true),
     ];
     assert_eq!(said, expected);
     assert_eq!(rules.elements(), [60]);
@@ -67,7 +80,19 @@ fn rules_are_read() {
         Test::Velocity(velocity) => velocity.limit,
         _ => 0,
     });
-    assert_eq!(limits.collect::<Vec<_>>(), [1, 5_000_000, 0, 0, 0, 3]);
+    assert_eq!(limits.collect::<Vec<_>>(), [1, 5_000_000, 0, 0, 0, 3, 0, 0]);
+    let region = |text| Region::from_text(text).expect("a region");
+    let [cn, hk, jp, kr] = ["CN", "HK", "JP", "KR"].map(region);
+    let scope = &rules.rules()[6].scope;
+    assert_eq!(scope.corridors, [(kr, cn), (cn, kr)]);
+    assert_eq!(scope.merchants, ["CLUB-*", "BAR-1"]);
+    assert!(scope.window.as_ref().is_some_and(|window| window.hours.len() == 1));
+    let Test::Travel(travel) = &rules.rules()[7].test else { panic!("it is one of journeys") };
+    let minutes = |from, to| travel.shortest(from, to).as_secs() / 60;
+    assert_eq!(
+        [minutes(hk, cn), minutes(kr, jp), minutes(kr, cn), minutes(kr, kr)],
+        [15, 70, 180, 0]
+    );
     let other = fs::read_to_string(folder.path().join("risk.toml")).expect("written");
     let before = Config::load(Some(folder.path())).expect("no mistakes").hash;
     folder.write("risk.toml", &other.replace("5000000", "5000001"));
@@ -104,7 +129,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "risk.toml:12: \"WON\" is no currency of ISO 4217, expected one like \"KRW\""),
     ("max = 100000", "max = 100000\nmin = 100001", "risk.toml:16: min is above max"),
     ("max = 100000", "max = 100000\ncount = 1",
-        "risk.toml:16: one question a rule: count, sum, min and max, or listed"),
+        "risk.toml:16: one question a rule: count, sum, min and max, listed, or travel"),
     ("\"shadow\"", "\"shade\"",
         "risk.toml:20: unknown action \"shade\", did you mean \"shadow\"?"),
     ("\"62120\"", "\"621234567890\"", "risk.toml:23: a prefix has 1 to 11 digits"),
@@ -113,6 +138,15 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("mcc = [6211, \"7994-7995\"]\nentry_mode = [\"03x\", \"012\"]\n", "",
         "risk.toml:24: it is for every request: say for whom, or how much is too much"),
     ("\"03x\"", "\"3x\"", "risk.toml:27: expected DE 22 like \"031\", or \"03x\" for any of them"),
+    ("KR->CN", "KR-CN", "risk.toml:37: \"KR-CN\" is no corridor, expected one like \"KR->CN\""),
+    ("CLUB-*", "*", "risk.toml:36: \"*\" is no merchant: 1 to 15 characters, or some and a *"),
+    ("zone = \"Asia/Seoul\"", "until = 2020-01-01\nfrom = 2020-01-02\nzone = \"Asia/Seoul\"",
+        "risk.toml:40: it ends before it begins"),
+    ("22:00-06:00", "22-6",
+        "risk.toml:38: expected hours like \"09:00-18:30\" or \"22:00-02:00\""),
+    ("CN-HK", "CN-CN", "risk.toml:43: \"CN-CN\" is no journey"),
+    ("\"KR-JP\"", "HK-CN", "risk.toml:43: HK-CN is there the other way round already"),
+    ("\"15min\"", "\"49h\"", "risk.toml:43: 49h is not within 0s to 48h"),
     ("[60, \"corridor\"]", "[60, 61, 62, 63, 48]", "risk.toml:32: more than 4 elements"),
 ];
 
