@@ -141,9 +141,13 @@ struct PartnerArgs {
     /// Share of requests never answered
     #[arg(long, default_value = "0", value_name = "PERCENT")]
     silence: Share,
-    /// Plant mistakes: wrong-stan, wrong-rrn, wrong-amount, wrong-code or duplicate
-    #[arg(long, value_name = "KIND:PERCENT")]
-    fault: Option<Fault>,
+    /// A fault, KIND WHEN [for LENGTH]: "wrong-stan 0.1%", "reset every 1000", "stall at 10s for
+    /// 2s"; may be given more than once, and another word for the kind names all kinds
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<Fault>,
+    /// Faults begin, and begin again, with SIGHUP
+    #[arg(long)]
+    faults_on_hangup: bool,
     /// Stand still for so long, every so often: 100ms/1s
     #[arg(long, value_name = "LENGTH/EVERY")]
     freeze: Option<Freeze>,
@@ -254,7 +258,9 @@ impl PartnerArgs {
         let fate = Fate { decline: self.decline, silence: self.silence };
         partner::run(Partner {
             listen: self.listen,
-            rules: Rules { form: form(self.no_tpdu), fate, fault: self.fault },
+            rules: Rules { form: form(self.no_tpdu), fate },
+            faults: self.faults,
+            faults_on_hangup: self.faults_on_hangup,
             latency: self.latency,
             threads: self.threads,
             counts_reversals: self.count_reversals,
