@@ -217,6 +217,11 @@ impl Tally {
         self.phases[phase].ended_ns = now_ns;
     }
 
+    /// Which phase runs; behind the last one none does.
+    pub(crate) fn running(&self) -> usize {
+        self.running
+    }
+
     /// No phase runs any more: answers that come belong to their phases, but to no rate.
     pub(crate) fn over(&mut self) {
         self.running = self.phases.len();
