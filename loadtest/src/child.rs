@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::clock::{NS_PER_S, now_ns, pause};
@@ -94,6 +94,14 @@ impl Running {
     /// How it ended, if it did.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
+    }
+
+    /// Tells it, with SIGHUP, to do what it does with that.
+    pub(crate) fn hang_up(&self) -> Result<(), Failure> {
+        let told = Pid::from_raw(self.child.id() as i32)
+            .ok_or(rustix::io::Errno::SRCH)
+            .and_then(|id| kill_process(id, Signal::HUP));
+        told.map_err(|error| Failure::of("send a signal", error))
     }
 
     /// Its standard output, if that was piped; once.

@@ -3,6 +3,7 @@
 //! Arguments are turned into the plain plans of the modules here, so that no other module knows
 //! the command line exists.
 
+mod knee;
 mod run;
 mod speed;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::knee::KneeArgs;
 use self::run::{CompareArgs, ReportArgs, RunArgs};
 use self::speed::{DrainArgs, RestartArgs};
 use crate::books::{self, Books, Faults, Span};
@@ -30,6 +32,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Floor(args) => args.run(),
         Command::Books(args) => books::run(&args.plan()?),
         Command::Run(args) => args.run(),
+        Command::Knee(args) => args.run(),
         Command::Report(args) => args.run(),
         Command::Compare(args) => args.run(),
         Command::Drain(args) => drain::run(&args.plan()?),
@@ -50,6 +53,8 @@ struct Cli {
 enum Command {
     /// Send load, judge every answer, and report rates and latencies
     Run(Box<RunArgs>),
+    /// Search the highest rate that keeps thresholds
+    Knee(Box<KneeArgs>),
     /// Make the page of a run again from its JSON
     Report(ReportArgs),
     /// Hold runs against the first of them: what changed beyond noise
@@ -103,7 +108,8 @@ impl ScriptArgs {
             let sheet = load::read(path, None)?;
             let (json, hgrm, html) = (None, None, None);
             let switch = switch.clone();
-            load::run(&Order { sheet, switch, json, hgrm, html, notes: Vec::new() })?;
+            let (has_screen, notes) = (false, Vec::new());
+            load::run(&Order { sheet, switch, json, hgrm, html, has_screen, notes })?;
         }
         if !loads.is_empty() && rows.is_empty() {
             return Ok(());
@@ -141,9 +147,13 @@ struct PartnerArgs {
     /// Share of requests never answered
     #[arg(long, default_value = "0", value_name = "PERCENT")]
     silence: Share,
-    /// Plant mistakes: wrong-stan, wrong-rrn, wrong-amount, wrong-code or duplicate
-    #[arg(long, value_name = "KIND:PERCENT")]
-    fault: Option<Fault>,
+    /// A fault, KIND WHEN [for LENGTH]: "wrong-stan 0.1%", "reset every 1000", "stall at 10s for
+    /// 2s"; may be given more than once, and another word for the kind names all kinds
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<Fault>,
+    /// Faults begin, and begin again, with SIGHUP
+    #[arg(long)]
+    faults_on_hangup: bool,
     /// Stand still for so long, every so often: 100ms/1s
     #[arg(long, value_name = "LENGTH/EVERY")]
     freeze: Option<Freeze>,
@@ -254,7 +264,9 @@ impl PartnerArgs {
         let fate = Fate { decline: self.decline, silence: self.silence };
         partner::run(Partner {
             listen: self.listen,
-            rules: Rules { form: form(self.no_tpdu), fate, fault: self.fault },
+            rules: Rules { form: form(self.no_tpdu), fate },
+            faults: self.faults,
+            faults_on_hangup: self.faults_on_hangup,
             latency: self.latency,
             threads: self.threads,
             counts_reversals: self.count_reversals,

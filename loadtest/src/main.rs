@@ -1,13 +1,13 @@
 //! The load-test tool of the authorization switch.
 //!
 //! `loadtest run` sends load, by flags or by a scenario, and judges every answer; `loadtest report`
-//! and `loadtest compare` show what was kept of runs, `loadtest partner` simulates the host
-//! behind the switch, `loadtest floor` is the least that could stand between them, and
-//! `loadtest run --vs-floor` measures a switch against that. `loadtest books` plays both sides and
-//! compares what each believes about the money. `loadtest script` plays both sides from files that
-//! say what must come of every step. `loadtest drain` and `loadtest restart` measure what comes
-//! after a failure. It shares no code with the switch: what is measured must not also hold the
-//! ruler.
+//! and `loadtest compare` show what was kept of runs, `loadtest knee` searches the highest rate,
+//! `loadtest partner` simulates the host behind the switch, `loadtest floor` is the least that
+//! could stand between them, and `loadtest run --vs-floor` measures a switch against that.
+//! `loadtest books` plays both sides and compares what each believes about the money.
+//! `loadtest script` plays both sides from files that say what must come of every step.
+//! `loadtest drain` and `loadtest restart` measure what comes after a failure. It shares no code
+//! with the switch: what is measured must not also hold the ruler.
 #![forbid(unsafe_code)]
 
 mod books;
@@ -21,6 +21,7 @@ mod fate;
 mod floor;
 mod frame;
 mod goal;
+mod live;
 mod load;
 mod machine;
 mod message;

@@ -9,7 +9,9 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -62,6 +64,27 @@ impl Source {
         self.torn.extend_from_slice(&filled[at..]);
         Poll::Ready(Ok(read))
     }
+
+    /// The same, but reads no more than so many bytes.
+    pub(crate) fn poll_few(
+        &mut self,
+        cx: &mut Context<'_>,
+        (scratch, bytes): (&mut [u8], usize),
+        each: impl FnMut(&mut [u8]),
+    ) -> Poll<io::Result<usize>> {
+        let most = self.torn.len().saturating_add(bytes).min(scratch.len());
+        self.poll_frames(cx, &mut scratch[..most], each)
+    }
+
+    /// Throws away what is under way: the other side sees a reset once both halves are gone.
+    pub(crate) fn reset(self, sinks: &mut Sinks, number: usize) -> io::Result<()> {
+        SockRef::from(self.stream.as_ref()).set_linger(Some(Duration::ZERO))?;
+        if let Some(sink) = sinks.list.get_mut(number).and_then(Option::take) {
+            // Dropped as it is, it would say goodbye first.
+            sink.stream.forget();
+        }
+        Ok(())
+    }
 }
 
 /// The writing sides of all connections of a thread, by number. Numbers are never used twice, so
@@ -79,6 +102,7 @@ struct Sink {
     bytes: Vec<u8>,
     written: usize,
     dirty: bool,
+    is_closing: bool,
 }
 
 impl Sinks {
@@ -87,7 +111,8 @@ impl Sinks {
         stream.set_nodelay(true)?;
         let (read, write) = stream.into_split();
         let bytes = Vec::with_capacity(SINK_BYTES);
-        self.list.push(Some(Sink { stream: write, bytes, written: 0, dirty: false }));
+        let sink = Sink { stream: write, bytes, written: 0, dirty: false, is_closing: false };
+        self.list.push(Some(sink));
         Ok((self.list.len() - 1, Source { stream: read, torn: Vec::new() }))
     }
 
@@ -98,11 +123,24 @@ impl Sinks {
         }
     }
 
+    /// Closes the writing side once everything before has been written; nothing is added to it.
+    pub(crate) fn close(&mut self, number: usize) {
+        // The flush that writes the rest also closes it.
+        if self.buffer(number).is_some()
+            && let Some(Some(sink)) = self.list.get_mut(number)
+        {
+            sink.is_closing = true;
+        }
+    }
+
     /// Where to append frames for a connection; they leave with the next flush. None if the
     /// connection has gone.
     #[inline]
     pub(crate) fn buffer(&mut self, number: usize) -> Option<&mut Vec<u8>> {
         let sink = self.list.get_mut(number)?.as_mut()?;
+        if sink.is_closing {
+            return None;
+        }
         if !sink.dirty {
             sink.dirty = true;
             self.dirty.push(number);
@@ -130,8 +168,8 @@ impl Sinks {
             let Some(Some(sink)) = list.get_mut(number) else { return false };
             match sink.poll_write(cx) {
                 Poll::Pending => true,
-                Poll::Ready(Ok(())) => false,
-                Poll::Ready(Err(_)) => {
+                Poll::Ready(Ok(())) if !sink.is_closing => false,
+                Poll::Ready(_) => {
                     list[number] = None;
                     false
                 }

@@ -103,10 +103,10 @@ fn a_delayed_partner_is_measured_as_slow() {
 fn planted_mistakes_are_caught() {
     for (flags, seen) in [
         // The floor finds nobody waiting under that number.
-        (["--fault", "wrong-stan:1"], "lost"),
-        (["--fault", "wrong-rrn:1"], "wrong"),
-        (["--fault", "wrong-amount:1"], "wrong"),
-        (["--fault", "wrong-code:1"], "wrong"),
+        (["--fault", "wrong-stan 1%"], "lost"),
+        (["--fault", "wrong-rrn 1%"], "wrong"),
+        (["--fault", "wrong-amount 1%"], "wrong"),
+        (["--fault", "wrong-code 1%"], "wrong"),
         (["--decline", "1"], "wrong"),
         (["--silence", "1"], "lost"),
     ] {
@@ -116,7 +116,7 @@ fn planted_mistakes_are_caught() {
         assert_eq!(output.status.code(), Some(99), "{flags:?}: {}", errors(&output));
         assert!(errors(&output).contains(seen), "{flags:?}: {}", errors(&output));
     }
-    for (fault, seen) in [("duplicate:1", "duplicated"), ("wrong-stan:1", "unmatched")] {
+    for (fault, seen) in [("duplicate 1%", "duplicated"), ("wrong-stan 1%", "unmatched")] {
         let partner = Server::partner(&["--fault", fault]);
         let output = partner.run(&["--rate", "3000"]);
         assert_eq!(output.status.code(), Some(99), "{fault}");

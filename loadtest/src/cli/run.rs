@@ -83,6 +83,9 @@ pub(super) struct RunArgs {
     /// Write a page with charts, one file that needs nothing else
     #[arg(long, value_name = "FILE", conflicts_with = "vs_floor")]
     html: Option<PathBuf>,
+    /// Show no screen, even at a terminal
+    #[arg(long)]
+    no_tui: bool,
     /// What else there is to know about the run, for its report
     #[arg(long, value_name = "NAME=VALUE", value_parser = note, conflicts_with = "vs_floor")]
     note: Vec<(String, String)>,
@@ -110,7 +113,8 @@ impl RunArgs {
         }
         sheet.lag_max = self.max_send_lag.or(sheet.lag_max);
         let RunArgs { json, hgrm, html, note: notes, versus, .. } = self;
-        load::run(&Order { sheet, switch: versus.switch, json, hgrm, html, notes })
+        let (switch, has_screen) = (versus.switch, !self.no_tui);
+        load::run(&Order { sheet, switch, json, hgrm, html, has_screen, notes })
     }
 
     /// The sheet that the flags say.

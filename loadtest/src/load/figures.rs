@@ -47,6 +47,7 @@ pub(super) fn report(
             rate: phase.rate,
             figures: Figures::of(cell, tally.length_s(number)),
             curve: curve(&cell.latency_ns),
+            groups: groups(course, &tally.groups[number..=number], tally.length_s(number)),
             recovery_s: spike.then(|| recovery_s(&timeline, interval_s, to_s)).flatten(),
         });
     }
@@ -70,7 +71,7 @@ pub(super) fn report(
         total,
         curve: curve(&merged.latency_ns),
         phases,
-        groups: groups(course, tally, window_s),
+        groups: groups(course, &tally.groups, window_s),
         interval_s,
         timeline,
         mistakes: tally.mistakes.clone(),
@@ -127,17 +128,21 @@ fn ending(end: End) -> &'static str {
     }
 }
 
-/// Networks, regions and kinds, where there is more than one of them.
-fn groups(course: &Course, tally: &Tally, window_s: f64) -> Vec<Group> {
+/// Networks, regions and kinds, where there is more than one of them, in these phases together.
+fn groups(course: &Course, phases: &[[Vec<Cell>; 3]], window_s: f64) -> Vec<Group> {
     let Some((traffic, _)) = &course.traffic else { return Vec::new() };
     let mut groups = Vec::new();
-    for ((dimension, parts), cells) in parts(traffic).into_iter().zip(&tally.groups) {
-        if parts.len() < 2 {
+    for (place, (dimension, parts)) in parts(traffic).into_iter().enumerate() {
+        let mut measured = phases.iter().map(|cells| &cells[place]).filter(|it| !it.is_empty());
+        let Some(mut cells) = measured.next().filter(|_| parts.len() > 1).cloned() else {
             continue;
+        };
+        for more in measured {
+            cells.iter_mut().zip(more).for_each(|(cell, more)| cell.add(more));
         }
         let whole: f64 = parts.iter().map(|(_, share)| share).sum();
         let sent: u64 = cells.iter().map(|cell| cell.counts.sent).sum();
-        for ((name, share), cell) in parts.into_iter().zip(cells) {
+        for ((name, share), cell) in parts.into_iter().zip(&cells) {
             groups.push(Group {
                 dimension: dimension.to_owned(),
                 name,

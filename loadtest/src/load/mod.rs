@@ -6,6 +6,7 @@
 
 mod compare;
 mod figures;
+mod knee;
 mod result;
 mod sheet;
 mod stage;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::compare::Change;
+pub(crate) use self::knee::{Search, knee};
 pub(crate) use self::result::{Figures, Report};
 pub(crate) use self::sheet::{Sheet, interval, read};
 pub(crate) use self::threshold::Threshold;
@@ -27,9 +29,10 @@ pub(crate) use self::threshold::Threshold;
 use crate::child::cpu_ns;
 use crate::clock::now_ns;
 use crate::failure::Failure;
+use crate::live::{Moment, Plan, View};
 use crate::page;
 use crate::record::Origin;
-use crate::report::{Progress, say, write_json, write_text};
+use crate::report::{say, write_json, write_text};
 use crate::run::{Cell, End, Event, Tally, follow};
 
 /// What to run, and what to keep of it.
@@ -41,6 +44,8 @@ pub(crate) struct Order {
     pub(crate) json: Option<PathBuf>,
     pub(crate) hgrm: Option<PathBuf>,
     pub(crate) html: Option<PathBuf>,
+    /// Whether a terminal shows how it goes.
+    pub(crate) has_screen: bool,
     /// What else there is to know about the run.
     pub(crate) notes: Vec<(String, String)>,
 }
@@ -68,7 +73,7 @@ pub(crate) fn run(order: &Order) -> Result<(), Failure> {
     }
     let switch_ns = set.as_ref().map(|set| set.switch.cpu_ns()).transpose()?;
     let (begun_ns, own_ns) = (now_ns(), cpu_ns("self")?);
-    let (tally, end) = send(&sheet)?;
+    let (tally, end) = send(&sheet, order.has_screen)?;
     let elapsed_ns = (now_ns() - begun_ns).max(1) as f64;
     let generator_cpu = (cpu_ns("self")? - own_ns) as f64 / elapsed_ns;
     if let (Some(set), Some(before_ns)) = (&set, switch_ns) {
@@ -90,22 +95,42 @@ pub(crate) fn run(order: &Order) -> Result<(), Failure> {
 }
 
 /// Sends until the course is over, somebody interrupts, or a threshold that may not be missed is.
-fn send(sheet: &Sheet) -> Result<(Tally, End), Failure> {
+fn send(sheet: &Sheet, has_screen: bool) -> Result<(Tally, End), Failure> {
     let course = &sheet.course;
-    let begun_ns = now_ns();
-    let mut progress = Progress::of_time(course.length());
+    let (begun_ns, mut ended) = (now_ns(), None);
+    let plan = Plan {
+        title: sheet.title.clone(),
+        target: course.target.to_string(),
+        phases: course.phases.iter().map(|phase| phase.name.clone()).collect(),
+        length: course.length(),
+    };
+    let mut view = View::new(plan, has_screen);
     let followed = follow(course, &mut |event| {
         if let Event::Tick(tally) = event {
-            progress.show(Duration::from_nanos(now_ns() - begun_ns), tally.counts.answered);
+            view.show(moment(tally, begun_ns));
             if let Some(threshold) = missed(sheet, tally) {
-                say(&format!("ended early: {threshold}"));
+                ended = Some(threshold);
                 return ControlFlow::Break(());
             }
         }
         ControlFlow::Continue(())
     });
-    progress.finish();
+    view.finish();
+    if let Some(threshold) = ended {
+        say(&format!("ended early: {threshold}"));
+    }
     followed
+}
+
+fn moment(tally: &Tally, begun_ns: u64) -> Moment {
+    let now_ns = now_ns();
+    Moment {
+        elapsed: Duration::from_nanos(now_ns - begun_ns),
+        phase: tally.running(),
+        counts: tally.counts,
+        declined: tally.phases.iter().map(|cell| cell.declined).sum(),
+        latency_us: tally.timeline.as_ref().map_or_else(Default::default, |it| it.latest(now_ns)),
+    }
 }
 
 /// A threshold that ends the run and is missed for good.

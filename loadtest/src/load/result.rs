@@ -72,6 +72,9 @@ pub(crate) struct Stretch {
     pub(crate) figures: Figures,
     /// Quantile and latency.
     pub(crate) curve: Vec<(f64, f64)>,
+    /// By network, region and kind, where there is more than one.
+    #[serde(default)]
+    pub(crate) groups: Vec<Group>,
     /// How long after a spike 99 of 100 requests are approved again, in seconds.
     pub(crate) recovery_s: Option<f64>,
 }
@@ -115,6 +118,7 @@ impl Default for Stretch {
             rate: (0.0, 0.0),
             figures: Figures::default(),
             curve: Vec::new(),
+            groups: Vec::new(),
             recovery_s: None,
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::stage::Stage;
+use super::stage::{Host, Stage};
 use super::threshold::Threshold;
 use crate::failure::Failure;
 use crate::fate::{Decline, Fate, Share};
@@ -78,6 +78,8 @@ struct File {
     phases: Vec<Stretch>,
     #[serde(rename = "switch")]
     stage: Option<Stage>,
+    #[serde(default, rename = "partner")]
+    hosts: Vec<Host>,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +110,15 @@ enum Asked {
 }
 
 impl File {
-    fn sheet(self, target: Option<SocketAddr>) -> Result<Sheet, String> {
+    fn sheet(mut self, target: Option<SocketAddr>) -> Result<Sheet, String> {
+        match &mut self.stage {
+            Some(stage) => {
+                stage.hosts.append(&mut self.hosts);
+                stage.check()?;
+            }
+            None if self.hosts.is_empty() => {}
+            None => return Err("a [[partner]] is one of a [switch]".into()),
+        }
         let target = match (target, &self.target) {
             (Some(target), _) => target,
             (None, Some(text)) => address(text)?,

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::thread::CpuSet;
 use serde::Deserialize;
 
 use crate::child::{Running, affinity, exchange, free_address};
@@ -17,6 +18,7 @@ use crate::clock::{NS_PER_S, now_ns, pause};
 use crate::failure::Failure;
 use crate::frame::Form;
 use crate::message::{Fleet, Requests};
+use crate::partner::{Fault, Latency};
 use crate::run::Course;
 use crate::script::{Change, Edit, Site, Zero};
 use crate::serve::{self, Durability};
@@ -26,7 +28,11 @@ use crate::serve::{self, Durability};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Stage {
     /// Links of the default configuration behind which there is somebody; all speak packed BCD.
+    #[serde(default)]
     partners: Vec<String>,
+    /// Those that are told about one by one.
+    #[serde(skip)]
+    pub(super) hosts: Vec<Host>,
     /// How they behave: flags of `loadtest partner`.
     #[serde(default)]
     partner: Vec<String>,
@@ -36,6 +42,34 @@ pub(crate) struct Stage {
     workers: usize,
     #[serde(default)]
     change: Vec<Written>,
+}
+
+/// A partner that is unlike the others.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Host {
+    name: String,
+    latency: Option<String>,
+    /// Its faults; their time begins when the switch and its partners are ready.
+    #[serde(default)]
+    faults: Vec<String>,
+}
+
+impl Host {
+    /// Its flags of `loadtest partner`, or what is wrong with them.
+    fn flags(&self) -> Result<Vec<&str>, String> {
+        let of = |text: String| format!("partner {}: {text}", self.name);
+        let mut flags = vec!["--faults-on-hangup"];
+        if let Some(latency) = &self.latency {
+            latency.parse::<Latency>().map_err(of)?;
+            flags.extend(["--latency", latency]);
+        }
+        for fault in &self.faults {
+            fault.parse::<Fault>().map_err(of)?;
+            flags.extend(["--fault", fault]);
+        }
+        Ok(flags)
+    }
 }
 
 /// A change of a file, as the file says it.
@@ -54,11 +88,22 @@ pub(crate) struct Set {
     pub(crate) target: SocketAddr,
     pub(crate) switch: Running,
     pub(crate) durability: &'static str,
-    _partners: Vec<Running>,
+    _partners: Vec<Started>,
     _site: Site,
 }
 
+/// A partner, and whether it waits for a signal to suffer.
+type Started = (Running, bool);
+
 impl Stage {
+    /// What is wrong with it before anything is started.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.partners.is_empty() && self.hosts.is_empty() {
+            return Err("a [switch] has partners, or [[partner]] tables".into());
+        }
+        self.hosts.iter().try_for_each(|host| host.flags().map(drop))
+    }
+
     /// Starts everything, and returns once the traffic of the course is answered.
     pub(crate) fn start(&self, program: Option<&Path>, course: &Course) -> Result<Set, Failure> {
         let program = serve::program(program)?;
@@ -66,34 +111,7 @@ impl Stage {
         let mut site = Site::new(&self.changes()?, Zero::next()).map_err(of)?;
         let (target, cores) = (free_address()?, affinity()?);
         site.place(ACQUIRER, target);
-        let mut partners = Vec::new();
-        let peers = site.peers().map_err(of)?;
-        for name in &self.partners {
-            if !peers.iter().any(|peer| peer.is_partner && peer.name == *name) {
-                return Err(Failure::Usage(format!("no partner of the switch is called {name}")));
-            }
-        }
-        for name in peers.iter().filter(|peer| peer.is_partner).map(|peer| &peer.name) {
-            let address = free_address()?;
-            site.place(name, address);
-            // Nobody is there behind the links that are not named.
-            if !self.partners.contains(name) {
-                continue;
-            }
-            let flags: Vec<&str> = self.partner.iter().map(String::as_str).collect();
-            let mut command = serve::partner(Form::Bare, address, &flags)?;
-            command.stdout(Stdio::piped());
-            let mut partner = Running::spawn("partner", command, &cores, address)?;
-            let mut line = String::new();
-            if let Some(stdout) = partner.stdout() {
-                // What is not there is found missing below.
-                let _ = BufReader::new(stdout).read_line(&mut line);
-            }
-            if line.is_empty() {
-                return Err(of(format!("its partner {name} did not start")));
-            }
-            partners.push(partner);
-        }
+        let partners = self.start_partners(&mut site, &cores)?;
         site.write().map_err(of)?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(site.folder());
@@ -105,8 +123,50 @@ impl Stage {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut switch = Running::spawn("switch", command, &cores, target)?;
         await_answers(&mut switch, course)?;
+        for (partner, suffers) in &partners {
+            if *suffers {
+                partner.hang_up()?;
+            }
+        }
         let durability = self.durability.name();
         Ok(Set { target, switch, durability, _partners: partners, _site: site })
+    }
+
+    /// A simulated partner behind each link that is named; nobody is behind the others.
+    fn start_partners(&self, site: &mut Site, cores: &CpuSet) -> Result<Vec<Started>, Failure> {
+        let of = |text: String| Failure::Run(format!("the switch of the scenario: {text}"));
+        let peers = site.peers().map_err(of)?;
+        let named = self.partners.iter().chain(self.hosts.iter().map(|host| &host.name));
+        for name in named {
+            if !peers.iter().any(|peer| peer.is_partner && peer.name == *name) {
+                return Err(Failure::Usage(format!("no partner of the switch is called {name}")));
+            }
+        }
+        let mut partners = Vec::new();
+        for name in peers.iter().filter(|peer| peer.is_partner).map(|peer| &peer.name) {
+            let address = free_address()?;
+            site.place(name, address);
+            let mut flags: Vec<&str> = self.partner.iter().map(String::as_str).collect();
+            match self.hosts.iter().find(|host| host.name == *name) {
+                Some(host) => flags = host.flags().map_err(Failure::Usage)?,
+                None if self.partners.contains(name) => {}
+                None => continue,
+            }
+            let mut command = serve::partner(Form::Bare, address, &flags)?;
+            command.stdout(Stdio::piped());
+            let mut partner = Running::spawn("partner", command, cores, address)?;
+            let mut line = String::new();
+            if let Some(stdout) = partner.stdout() {
+                // What is not there is found missing below.
+                let _ = BufReader::new(stdout).read_line(&mut line);
+            }
+            if line.is_empty() {
+                return Err(of(format!("its partner {name} did not start")));
+            }
+            let suffers = |host: &Host| host.name == *name && !host.faults.is_empty();
+            partners.push((partner, self.hosts.iter().any(suffers)));
+        }
+        Ok(partners)
     }
 
     fn changes(&self) -> Result<Vec<Change>, Failure> {

@@ -51,6 +51,10 @@ fn phases(report: &Report) {
         if let Some(seconds) = phase.recovery_s {
             say(&format!("    99 % of requests approved again {seconds:.2} s after its end"));
         }
+        // Each group in each phase would be most of the table where there are many.
+        if phase.groups.len() <= GROUPS_SHOWN {
+            phase.groups.iter().for_each(|it| say(&line(&format!("  {}", it.name), &it.figures)));
+        }
     }
 }
 
@@ -104,3 +108,5 @@ fn findings(report: &Report) {
         say(&format!("  {}", report.end));
     }
 }
+
+const GROUPS_SHOWN: usize = 4;

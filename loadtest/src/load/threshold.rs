@@ -2,7 +2,8 @@
 //!
 //! A threshold names a figure, a comparison and a bound, and maybe a phase. Without a phase it is
 //! about all measured phases together, but for mistakes, which count from the first message to the
-//! last. A figure that could not be taken keeps no threshold.
+//! last. `during/JP: p99 <= 1.10 x before` is about a network, region or kind within a phase, and
+//! holds it against another phase. A figure that could not be taken keeps no threshold.
 
 use super::result::{Figures, Report, Stretch};
 use crate::partner::duration_ns;
@@ -13,9 +14,13 @@ use crate::run::Phase;
 pub(crate) struct Threshold {
     text: String,
     phase: Option<String>,
+    /// A network, region or kind within the phase.
+    group: Option<String>,
     figure: Figure,
     relation: Relation,
     bound: f64,
+    /// The phase of whose figure the bound is so many times.
+    times: Option<String>,
     /// Whether the run ends as soon as it is missed.
     pub(crate) abort: bool,
 }
@@ -72,6 +77,18 @@ enum Relation {
     Above,
 }
 
+impl Relation {
+    fn holds(self, found: f64, bound: f64) -> bool {
+        match self {
+            Relation::Below => found < bound,
+            Relation::AtMost => found <= bound,
+            Relation::Equal => found == bound,
+            Relation::AtLeast => found >= bound,
+            Relation::Above => found > bound,
+        }
+    }
+}
+
 /// What came of a threshold.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Finding {
@@ -91,7 +108,13 @@ impl Threshold {
             None => (None, text),
         };
         let words: Vec<&str> = rest.split_whitespace().collect();
-        let [name, relation, bound] = words[..] else { return Err(wrong()) };
+        let (name, relation, bound, times) = match words[..] {
+            [name, relation, bound] => (name, relation, bound, None),
+            [name, relation, factor, "x", ref other @ ..] if !other.is_empty() => {
+                (name, relation, factor, Some(other.join(" ")))
+            }
+            _ => return Err(wrong()),
+        };
         let relation = RELATIONS.iter().find(|(sign, _)| *sign == relation).ok_or_else(wrong)?.1;
         let figure = FIGURES.iter().find(|(known, _)| *known == name);
         let Some((_, figure)) = figure else {
@@ -99,6 +122,7 @@ impl Threshold {
             return Err(format!("{name:?} is none of {}", names.join(", ")));
         };
         let bound = match figure {
+            _ if times.is_some() => bound.parse().map_err(|_| wrong())?,
             Figure::Time(_) => duration_ns(bound)? as f64 / 1e3,
             Figure::Recovery => duration_ns(bound)? as f64 / 1e9,
             Figure::Memory => {
@@ -106,8 +130,16 @@ impl Threshold {
             }
             _ => bound.strip_suffix('%').unwrap_or(bound).parse().map_err(|_| wrong())?,
         };
-        let phase = named.or(phase).map(str::to_owned);
-        Ok(Threshold { text: text.to_owned(), phase, figure: *figure, relation, bound, abort })
+        let named = named.or(phase);
+        // A step has a rate in its name: "steps 200/s".
+        let parts = named.and_then(|named| named.rsplit_once('/')).filter(|parts| parts.1 != "s");
+        let (phase, group) = match parts {
+            Some((phase, group)) => (Some(phase), Some(group.to_owned())),
+            None => (named, None),
+        };
+        let phase = phase.map(str::to_owned);
+        let (text, figure) = (text.to_owned(), *figure);
+        Ok(Threshold { text, phase, group, figure, relation, bound, times, abort })
     }
 
     /// No mistakes, and something answered: what holds if nothing else is said.
@@ -122,11 +154,15 @@ impl Threshold {
     pub(crate) fn check(&self, phases: &[Phase]) -> Result<(), String> {
         let Some(name) = &self.phase else {
             return match self.figure {
+                _ if self.times.is_some() => {
+                    Err(format!("{:?} holds a phase against another; name it", self.text))
+                }
                 Figure::Recovery => Err(format!("{:?} is about a spike; name it", self.text)),
                 _ => Ok(()),
             };
         };
-        match phases.iter().any(|phase| is_of(&phase.name, name)) {
+        let is_there = |name: &String| phases.iter().any(|phase| is_of(&phase.name, name));
+        match is_there(name) && self.times.as_ref().is_none_or(is_there) {
             true => Ok(()),
             false => Err(format!("{:?} is about no phase that there is", self.text)),
         }
@@ -141,11 +177,18 @@ impl Threshold {
                 phases.map(|phase| self.of_phase(phase, report)).collect()
             }
         };
-        let keeps = |found: &Option<f64>| found.is_some_and(|found| self.keeps(found));
+        let bound = self.bound_in(report);
+        let keeps = |found: &Option<f64>| match (found, bound) {
+            (Some(found), Some(bound)) => self.relation.holds(*found, bound),
+            _ => false,
+        };
         let shown = found.iter().find(|found| !keeps(found)).or(found.first());
         let pass = !found.is_empty() && found.iter().all(keeps);
         let shown = shown.copied().flatten();
-        let found = shown.map_or("nothing".to_owned(), |found| self.show(found));
+        let mut found = shown.map_or("nothing".to_owned(), |found| self.show(found));
+        if let (Some(_), Some(bound), Some(shown)) = (&self.times, bound, shown) {
+            found = format!("{found}, {:.2} x", shown / bound * self.bound);
+        }
         let threshold = match &self.phase {
             Some(phase) if !self.text.contains(": ") => format!("{phase}: {}", self.text),
             _ => self.text.clone(),
@@ -153,9 +196,10 @@ impl Threshold {
         let name = self.name();
         let miss = match (self.relation, self.figure) {
             (Relation::Equal, _) if self.bound == 0.0 => format!("{found} {name}"),
-            (Relation::Below | Relation::AtMost, _) => {
-                format!("{name} {found} above {}", self.show(self.bound))
-            }
+            (Relation::Below | Relation::AtMost, _) => match bound {
+                Some(bound) => format!("{name} {found} above {}", self.show(bound)),
+                None => format!("{name} {found}, and nothing to hold it against"),
+            },
             _ => format!("{name} {found}, not {threshold}"),
         };
         Finding { threshold, found, pass, miss }
@@ -163,6 +207,9 @@ impl Threshold {
 
     /// Whether what was seen until now already misses it for good.
     pub(crate) fn is_missed_by(&self, found: &Figures, sent: u64) -> bool {
+        if self.group.is_some() || self.times.is_some() {
+            return false;
+        }
         let grows = matches!(self.relation, Relation::Below | Relation::AtMost | Relation::Equal);
         let settled = match self.figure {
             // A percentile of a few requests says nothing.
@@ -170,7 +217,10 @@ impl Threshold {
             figure => is_count(figure),
         };
         let value = self.of_figures(found);
-        grows && settled && value.is_some_and(|value| !self.keeps(value) && value > self.bound)
+        grows
+            && settled
+            && value
+                .is_some_and(|value| !self.relation.holds(value, self.bound) && value > self.bound)
     }
 
     /// As it was written.
@@ -198,8 +248,18 @@ impl Threshold {
             Figure::Mix => Some(report.mix_off()),
             Figure::Memory => report.switch_memory_mb,
             Figure::Recovery => phase.recovery_s,
-            _ => self.of_figures(&phase.figures),
+            _ => self.of_figures(match &self.group {
+                None => &phase.figures,
+                Some(name) => &phase.groups.iter().find(|group| group.name == *name)?.figures,
+            }),
         }
+    }
+
+    /// What it is held against: a number, or what was found in another phase.
+    fn bound_in(&self, report: &Report) -> Option<f64> {
+        let Some(other) = &self.times else { return Some(self.bound) };
+        let other = report.phases.iter().find(|phase| is_of(&phase.name, other))?;
+        Some(self.bound * self.of_phase(other, report)?)
     }
 
     fn of_figures(&self, figures: &Figures) -> Option<f64> {
@@ -223,16 +283,6 @@ impl Threshold {
             Figure::Goodput => Some(figures.goodput * 100.0),
             Figure::Mix | Figure::Recovery | Figure::Memory => None,
             figure => count(figure, &figures.counts),
-        }
-    }
-
-    fn keeps(&self, found: f64) -> bool {
-        match self.relation {
-            Relation::Below => found < self.bound,
-            Relation::AtMost => found <= self.bound,
-            Relation::Equal => found == self.bound,
-            Relation::AtLeast => found >= self.bound,
-            Relation::Above => found > self.bound,
         }
     }
 
@@ -318,6 +368,7 @@ const SETTLED: u64 = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use super::super::result::Group;
     use super::*;
     use crate::run::{Counts, Percentiles};
 
@@ -342,6 +393,9 @@ mod tests {
             report.phases.push(Stretch { name, recovery_s, figures, ..Stretch::default() });
         }
         report.phases[1].figures.latency_us.p99 = 5_000.0;
+        let mut figures = figures();
+        figures.latency_us.p99 = 3_000.0;
+        report.phases[2].groups.push(Group { name: "JP".into(), figures, ..Group::default() });
         Threshold::read(text, None, false).unwrap().judge(&report)
     }
 
@@ -365,6 +419,11 @@ mod tests {
             ("steps: recovery < 9s", false),
             ("memory <= 400MB", true),
             ("memory < 400MB", false),
+            ("steps 200/s: p99 <= 2.5 x steps 100/s", true),
+            ("steps 200/s: p99 < 2.5 x steps 100/s", false),
+            ("spike/JP: p99 <= 4ms", true),
+            ("spike/JP: p99 <= 2 x steps 100/s", false),
+            ("spike/KR: p99 <= 4ms", false),
         ] {
             assert_eq!(judged(text).pass, pass, "{text}: {:?}", judged(text));
         }
@@ -393,6 +452,8 @@ mod tests {
             "lost = 0",
             "lost == 0 0",
             "memory < 9",
+            "p99 < 2ms x before",
+            "p99 < 2 x",
         ] {
             assert!(Threshold::read(text, None, false).is_err(), "{text}");
         }

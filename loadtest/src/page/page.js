@@ -238,6 +238,9 @@
     section(`Phases${of}`, null, table(["<phase", ...heads], run.phases.map((phase) => ({ soft: !phase.measured,
       cells: [phase.recovery_s !== null ? `${phase.name} (recovered ${phase.recovery_s.toFixed(2)} s after)` : phase.name, ...figures(phase.figures)] }))));
     if (many) continue;
+    const measured = run.phases.filter((phase) => phase.measured && (phase.groups || []).length);
+    if (measured.length > 1) section("Traffic by phase", "Who noticed what happened, and who did not.",
+      table(["<phase", "<", "<name", ...heads], measured.flatMap((phase) => phase.groups.map((it) => ({ cells: [phase.name, it.dimension, it.name, ...figures(it.figures)] })))));
     if (run.findings.length) section("Thresholds", null, table(["<threshold", "<found", "<verdict"],
       run.findings.map((it) => ({ cells: [it.threshold, it.found, it.pass ? ["kept", "good"] : ["missed", "bad"]] }))));
     run.invalid.forEach((reason) => page.append(el("p", { class: "note" }, reason)));

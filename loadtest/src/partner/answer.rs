@@ -4,9 +4,7 @@
 //! number, track, PIN, chip data). Fields are copied in runs as they lie in the request; nothing
 //! is decoded but DE 37, which decides the fate of the request.
 
-use std::str::FromStr;
-
-use crate::fate::{APPROVED, Fate, SALT_FAULT, Share};
+use crate::fate::{APPROVED, Fate};
 use crate::frame::{BITMAP_BYTES, Field, Form, LENGTH_BYTES, MTI_BYTES, walk};
 
 /// How this partner answers.
@@ -14,42 +12,6 @@ use crate::frame::{BITMAP_BYTES, Field, Form, LENGTH_BYTES, MTI_BYTES, walk};
 pub(crate) struct Rules {
     pub(crate) form: Form,
     pub(crate) fate: Fate,
-    pub(crate) fault: Option<Fault>,
-}
-
-/// A planted mistake, written `wrong-stan:0.1`: proof that the load generator would see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    kind: FaultKind,
-    share: Share,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FaultKind {
-    WrongStan,
-    WrongRrn,
-    WrongAmount,
-    WrongCode,
-    Duplicate,
-}
-
-impl FromStr for Fault {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Fault, String> {
-        let (name, percent) = text
-            .split_once(':')
-            .ok_or_else(|| format!("'{text}' is not KIND:PERCENT, such as wrong-stan:0.1"))?;
-        let kind = match name {
-            "wrong-stan" => FaultKind::WrongStan,
-            "wrong-rrn" => FaultKind::WrongRrn,
-            "wrong-amount" => FaultKind::WrongAmount,
-            "wrong-code" => FaultKind::WrongCode,
-            "duplicate" => FaultKind::Duplicate,
-            _ => return Err(format!("'{name}' is not a fault; {FAULTS}")),
-        };
-        Ok(Fault { kind, share: percent.parse()? })
-    }
 }
 
 /// Appends the answer to `request`, or nothing: to a message that is itself an answer, to one
@@ -100,17 +62,11 @@ fn write(request: &[u8], rules: &Rules, out: &mut Vec<u8>) -> Option<()> {
         silent = draft.decide(authorization).is_none();
     }
     draft.flush();
-    let (present, rrn) = (draft.present, draft.rrn);
+    let present = draft.present;
     if silent {
         return None;
     }
-    finish(out, begin, mti_at, present, secondary)?;
-    if let Some(fault) = rules.fault
-        && fault.share.takes(rrn, SALT_FAULT)
-    {
-        plant(fault.kind, rules.form, out, begin);
-    }
-    Some(())
+    finish(out, begin, mti_at, present, secondary)
 }
 
 /// An answer in the making.
@@ -187,33 +143,9 @@ fn finish(
     Some(())
 }
 
-fn plant(kind: FaultKind, form: Form, out: &mut Vec<u8>, begin: usize) {
-    let wanted = match kind {
-        FaultKind::WrongStan => 11,
-        FaultKind::WrongRrn => 37,
-        FaultKind::WrongAmount => 4,
-        FaultKind::WrongCode => 39,
-        FaultKind::Duplicate => return out.extend_from_within(begin..),
-    };
-    let mut last = None;
-    // The frame was just written whole; a field that is absent simply stays unharmed.
-    let _ = walk(&out[begin..], form, |field| {
-        if field.de == wanted {
-            last = Some(begin + field.end - 1);
-        }
-        last.is_none()
-    });
-    if let Some(at) = last {
-        // The next digit, in BCD as in ASCII: 9 becomes 0.
-        out[at] = if out[at] & 0x0F == 9 { out[at] & 0xF0 } else { out[at] + 1 };
-    }
-}
-
 const fn bit(de: u8) -> u128 {
     1 << (128 - de as u32)
 }
-
-const FAULTS: &str = "use wrong-stan, wrong-rrn, wrong-amount, wrong-code or duplicate";
 
 /// What a host sends back as it came.
 const ECHO: u128 = bit(3)
@@ -237,7 +169,7 @@ mod tests {
     use crate::message::{Fleet, Requests};
 
     fn rules(form: Form) -> Rules {
-        Rules { form, fate: Fate::default(), fault: None }
+        Rules { form, fate: Fate::default() }
     }
 
     #[test]
@@ -281,21 +213,5 @@ mod tests {
         request[3] = 0x10;
         append(&request, &rules(Form::Bare), &mut out);
         assert_eq!(out, b"before");
-    }
-
-    #[test]
-    fn a_planted_fault_changes_one_digit() {
-        let mut request = Vec::new();
-        Requests::new(Form::Bare).append(&mut request, 1, Fleet::of(1));
-        let mut good = Vec::new();
-        append(&request, &rules(Form::Bare), &mut good);
-        for kind in ["wrong-stan", "wrong-rrn", "wrong-amount", "wrong-code"] {
-            let fault = Some(format!("{kind}:100").parse().unwrap());
-            let mut bad = Vec::new();
-            append(&request, &Rules { fault, ..rules(Form::Bare) }, &mut bad);
-            let unlike = good.iter().zip(&bad).filter(|(a, b)| a != b).count();
-            assert_eq!((bad.len(), unlike), (good.len(), 1), "{kind}");
-        }
-        assert!("wrong-colour:1".parse::<Fault>().is_err());
     }
 }

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::str::FromStr;
 
+use super::illness::Leave;
 use crate::clock::NS_PER_S;
 
 /// A distribution of delays: `0us`, `5ms`, `uniform:1ms-3ms`, `exp:5ms`, `normal:5ms,1ms` or
@@ -112,6 +113,7 @@ pub(crate) struct Delays {
 struct Waiting {
     connection: usize,
     answer: Vec<u8>,
+    is_last: bool,
 }
 
 impl Delays {
@@ -122,11 +124,12 @@ impl Delays {
     }
 
     /// Holds what `write` writes until its time has come. True if it is now the next to leave.
+    /// `write` says whether it leaves otherwise than usual.
     pub(crate) fn hold(
         &mut self,
         now_ns: u64,
         connection: usize,
-        write: impl FnOnce(&mut Vec<u8>),
+        write: impl FnOnce(&mut Vec<u8>) -> Leave,
     ) -> bool {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.waiting.push(Waiting::default());
@@ -135,13 +138,14 @@ impl Delays {
         let waiting = &mut self.waiting[slot];
         waiting.connection = connection;
         waiting.answer.clear();
-        write(&mut waiting.answer);
+        let leave = write(&mut waiting.answer);
+        waiting.is_last = leave.is_last;
         if waiting.answer.is_empty() {
             self.free.push(slot);
             return false;
         }
         let next_ns = self.next_ns();
-        let due_ns = now_ns + self.latency.sample_ns(&mut self.dice);
+        let due_ns = now_ns + leave.late_ns + self.latency.sample_ns(&mut self.dice);
         self.due.push(Reverse((due_ns, slot)));
         next_ns.is_none_or(|next_ns| due_ns < next_ns)
     }
@@ -151,14 +155,16 @@ impl Delays {
         self.due.peek().map(|&Reverse((due_ns, _))| due_ns)
     }
 
-    /// Hands every answer whose time has come to `send`.
-    pub(crate) fn release(&mut self, now_ns: u64, mut send: impl FnMut(usize, &[u8])) {
+    /// Hands every answer whose time has come to `send`, and whether it is the last of its
+    /// connection.
+    pub(crate) fn release(&mut self, now_ns: u64, mut send: impl FnMut(usize, &[u8], bool)) {
         while let Some(&Reverse((due_ns, slot))) = self.due.peek()
             && due_ns <= now_ns
         {
             self.due.pop();
             self.free.push(slot);
-            send(self.waiting[slot].connection, &self.waiting[slot].answer);
+            let Waiting { connection, answer, is_last } = &self.waiting[slot];
+            send(*connection, answer, *is_last);
         }
     }
 }
@@ -235,11 +241,17 @@ mod tests {
     #[test]
     fn answers_leave_in_the_order_of_their_times() {
         let mut delays = Delays::new(Latency::Constant(10));
-        assert!(delays.hold(5, 1, |out| out.push(b'a')));
-        assert!(!delays.hold(7, 2, |out| out.push(b'b')));
-        assert!(!delays.hold(7, 3, |_| ()));
+        let usual = |byte| {
+            move |out: &mut Vec<u8>| {
+                out.push(byte);
+                Leave::default()
+            }
+        };
+        assert!(delays.hold(5, 1, usual(b'a')));
+        assert!(!delays.hold(7, 2, usual(b'b')));
+        assert!(!delays.hold(7, 3, |_| Leave::default()));
         let mut sent = Vec::new();
-        delays.release(15, |connection, answer| sent.push((connection, answer.to_vec())));
+        delays.release(15, |connection, answer, _| sent.push((connection, answer.to_vec())));
         assert_eq!(sent, [(1, b"a".to_vec())]);
         assert_eq!(delays.next_ns(), Some(17));
     }

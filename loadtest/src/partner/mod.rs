@@ -6,26 +6,36 @@
 //! the message alone, which is what lets the load generator foretell every answer.
 
 mod answer;
+mod fault;
 mod freeze;
+mod harm;
+mod illness;
 mod latency;
 mod reversals;
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::thread;
+use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::spawn_local;
+use tokio::time::Sleep;
 
-pub(crate) use self::answer::{Fault, Rules};
+pub(crate) use self::answer::Rules;
+pub(crate) use self::fault::Fault;
 pub(crate) use self::freeze::Freeze;
 pub(crate) use self::latency::{Latency, duration_ns};
 
 pub(crate) use self::reversals::Count;
 
+use self::illness::{Ending, Illness, Leave, State};
 use self::latency::Delays;
 use self::reversals::Reversals;
 use crate::clock::{Alarm, now_ns};
@@ -33,13 +43,16 @@ use crate::failure::Failure;
 use crate::net::{SCRATCH_BYTES, Sinks, Source, runtime};
 
 /// What to simulate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Partner {
     pub(crate) listen: SocketAddr,
     pub(crate) rules: Rules,
     pub(crate) latency: Latency,
     pub(crate) threads: usize,
     pub(crate) counts_reversals: bool,
+    pub(crate) faults: Vec<Fault>,
+    /// Faults begin with a signal rather than at once.
+    pub(crate) faults_on_hangup: bool,
     /// Now and then everything stands still.
     pub(crate) freeze: Option<Freeze>,
 }
@@ -56,7 +69,10 @@ pub(crate) fn run(partner: Partner) -> Result<(), Failure> {
         let (give, take) = unbounded_channel();
         thread::Builder::new()
             .name("partner".into())
-            .spawn(move || host(partner, take))
+            .spawn({
+                let partner = partner.clone();
+                move || host(&partner, take)
+            })
             .map_err(|error| Failure::of("start a thread", error))?;
         hosts.push(give);
     }
@@ -78,16 +94,21 @@ struct Host {
     delays: Option<Delays>,
     releaser: Option<Waker>,
     reversals: Option<Reversals>,
+    illness: Option<Illness>,
 }
 
-fn host(partner: Partner, mut connections: UnboundedReceiver<TcpStream>) {
+fn host(partner: &Partner, mut connections: UnboundedReceiver<TcpStream>) {
+    let Partner { faults, latency, rules, .. } = partner;
+    let zero_ns = (!partner.faults_on_hangup).then(now_ns);
+    let has_delays = !latency.is_zero() || faults.iter().any(Fault::is_late);
     let host = Rc::new(RefCell::new(Host {
         scratch: vec![0; SCRATCH_BYTES],
         sinks: Sinks::default(),
-        rules: partner.rules,
-        delays: (!partner.latency.is_zero()).then(|| Delays::new(partner.latency)),
+        rules: *rules,
+        delays: has_delays.then(|| Delays::new(*latency)),
         releaser: None,
         reversals: partner.counts_reversals.then(Reversals::default),
+        illness: (!faults.is_empty()).then(|| Illness::new(faults, rules.form, zero_ns)),
     }));
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -100,7 +121,14 @@ fn host(partner: Partner, mut connections: UnboundedReceiver<TcpStream>) {
         if let Some(freeze) = partner.freeze {
             spawn_local(freeze.keep());
         }
+        if !faults.is_empty() {
+            spawn_local(suffer(host.clone()));
+        }
         while let Some(stream) = connections.recv().await {
+            let refuses = |illness: &mut Illness| illness.refuses(now_ns());
+            if host.borrow_mut().illness.as_mut().is_some_and(refuses) {
+                continue;
+            }
             let added = stream
                 .set_nonblocking(true)
                 .and_then(|()| tokio::net::TcpStream::from_std(stream))
@@ -115,41 +143,122 @@ fn host(partner: Partner, mut connections: UnboundedReceiver<TcpStream>) {
 
 /// The life of a connection.
 async fn answer_all(host: Rc<RefCell<Host>>, number: usize, mut source: Source) {
-    poll_fn(|cx| {
+    let mut nap: Option<Pin<Box<Sleep>>> = None;
+    let ending = poll_fn(|cx| {
         loop {
-            let Host { scratch, sinks, rules, delays, releaser, reversals } =
-                &mut *host.borrow_mut();
-            let read = match delays {
-                None => source.poll_frames(cx, scratch, |request| {
-                    if let Some(reversals) = reversals {
-                        reversals.note(request, rules.form);
-                    }
-                    if let Some(out) = sinks.buffer(number) {
-                        answer::append(request, rules, out);
-                    }
-                }),
-                Some(delays) => {
-                    let now_ns = now_ns();
-                    source.poll_frames(cx, scratch, |request| {
-                        let write = |out: &mut Vec<u8>| answer::append(request, rules, out);
-                        if delays.hold(now_ns, number, write)
-                            && let Some(releaser) = releaser
-                        {
-                            releaser.wake_by_ref();
-                        }
-                    })
-                }
-            };
-            if let Some(reversals) = reversals {
-                reversals.tell();
+            if let Some(sleep) = &mut nap {
+                ready!(sleep.as_mut().poll(cx));
+                nap = None;
             }
-            if !matches!(ready!(read), Ok(1..)) {
-                return Poll::Ready(());
+            let host = &mut *host.borrow_mut();
+            let state = host.illness.as_mut().map(|it| it.state(number, now_ns(), cx.waker()));
+            match state.unwrap_or(State::Well) {
+                State::Ends(ending) => return Poll::Ready(Some(ending)),
+                State::Stalled(until_ns) => {
+                    nap = Some(sleep(until_ns.saturating_sub(now_ns())));
+                    continue;
+                }
+                State::Slow => nap = Some(sleep(SLOW_READ_EVERY_NS)),
+                State::Well => {}
+            }
+            let bytes = if nap.is_some() { SLOW_READ_BYTES } else { SCRATCH_BYTES };
+            if !matches!(ready!(host.poll_answer(cx, number, (&mut source, bytes))), Ok(1..)) {
+                return Poll::Ready(None);
             }
         }
     })
     .await;
-    host.borrow_mut().sinks.remove(number);
+    let sinks = &mut host.borrow_mut().sinks;
+    match ending {
+        Some(Ending::Close) => sinks.close(number),
+        // It has gone already.
+        Some(Ending::Reset) => drop(source.reset(sinks, number)),
+        None => sinks.remove(number),
+    }
+}
+
+fn sleep(length_ns: u64) -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep(Duration::from_nanos(length_ns)))
+}
+
+impl Host {
+    /// Reads once and answers everything that came.
+    #[inline]
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        number: usize,
+        (source, bytes): (&mut Source, usize),
+    ) -> Poll<io::Result<usize>> {
+        let Host { scratch, sinks, rules, delays, releaser, reversals, illness } = self;
+        let read = match delays {
+            None => source.poll_few(cx, (scratch, bytes), |request| {
+                if let Some(reversals) = reversals {
+                    reversals.note(request, rules.form);
+                }
+                if let Some(out) = sinks.buffer(number)
+                    && write(request, rules, illness, number, out).is_last
+                {
+                    sinks.close(number);
+                }
+            }),
+            Some(delays) => {
+                let now_ns = now_ns();
+                source.poll_few(cx, (scratch, bytes), |request| {
+                    let write = |out: &mut Vec<u8>| write(request, rules, illness, number, out);
+                    if delays.hold(now_ns, number, write)
+                        && let Some(releaser) = releaser
+                    {
+                        releaser.wake_by_ref();
+                    }
+                })
+            }
+        };
+        if let Some(reversals) = reversals {
+            reversals.tell();
+        }
+        read
+    }
+}
+
+/// Writes the answer to a request, with what befalls it.
+#[inline]
+fn write(
+    request: &[u8],
+    rules: &Rules,
+    illness: &mut Option<Illness>,
+    number: usize,
+    out: &mut Vec<u8>,
+) -> Leave {
+    let begin = out.len();
+    answer::append(request, rules, out);
+    match illness {
+        None => Leave::default(),
+        Some(illness) => illness.strike((number, now_ns()), out, begin),
+    }
+}
+
+/// Lets happen what the clock says, from the beginning of the faults on.
+async fn suffer(host: Rc<RefCell<Host>>) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return eprintln!("loadtest: cannot listen for a signal: {error}"),
+    };
+    loop {
+        let from_ns = now_ns();
+        let next_ns = host.borrow().illness.as_ref().and_then(|it| it.next_ns(from_ns));
+        let wait_ns = next_ns.map_or(u64::MAX / 4, |next_ns| next_ns - from_ns);
+        let begins = tokio::select! {
+            () = tokio::time::sleep(Duration::from_nanos(wait_ns)) => false,
+            _ = hangup.recv() => true,
+        };
+        if let Some(illness) = &mut host.borrow_mut().illness {
+            match begins {
+                true => illness.begin(now_ns()),
+                false => illness.befall_all(from_ns, now_ns()),
+            }
+        }
+    }
 }
 
 /// Sends delayed answers when their time has come.
@@ -167,9 +276,12 @@ async fn release(host: Rc<RefCell<Host>>) {
                 eprintln!("loadtest: the timer failed: {error}");
                 return Poll::Ready(());
             }
-            delays.release(now_ns(), |number, answer| {
+            delays.release(now_ns(), |number, answer, is_last| {
                 if let Some(out) = sinks.buffer(number) {
                     out.extend_from_slice(answer);
+                }
+                if is_last {
+                    sinks.close(number);
                 }
             });
         }
@@ -177,3 +289,8 @@ async fn release(host: Rc<RefCell<Host>>) {
     })
     .await;
 }
+
+/// A slow reader takes so much,
+const SLOW_READ_BYTES: usize = 256;
+/// and then waits for so long: 25 kB a second.
+const SLOW_READ_EVERY_NS: u64 = 10_000_000;

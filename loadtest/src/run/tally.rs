@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::course::Course;
+use super::course::{Course, Phase};
 use super::session::{Judged, Past, Verdict};
 use super::timeline::Timeline;
 use crate::clock::NS_PER_S;
@@ -25,8 +25,8 @@ pub(crate) struct Tally {
     pub(crate) phases: Vec<Cell>,
     /// When each phase begins, and when the last one ends, in ns.
     pub(crate) bounds_ns: Vec<u64>,
-    /// By network, region and kind, in measured phases; empty where there is only one.
-    pub(crate) groups: [Vec<Cell>; 3],
+    /// By network, region and kind, in each measured phase; empty where there is only one.
+    pub(crate) groups: Vec<[Vec<Cell>; 3]>,
     pub(crate) timeline: Option<Timeline>,
     /// The first mistakes.
     pub(crate) mistakes: Vec<Mistake>,
@@ -198,7 +198,7 @@ impl Tally {
             codes: Vec::new(),
             phases: course.phases.iter().map(|_| Cell::new(DIGITS)).collect(),
             bounds_ns,
-            groups: groups.map(|count| (0..count).map(|_| Cell::new(DIGITS_OF_GROUPS)).collect()),
+            groups: course.phases.iter().map(|phase| cells_of(phase, groups)).collect(),
             timeline,
             mistakes: Vec::with_capacity(MISTAKES_MAX),
             running: 0,
@@ -215,6 +215,11 @@ impl Tally {
     /// Ends a phase. Answers to its requests are still measured as they arrive.
     pub(crate) fn leave(&mut self, phase: usize, now_ns: u64) {
         self.phases[phase].ended_ns = now_ns;
+    }
+
+    /// Which phase runs; behind the last one none does.
+    pub(crate) fn running(&self) -> usize {
+        self.running
     }
 
     /// No phase runs any more: answers that come belong to their phases, but to no rate.
@@ -234,7 +239,7 @@ impl Tally {
         let phase = self.phase_of(intended_ns);
         each(&mut self.phases[phase]);
         if self.measured[phase] {
-            for (group, place) in self.groups.iter_mut().zip(dimensions) {
+            for (group, place) in self.groups[phase].iter_mut().zip(dimensions) {
                 if let Some(cell) = group.get_mut(place) {
                     each(cell);
                 }
@@ -403,6 +408,12 @@ impl Tally {
             latency_us: Percentiles::of(&cell.latency_ns),
         }
     }
+}
+
+/// Nothing is asked of the groups of a phase that is not measured, so they are not there.
+fn cells_of(phase: &Phase, groups: [usize; 3]) -> [Vec<Cell>; 3] {
+    let groups = if phase.is_measured() { groups } else { [0; 3] };
+    groups.map(|count| (0..count).map(|_| Cell::new(DIGITS_OF_GROUPS)).collect())
 }
 
 pub(super) const LATENCY_NS_MIN: u64 = 100;

@@ -8,7 +8,7 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::tally::{LATENCY_NS_MAX, LATENCY_NS_MIN};
+use super::tally::{LATENCY_NS_MAX, LATENCY_NS_MIN, Percentiles};
 
 /// The intervals of a run.
 #[derive(Clone, Debug)]
@@ -87,6 +87,16 @@ impl Timeline {
         place.min(self.points.len() - 1)
     }
 
+    /// Latencies of the last interval that is over, as far as they are known.
+    pub(crate) fn latest(&self, now_ns: u64) -> Percentiles {
+        match self.place(now_ns).checked_sub(1) {
+            Some(place) if place >= self.closed => {
+                Percentiles::of(&self.open[place % self.open.len()])
+            }
+            _ => Percentiles::default(),
+        }
+    }
+
     /// Closes the intervals of which nothing more can come.
     pub(crate) fn close_before(&mut self, now_ns: u64) {
         let over_ns = now_ns.saturating_sub(self.start_ns).saturating_sub(self.patience_ns);
@@ -141,6 +151,9 @@ mod tests {
         timeline.at(1_000 + 150_000_000).due += 1;
         timeline.close_before(1_000 + 700_000_000);
         assert_eq!(timeline.closed, 0);
+        let latest = timeline.latest(1_000 + 250_000_000);
+        assert!((396_000.0..404_000.0).contains(&latest.p99), "{latest:?}");
+        assert_eq!(timeline.latest(1_000 + 50_000_000).max, 0.0);
         timeline.close_before(1_000 + 800_000_000);
         assert_eq!(timeline.closed, 1);
         // The histogram of the first serves a later one, which must not see what was in it.
