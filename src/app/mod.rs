@@ -19,6 +19,7 @@ pub mod recount;
 pub mod reload;
 pub mod risk_list;
 pub mod serve;
+pub mod snapshot;
 mod text_file;
 mod toml_text;
 pub mod wiring;

@@ -36,6 +36,8 @@ pub struct Recount {
     order: VecDeque<u64>,
     counted: u64,
     given_back: u64,
+    /// What was asked before is in a snapshot.
+    since: Wall,
     sought: Option<Sought>,
 }
 
@@ -72,6 +74,7 @@ impl Recount {
             order: VecDeque::new(),
             counted: 0,
             given_back: 0,
+            since: Wall::default(),
             sought: None,
         }
     }
@@ -80,6 +83,12 @@ impl Recount {
     #[must_use]
     pub fn seeking(self, who: Listed) -> Self {
         Self { sought: Some(Sought { who, keys: BTreeSet::new(), requests: 0 }), ..self }
+    }
+
+    /// What was asked before this has been counted.
+    #[must_use]
+    pub fn since(self, since: Wall) -> Self {
+        Self { since, ..self }
     }
 
     /// Takes what is on record into account, at this time.
@@ -128,7 +137,12 @@ impl Recount {
         if self.held.contains_key(&intent.id) {
             return;
         }
-        let ago = Duration::from_secs(now.unix_s().saturating_sub(intent.at_s));
+        let is_known = intent.at_s < self.since.unix_s();
+        if is_known && self.sought.is_none() {
+            return;
+        }
+        // Records know seconds: rather too short ago than too long.
+        let ago = Duration::from_secs(now.unix_s().saturating_sub(intent.at_s).saturating_sub(1));
         let Some(link) = self.links.get(usize::from(intent.acquirer.0)) else { return };
         let parts = [intent.head, intent.pan, intent.tail];
         let message = kept(&link.dialect, parts, &mut self.index, &mut self.scratch);
@@ -146,6 +160,9 @@ impl Recount {
         if let Some(sought) = self.sought.as_mut().filter(|sought| asked.is_by(&sought.who)) {
             sought.requests += 1;
             sought.keys.extend(self.rules.keys(&asked));
+        }
+        if is_known {
+            return;
         }
         // What may complete another counts as both, until it is on record that it does.
         let is_open = facts.kind == Kind::Completion || message.has(ORIGINAL_DATA);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::archive::Archive;
 use super::closing::Office;
 use super::reload::{Origin, Reload};
+use super::snapshot::Snapshots;
 use super::wiring::{Blueprint, Running};
 use crate::journal::{Durability, Writer};
 use crate::net::Notice;
@@ -29,7 +30,8 @@ pub fn run(blueprint: Blueprint, about: &str, origin: Option<Origin>) -> io::Res
     say.line(about.into());
     print_plan(&say, &blueprint);
     let signals = Signals::watch()?;
-    let Running { shell, writer, mut office, mut archive, report } = blueprint.start(sender)?;
+    let running = blueprint.start(sender)?;
+    let Running { shell, writer, mut office, mut archive, snapshots, report } = running;
     for line in report {
         say.line(line);
     }
@@ -67,6 +69,7 @@ pub fn run(blueprint: Blueprint, about: &str, origin: Option<Origin>) -> io::Res
         }
         office.iter_mut().flat_map(Office::look).for_each(|line| say.line(line));
         archive.iter_mut().filter_map(Archive::look).for_each(|line| say.line(line));
+        snapshots.iter().flat_map(Snapshots::look).for_each(|line| say.line(line));
         match notices.recv_timeout(SIGNAL_POLL) {
             Ok(notice) => print_notice(&say, &notice, &names, &roles),
             Err(RecvTimeoutError::Timeout) if !shell.is_running() => break,
@@ -81,6 +84,7 @@ pub fn run(blueprint: Blueprint, about: &str, origin: Option<Origin>) -> io::Res
     }
     print_stats(&say, &stats);
     reload.into_iter().flat_map(Reload::finish).for_each(|line| say.line(line));
+    snapshots.into_iter().flat_map(Snapshots::finish).for_each(|line| say.line(line));
     if let Some(writer) = writer {
         writer.stop();
     }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -14,12 +15,14 @@ use super::closing::Office;
 use super::config::{self, Config};
 use super::journal::{self, JournalPlan};
 use super::recount::Recount;
+use super::snapshot::{self, Restored, Snapshots};
 use crate::base::ids::{LinkId, WorkerId};
 use crate::base::limits::{self, Bounds};
 use crate::base::map;
+use crate::base::time::Wall;
 use crate::iso8583::dialect::Dialect;
 use crate::journal::{Durability, Writer};
-use crate::net::{Dial, Listen, Notice, Plan, Shell};
+use crate::net::{Clock, Dial, Listen, Notice, Plan, Shell};
 use crate::risk::Rules;
 use crate::routing::RouteTable;
 use crate::switch::index::TransactionIndex;
@@ -52,6 +55,8 @@ pub struct Running {
     pub office: Option<Office>,
     /// The index of its journal, if one is kept.
     pub archive: Option<Archive>,
+    /// What puts the counts of limits on the disk, if that is done.
+    pub snapshots: Option<Snapshots>,
     /// What the journal had to say when it was opened.
     pub report: Vec<String>,
 }
@@ -178,7 +183,13 @@ impl Blueprint {
         };
         let transactions = Recent::transactions_in(recent_bytes);
         let remembered = usize::from(workers) * transactions;
-        let limits = rules.as_ref().map(|rules| Recount::new(rules, &routes, &links));
+        let mut report = Vec::new();
+        let limits = rules.as_ref().map(|rules| {
+            let folder = self.journal.as_ref().map(|plan| plan.folder.as_path());
+            let since = counted_before(rules, folder, &mut report);
+            Recount::new(rules, &routes, &links).since(since)
+        });
+        let to_keep = rules.clone().zip(self.journal.as_ref().map(|plan| plan.folder.clone()));
         let journal = self.journal.map(|plan| journal::open(&plan, workers, remembered, limits));
         let journal = journal.transpose().map_err(io::Error::other)?;
         let (key, epoch) = match &journal {
@@ -190,7 +201,7 @@ impl Blueprint {
         let office = desks.as_mut().and_then(|desks| desks.office.take());
         let archive = desks.as_mut().and_then(|desks| desks.archive.take());
         let has_archive = archive.is_some();
-        let report = desks.as_ref().map(|desks| desks.report.clone()).unwrap_or_default();
+        report.extend(desks.iter().flat_map(|desks| desks.report.clone()));
         let make = move |worker: WorkerId| {
             let core = Switch::new(Setup {
                 worker,
@@ -212,7 +223,30 @@ impl Blueprint {
             }
         };
         let shell = Shell::start(&self.plan, make, notices)?;
-        Ok(Running { shell, writer, office, archive, report })
+        let snapshots = to_keep.and_then(|(rules, folder)| {
+            let interval = rules.snapshot_interval()?;
+            Some(Snapshots::start(&folder, &rules, interval))
+        });
+        Ok(Running { shell, writer, office, archive, snapshots: snapshots.transpose()?, report })
+    }
+}
+
+/// Has limits go on with what a snapshot has; says since when requests are to be counted again.
+fn counted_before(rules: &Rules, folder: Option<&Path>, report: &mut Vec<String>) -> Wall {
+    let now = Clock::start().now().wall;
+    snapshot::begin(rules, now);
+    let folder = folder.filter(|_| rules.snapshot_interval().is_some());
+    match folder.map_or(Ok(None), |folder| snapshot::restore(folder, rules, now)) {
+        Ok(None) => Wall::default(),
+        Ok(Some(Restored { began, since, keys, lost })) => {
+            let rest = if lost == 0 { String::new() } else { format!(", no room for {lost}") };
+            report.push(format!("limits       {keys} keys kept at {began}{rest}"));
+            since
+        }
+        Err(why) => {
+            report.push(format!("limits       {why}; what is on record is counted again"));
+            Wall::default()
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! What rules make of a request: for people. Nothing is counted, and nothing decided.
 
 use super::rule::{Rule, Test};
-use super::{Asked, Rules, Said, ms};
+use super::{Asked, Rules, Said};
 use crate::base::time::Instant;
 
 impl Rules {
     /// For each rule that counts: its place, what it has counted for this request's key, and its
     /// limit.
     pub fn look(&self, asked: &Asked<'_>) -> Vec<(u16, u64, u64)> {
-        let now_ms = ms(asked.now.instant);
+        let now_ms = self.memory.ms(asked.now.instant);
         let mut seen = Vec::new();
         for set in &self.sets {
             let key = set.key.hash(set.seed, asked);
@@ -37,7 +37,7 @@ impl Rules {
     pub fn counted_under(&self, rule: u16, key: u64, now: Instant) -> Option<(u64, u64)> {
         let set = self.sets.iter().find(|set| set.rules.contains(&rule))?;
         let window = set.rules.iter().position(|other| *other == rule)?;
-        let totals = self.memory.look(key, &set.windows, ms(now));
+        let totals = self.memory.look(key, &set.windows, self.memory.ms(now));
         let total = totals.and_then(|totals| totals.get(window).copied()).unwrap_or(0);
         Some((total, set.windows.get(window)?.limit))
     }

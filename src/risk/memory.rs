@@ -17,6 +17,8 @@
 //! none, and the caller refuses. Nobody waits for more than one page to be put in order; what is
 //! over elsewhere is swept some pages at a time, between requests.
 
+mod lines;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use prefetch_index::prefetch_index;
@@ -24,6 +26,8 @@ use zerocopy::FromZeros;
 
 use super::lock::Lock;
 use super::window::{Entry, Take, Took, Window};
+use crate::base::time::Instant;
+pub use lines::{Kept, LINE_WORDS};
 
 /// What is remembered of keys, within a bound in bytes.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Memory {
     guards: Box<[Guard]>,
     /// Which page is swept next.
     next: AtomicUsize,
+    /// The time of the memory at the origin of time.
+    origin_ms: AtomicU64,
 }
 
 /// What is shared by some pages, in a line of its own.
@@ -74,7 +80,15 @@ impl Memory {
             .expect("a memory that does not fit the machine ends the program");
         let first = words.as_ptr().align_offset(PAGE_BYTES).min(LINES * LINE_WORDS);
         let guards = std::iter::repeat_with(Guard::default).take(guards).collect();
-        Self { words, first, pages, guards, next: AtomicUsize::new(0) }
+        let (next, origin_ms) = (AtomicUsize::new(0), AtomicU64::new(BEFORE_MS));
+        Self { words, first, pages, guards, next, origin_ms }
+    }
+
+    /// The time of the memory: milliseconds, with room before the origin for what happened in a
+    /// former life.
+    #[inline]
+    pub fn ms(&self, now: Instant) -> u64 {
+        now.ns() / 1_000_000 + self.origin_ms.load(Ordering::Relaxed)
     }
 
     /// Keys that are remembered.
@@ -185,9 +199,14 @@ impl Memory {
 
     #[inline]
     fn lock(&self, page: usize) -> Page<'_> {
-        let guard = &self.guards[page & (self.guards.len() - 1)];
+        let guard = self.guard(page);
         guard.lock.take();
         Page { lines: &self.lines()[page * LINES..][..LINES], guard }
+    }
+
+    #[inline]
+    fn guard(&self, page: usize) -> &Guard {
+        &self.guards[page & (self.guards.len() - 1)]
     }
 }
 
@@ -320,8 +339,8 @@ const fn nth(key: u64, n: usize) -> usize {
     pair * 2 + (first + n) % 2
 }
 
-/// Words of a line.
-const LINE_WORDS: usize = 8;
+/// More than the longest window counts.
+const BEFORE_MS: u64 = 48 * 86_400_000;
 
 /// Lines of a page.
 const LINES: usize = 64;

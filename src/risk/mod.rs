@@ -44,7 +44,7 @@ use counted::Counts;
 pub use counted::{Counted, Tally};
 use key::ELEMENTS;
 use list::List;
-pub use memory::{Memory, PAGE_BYTES};
+pub use memory::{Kept, LINE_WORDS, Memory, PAGE_BYTES};
 use packing::Set;
 use rule::{Action, Rule};
 use travel::Journey;
@@ -67,6 +67,7 @@ pub struct Rules {
     /// How often there was no room to remember a key.
     no_room: AtomicU64,
     secret: u64,
+    snapshot_interval: Option<Duration>,
     version: u32,
     asks_who_acquires: bool,
 }
@@ -82,6 +83,8 @@ pub struct Plan {
     pub elements: Vec<u8>,
     /// Keys all hashes.
     pub secret: u64,
+    /// How often what was counted goes to the disk, if it does.
+    pub snapshot_interval: Option<Duration>,
 }
 
 /// What was decided.
@@ -149,7 +152,7 @@ impl Rules {
     ///
     /// The place of the first rule whose key finds no room among [`SETS_MAX`].
     pub fn new(plan: Plan, memory: Arc<Memory>) -> Result<Self, usize> {
-        let Plan { rules, allowed, elements, secret } = plan;
+        let Plan { rules, allowed, elements, secret, snapshot_interval } = plan;
         debug_assert!(rules.len() <= RULES_MAX && elements.len() <= ELEMENTS);
         let sets = packing::pack(&rules, secret)?;
         let journeys = Journey::all(&rules, secret);
@@ -174,6 +177,7 @@ impl Rules {
             counts,
             no_room,
             secret,
+            snapshot_interval,
             version: 1,
             asks_who_acquires,
         })
@@ -224,7 +228,7 @@ impl Rules {
     pub fn count_again(&self, asked: &Asked<'_>, ago: Duration, taken: &mut Taken) {
         let ago_ms = ago.as_millis() as u64;
         *taken = Taken::default();
-        taken.begin(self.version, BEFORE_MS.saturating_sub(ago_ms), asked);
+        taken.begin(self.version, self.memory.ms(Instant::default()).saturating_sub(ago_ms), asked);
         let sets = self.sets.iter().enumerate().filter(|(_, set)| ago_ms <= set.longest_ms);
         for (place, set) in sets {
             let windows = set.concerned(&self.rules, asked);
@@ -315,7 +319,7 @@ impl Rules {
 
     /// Forgets what is over in some pages of the memory: some tens of microseconds.
     pub fn sweep(&self, now: Instant) {
-        self.memory.sweep(ms(now));
+        self.memory.sweep(self.memory.ms(now));
     }
 
     /// Keys the hashes of [`Asked::elements`] and [`token`].
@@ -323,8 +327,14 @@ impl Rules {
         self.secret
     }
 
+    /// How often what was counted is to be put on the disk; `None` if the next life, which has
+    /// another secret, could not read it.
+    pub const fn snapshot_interval(&self) -> Option<Duration> {
+        self.snapshot_interval
+    }
+
     fn count_in_all(&self, asked: &Asked<'_>, taken: &mut Taken, tally: &mut Tally) -> Verdict {
-        taken.begin(self.version, ms(asked.now.instant), asked);
+        taken.begin(self.version, self.memory.ms(asked.now.instant), asked);
         let mut first: Option<u16> = None;
         let mut no_room = false;
         // Every key is asked for before the first is looked at: their misses overlap.
@@ -453,14 +463,6 @@ impl fmt::Display for Verdict {
         }
     }
 }
-
-/// Milliseconds, with room before the origin for what happened in a former life.
-const fn ms(now: Instant) -> u64 {
-    now.ns() / 1_000_000 + BEFORE_MS
-}
-
-/// More than the longest window counts.
-const BEFORE_MS: u64 = 48 * 86_400_000;
 
 #[cfg(test)]
 mod tests;

@@ -68,12 +68,21 @@ impl Serve {
         Self::launch(options, true)
     }
 
+    /// The same, and it says these lines, by their beginnings, before it listens.
+    pub(crate) fn telling(options: &[&str], lines: &[&str]) -> Self {
+        Self::start_of(switch(&[&["serve"], options].concat()), true, lines)
+    }
+
     fn launch(options: &[&str], heard: bool) -> Self {
         Self::run(switch(&[&["serve"], options].concat()), heard)
     }
 
     /// What this command starts, which becomes a switch.
-    pub(crate) fn run(mut command: Command, heard: bool) -> Self {
+    pub(crate) fn run(command: Command, heard: bool) -> Self {
+        Self::start_of(command, heard, &[])
+    }
+
+    fn start_of(mut command: Command, heard: bool, told: &[&str]) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -98,6 +107,9 @@ impl Serve {
         });
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut serve = Self { child, lines, errors: Some(errors), address };
+        for line in told {
+            serve.wait_for_line(line);
+        }
         let listening = serve.wait_for_line("listening");
         serve.address = listening.rsplit(' ').next().and_then(|a| a.parse().ok()).expect("an ADDR");
         serve.wait_for_line("ready");

@@ -199,6 +199,64 @@ fn a_completion_counts_as_one_in_the_next_life() {
     });
 }
 
+/// With a key the counts themselves survive; what is on record is read again only behind them.
+#[test]
+fn counts_are_kept_for_the_next_life() {
+    let rules = "key_file = \"risk.key\"\nsnapshot = \"1s\"\n[[rule]]\nname = \"two\"\n\
+                 count = 2\nwindow = \"1h\"\nper = \"instrument\"\n";
+    let bank = Host::new();
+    let key = ("risk.key", "0123456789abcdef0123456789abcdef");
+    let folder = site("wanted-kept", &bank, rules, &[key]);
+    let journal = folder.path("journal");
+    let config = folder.path("");
+    let options = ["--durability", "process", "--journal", &journal, "--config", &config];
+    let life = |expected: &[&str]| {
+        let mut serve = Serve::telling(&options, expected);
+        serve.wait_for_line("connected");
+        let pos = serve.call();
+        (serve, pos, bank.accept())
+    };
+    let declined = |pos: &mut Line| {
+        let request = probe();
+        pos.ask(&request).answers(&request, "65");
+    };
+
+    let (mut serve, mut pos, mut line) = life(&["limits       0 requests"]);
+    approved(&mut pos, &mut line);
+    serve.signal("TERM");
+    serve.wait_for_line("limits       1 keys kept for the next life");
+    assert!(serve.ends().success());
+
+    let told = ["limits       1 keys kept at ", "limits       0 requests on record counted again"];
+    let (mut serve, mut pos, mut line) = life(&told);
+    approved(&mut pos, &mut line);
+    declined(&mut pos);
+    serve.signal("TERM");
+    assert!(serve.ends().success());
+    let shown = ["risk", "show", "-", "--config", &config, "--journal", &journal];
+    let expected = "2 requests on record\n           2 of 2 in 1h  two (decline)\n";
+    assert_eq!(self::told(&shown, CARD), (0, expected.to_owned()));
+
+    // Killed: the last one that was taken counts.
+    let (mut serve, ..) = life(&told[..1]);
+    pause(ms(1300));
+    serve.signal("KILL");
+    assert!(!serve.ends().success());
+    let (mut serve, mut pos, _line) = life(&told[..1]);
+    declined(&mut pos);
+    serve.signal("TERM");
+    assert!(serve.ends().success());
+
+    let path = folder.path("journal/limits.snapshot");
+    let mut bytes = std::fs::read(&path).expect("a snapshot");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).expect("room");
+    let (serve, mut pos, _line) = life(&["limits       ", "limits       2 requests on record"]);
+    declined(&mut pos);
+    drop(serve);
+}
+
 /// The card of every sale.
 const CARD: &str = "4761340000000019\n";
 

@@ -22,7 +22,7 @@ pub(crate) const CRATES: [(&str, &[&str]); 16] = [
     ("aes_gcm", &["journal", "app/audit"]),
     ("blake3", &["journal", "app/audit", "app/config"]),
     ("clap", &["app"]),
-    ("crc32c", &["journal", "app/audit"]),
+    ("crc32c", &["journal", "app"]),
     ("crossbeam", &["app", "net", "journal", "risk"]),
     ("encoding_rs", &["app"]),
     ("foldhash", &["base"]),

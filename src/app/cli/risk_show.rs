@@ -9,7 +9,9 @@ use super::journal::{each_record, key_of};
 use super::{Ended, FAILED, USAGE};
 use crate::app::config::{Config, list_entry, written};
 use crate::app::recount::Recount;
+use crate::app::snapshot::restore;
 use crate::app::wiring::links;
+use crate::base::time::Wall;
 use crate::net::Clock;
 use crate::risk::list::Listed;
 use crate::risk::rule::Test;
@@ -53,7 +55,11 @@ pub(super) fn run(args: &Args) -> Ended {
         Err(code) => return Ok(code),
     };
     let now = Clock::start().now().wall;
-    let mut recount = Recount::new(rules, &config.routes, &links(&config)).seeking(who);
+    // What the switch would say of a snapshot that it cannot use is not asked here.
+    let kept = rules.snapshot_interval().map(|_| restore(&args.journal, rules, now));
+    let kept = kept.transpose().unwrap_or_default().flatten();
+    let recount = Recount::new(rules, &config.routes, &links(&config)).seeking(who);
+    let mut recount = recount.since(kept.map_or(Wall::default(), |kept| kept.since));
     let ended = each_record(&args.journal, &key, &mut |_, record| {
         recount.add(record, now);
         Ok(())

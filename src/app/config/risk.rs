@@ -70,6 +70,7 @@ fn rules(
     log: &mut Log<'_>,
 ) -> Option<Rules> {
     let megabytes = megabytes(&mut root, log);
+    let snapshot = root.take("snapshot");
     let tables = root.tables("rule", log);
     // Not read at all: each of them would be compared with all the others.
     if let Some(table) = tables.get(RULES_MAX) {
@@ -83,6 +84,14 @@ fn rules(
             0
         })
     });
+    let snapshot_interval = match (snapshot, key) {
+        (Some(entry), Some(_)) => entry.duration(SNAPSHOT_MIN..=SNAPSHOT_MAX, log),
+        (Some(entry), None) => {
+            log.add(&entry.span, "a snapshot is read again under the same key: say key_file");
+            None
+        }
+        (None, key) => key.map(|_| SNAPSHOT),
+    };
     let secret = key.unwrap_or_else(of_this_process);
     let lists = lists::Reader { secret, has_key: key.is_some(), beside };
     let allowed = root.tables("allow", log);
@@ -101,7 +110,7 @@ fn rules(
         return None;
     }
     let memory = Arc::new(Memory::new(megabytes << 20));
-    let rules = Rules::new(Plan { rules, allowed, elements, secret }, memory);
+    let rules = Rules::new(Plan { rules, allowed, elements, secret, snapshot_interval }, memory);
     let noted = |place: usize| {
         let span = spans.get(place).cloned().unwrap_or_default();
         log.add(&span, format!("one key too many: rules may count by {SETS_MAX}"));
@@ -302,6 +311,11 @@ const MEGABYTES: usize = 64;
 
 /// Most of it.
 const MEGABYTES_MAX: usize = 1 << 20;
+
+/// How often what was counted goes to the disk, if it is not said.
+const SNAPSHOT: Duration = Duration::from_secs(300);
+const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
+const SNAPSHOT_MAX: Duration = Duration::from_secs(86_400);
 
 /// Twelve digits, as DE 4 has, times a million.
 const LIMIT_MAX: u64 = 999_999_999_999_000_000;

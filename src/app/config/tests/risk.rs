@@ -112,7 +112,10 @@ fn the_file_that_ships_has_no_mistake() {
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("memory_mb = 8", "memory_mb = 0", "risk.toml:1: 0 is not within 1 to 1048576"),
     ("memory_mb", "memory",
-        "risk.toml:1: unknown key \"memory\", expected one of memory_mb, rule, key_file, allow"),
+        "risk.toml:1: unknown key \"memory\", expected one of memory_mb, snapshot, rule, key_file, \
+         allow"),
+    ("memory_mb = 8", "memory_mb = 8\nsnapshot = \"1min\"",
+        "risk.toml:2: a snapshot is read again under the same key: say key_file"),
     ("\"a day of a shop\"", "\"double scan\"",
         "risk.toml:10: the rule of line 3 has the same name"),
     ("kind = \"fare\"", "kind = \"fair\"",
