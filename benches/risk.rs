@@ -4,11 +4,12 @@
 //! Keys are visited in a scattered order, so that the figures contain the misses of the cache that
 //! a memory of this size brings: of all four keys of a request, or of its card alone; `few keys`
 //! shows the same path without them. `new keys in a full memory` forgets somebody for each. Before
-//! that, the memory is filled beyond what it holds: what it takes of the machine is printed, and
-//! the longest that one request and one sweep have taken.
+//! that, the memory is filled beyond what it holds while another thread takes snapshots of it: what
+//! it takes of the machine is printed, and the longest that one request and one sweep have taken.
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use authswitch::base::authorization::{Authorization, Instrument, Kind};
@@ -115,25 +116,37 @@ fn full(criterion: &mut Criterion, bytes: usize) {
     let mut taken = (Taken::default(), Tally::of(&rules));
     let new = |step: u64| Request { card: step, others: [step; 3] };
     let capacity = rules.memory().capacity() as u64;
-    let (mut longest, mut longest_sweep, mut over) = (Duration::ZERO, Duration::ZERO, 0);
+    let (mut asking, mut sweeping) = (Longest::default(), Longest::default());
     let requests = capacity / 2;
-    for step in 0..requests {
-        let begun = clock();
-        assert!(passes(&rules, &new(step), 1 + step / 100_000, &mut taken));
-        let took = begun.elapsed();
-        longest = longest.max(took);
-        over += u64::from(took > Duration::from_millis(1));
-        if step % 1000 == 0 {
-            let begun = clock();
-            rules.sweep(Instant::from_ns(step * 10_000));
-            longest_sweep = longest_sweep.max(begun.elapsed());
+    let is_over = AtomicBool::new(false);
+    let snapshots = std::thread::scope(|scope| {
+        // As whoever takes them to the disk does, but without a pause.
+        let snapshots = scope.spawn(|| {
+            let (mut count, mut kept) = (0, Vec::new());
+            while !is_over.load(Ordering::Relaxed) {
+                let memory = rules.memory();
+                (0..memory.pages()).for_each(|page| {
+                    kept.clear();
+                    memory.copy_page(page, 0, &mut kept);
+                });
+                count += 1;
+            }
+            count
+        });
+        for step in 0..requests {
+            let passed = || passes(&rules, &new(step), 1 + step / 100_000, &mut taken);
+            assert!(asking.of(passed));
+            if step % 1000 == 0 {
+                sweeping.of(|| rules.sweep(Instant::from_ns(step * 10_000)));
+            }
         }
-    }
+        is_over.store(true, Ordering::Relaxed);
+        snapshots.join().expect("no panic")
+    });
     let resident = resident();
     println!(
-        "full: {} new keys, room for {capacity}; {resident} bytes of this process are \
-         resident, cap {bytes}; the \
-         longest request {longest:?}, {over} over 1 ms, the longest sweep {longest_sweep:?}",
+        "full: {} new keys, room for {capacity}; {resident} bytes of this process are resident, \
+         cap {bytes}; beside {snapshots} snapshots: requests {asking}; sweeps {sweeping}",
         requests * 4,
     );
     assert!(resident <= bytes as u64 + PROGRAM, "above the cap");
@@ -146,6 +159,34 @@ fn full(criterion: &mut Criterion, bytes: usize) {
         });
     });
     group.finish();
+}
+
+/// How long something took at most: by the clock, which runs on while the thread stands still for
+/// others, and of the processor.
+#[derive(Default)]
+struct Longest {
+    wall: Duration,
+    own: Duration,
+    over: (u64, u64),
+}
+
+impl Longest {
+    fn of<T>(&mut self, what: impl FnOnce() -> T) -> T {
+        let (begun, own_begun) = (clock(), own_time());
+        let result = what();
+        let (own, wall) = (own_time() - own_begun, begun.elapsed());
+        (self.wall, self.own) = (self.wall.max(wall), self.own.max(own));
+        self.over.0 += u64::from(wall > Duration::from_millis(1));
+        self.over.1 += u64::from(own > Duration::from_millis(1));
+        result
+    }
+}
+
+impl std::fmt::Display for Longest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { wall, own, over } = self;
+        write!(f, "{wall:?} at most, {} over 1 ms; of the processor {own:?}, {}", over.0, over.1)
+    }
 }
 
 fn passes(rules: &Rules, request: &Request, seconds: u64, taken: &mut Kept) -> bool {
@@ -222,6 +263,12 @@ fn scattered(step: u64, seed: u64) -> u64 {
 #[expect(clippy::disallowed_methods, reason = "criterion says nothing of the longest")]
 fn clock() -> std::time::Instant {
     std::time::Instant::now()
+}
+
+/// Time of the processor that this thread has had.
+fn own_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// Bytes of this process that are in memory.

@@ -8,27 +8,7 @@
 mod lock;
 
 mod parts {
-    pub(super) use loom::sync::atomic::Ordering;
-
-    /// A swap that finds what it puts there writes nothing here: else each turn of a spin would be
-    /// another order to be tried.
-    #[derive(Debug, Default)]
-    pub(super) struct AtomicBool(loom::sync::atomic::AtomicBool);
-
-    impl AtomicBool {
-        pub(super) fn load(&self, order: Ordering) -> bool {
-            self.0.load(order)
-        }
-
-        pub(super) fn swap(&self, value: bool, order: Ordering) -> bool {
-            let swapped = self.0.compare_exchange(!value, value, order, Ordering::Relaxed);
-            swapped.unwrap_or_else(|found| found)
-        }
-
-        pub(super) fn store(&self, value: bool, order: Ordering) {
-            self.0.store(value, order);
-        }
-    }
+    pub(super) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 
     /// Nobody spins here: others run.
     pub(super) struct Backoff;
@@ -84,4 +64,28 @@ fn a_limit_of_n_lets_n_pass_in_every_order() {
             assert_eq!(here + there.join().expect("no panic"), limit);
         });
     }
+}
+
+#[test]
+fn who_only_looks_sees_no_half_of_a_change() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let pair = Arc::new((lock::Lock::default(), AtomicU64::new(0), AtomicU64::new(0)));
+        let other = Arc::clone(&pair);
+        let there = thread::spawn(move || {
+            for value in 1..=2 {
+                other.0.take();
+                other.1.store(value, Ordering::Relaxed);
+                other.2.store(value, Ordering::Relaxed);
+                other.0.leave();
+            }
+        });
+        let look = || (pair.1.load(Ordering::Relaxed), pair.2.load(Ordering::Relaxed));
+        if let Some((first, second)) = pair.0.look(look) {
+            assert_eq!(first, second);
+        }
+        there.join().expect("no panic");
+        assert_eq!(pair.0.look(look), Some((2, 2)));
+    });
 }

@@ -20,16 +20,25 @@ impl Memory {
         self.pages
     }
 
-    /// Puts the lines of a page that matter at `now_ms` behind `kept`. The page is locked for as
-    /// long as it takes to read 4 KiB.
+    /// Puts the lines of a page that matter at `now_ms` behind `kept`. Nobody waits for that: the
+    /// page is locked only if somebody changes it whenever it is read.
     pub fn copy_page(&self, page: usize, now_ms: u64, kept: &mut Vec<Kept>) {
-        if page >= self.pages || self.guard(page).len.load(Ordering::Relaxed) == 0 {
+        let known = kept.len();
+        let guard = self.guard(page);
+        if page >= self.pages || guard.len.load(Ordering::Relaxed) == 0 {
             return;
         }
-        kept.reserve(LINES);
-        let page = self.lock(page);
         let stays = |line: &Kept| line[0] != 0 && !entry(line).is_over(now_ms);
-        kept.extend(page.lines.iter().map(words).filter(stays));
+        let lines = &self.lines()[page * LINES..][..LINES];
+        let mut copy = || {
+            kept.truncate(known);
+            kept.extend(lines.iter().map(words).filter(stays));
+        };
+        let is_whole = (0..LOOKS).any(|_| guard.lock.look(&mut copy).is_some());
+        if !is_whole {
+            let _page = self.lock(page);
+            copy();
+        }
     }
 
     /// Remembers a line again; false if there is no room for it. Nothing is counted yet.
@@ -52,6 +61,9 @@ impl Memory {
         self.origin_ms.store(ms, Ordering::Relaxed);
     }
 }
+
+/// How often a page is read before it is locked for that.
+const LOOKS: usize = 64;
 
 fn words(line: &[AtomicU64; LINE_WORDS]) -> Kept {
     line.each_ref().map(|word| word.load(Ordering::Relaxed))
